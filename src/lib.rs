@@ -1,0 +1,15 @@
+//! exwire: from packet captures to verdicts about Exchange and Lync traffic.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr,
+        clippy::cast_possible_truncation
+    )
+)]
+
+pub mod bytes;
+pub mod net;

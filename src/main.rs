@@ -1,0 +1,2 @@
+//! The `exwire` program.
+fn main() {}

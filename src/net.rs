@@ -1,0 +1,288 @@
+//! Vocabulary of the network: times, endpoints, flow keys and sides.
+//!
+//! Plain values, shared by every module. Nothing here reads bytes, and nothing here knows a service.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+/// A packet time: nanoseconds since 1970-01-01T00:00:00Z. Never the wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From nanoseconds since the epoch.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// From whole seconds and nanoseconds, saturating at the ends of the range (years 1677 to 2262).
+    pub const fn from_parts(seconds: i64, nanos: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// Nanoseconds from `earlier` to `self`; negative where the order is the other way round.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC, always with nine decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
+            Ok(time) => write!(f, "{time:.9}"),
+            Err(_) => write!(f, "{} ns", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The transport of a flow: an IP protocol number (IANA "Assigned Internet Protocol Numbers").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Transport(pub u8);
+
+impl Transport {
+    /// Internet Control Message Protocol.
+    pub const ICMP: Self = Self(1);
+    /// Transmission Control Protocol.
+    pub const TCP: Self = Self(6);
+    /// User Datagram Protocol.
+    pub const UDP: Self = Self(17);
+    /// ICMP for IPv6.
+    pub const ICMPV6: Self = Self(58);
+    /// Stream Control Transmission Protocol.
+    pub const SCTP: Self = Self(132);
+    /// UDP-Lite.
+    pub const UDP_LITE: Self = Self(136);
+
+    /// Whether its endpoints have ports.
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::UDP_LITE)
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TCP => f.write_str("tcp"),
+            Self::UDP => f.write_str("udp"),
+            Self::SCTP => f.write_str("sctp"),
+            Self::ICMP => f.write_str("icmp"),
+            Self::ICMPV6 => f.write_str("icmpv6"),
+            Self(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+impl Serialize for Transport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An address and a port; the port is 0 where the transport has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Endpoint {
+    /// The IP address.
+    pub address: IpAddr,
+    /// The port, 0 where the transport has none.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// An endpoint of an address and a port.
+    pub const fn new(address: IpAddr, port: u16) -> Self {
+        Self { address, port }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            IpAddr::V4(address) => write!(f, "{address}:{}", self.port),
+            IpAddr::V6(address) => write!(f, "[{address}]:{}", self.port),
+        }
+    }
+}
+
+/// One end of a flow, before anything proves which of them is the client: `A` is the lesser endpoint of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Side {
+    /// The lesser endpoint of the flow key.
+    A,
+    /// The greater endpoint of the flow key.
+    B,
+}
+
+impl Side {
+    /// Both sides, in order.
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    /// The other end.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
+    /// The index of this side in a [`PerSide`] array: 0 or 1.
+    pub const fn index(self) -> usize {
+        match self {
+            Self::A => 0,
+            Self::B => 1,
+        }
+    }
+}
+
+/// A value for each side of a flow; indexed by [`Side`], so that it cannot be missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct PerSide<T> {
+    /// The value of [`Side::A`].
+    pub a: T,
+    /// The value of [`Side::B`].
+    pub b: T,
+}
+
+impl<T> PerSide<T> {
+    /// A value for each side.
+    pub const fn new(a: T, b: T) -> Self {
+        Self { a, b }
+    }
+
+    /// The values in order, `A` first.
+    pub fn iter(&self) -> impl Iterator<Item = (Side, &T)> {
+        [(Side::A, &self.a), (Side::B, &self.b)].into_iter()
+    }
+}
+
+impl<T> std::ops::Index<Side> for PerSide<T> {
+    type Output = T;
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::A => &self.a,
+            Side::B => &self.b,
+        }
+    }
+}
+
+impl<T> std::ops::IndexMut<Side> for PerSide<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::A => &mut self.a,
+            Side::B => &mut self.b,
+        }
+    }
+}
+
+/// What identifies a flow: the transport and its two endpoints, the lesser one first, so that both directions agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FlowKey {
+    /// The transport.
+    pub transport: Transport,
+    /// The lesser endpoint.
+    pub a: Endpoint,
+    /// The greater endpoint (equal to `a` where a host talks to itself on one port).
+    pub b: Endpoint,
+}
+
+impl FlowKey {
+    /// The key of a packet from `source` to `destination`, and the side that sent it.
+    pub fn of(transport: Transport, source: Endpoint, destination: Endpoint) -> (Self, Side) {
+        if source <= destination {
+            (
+                Self {
+                    transport,
+                    a: source,
+                    b: destination,
+                },
+                Side::A,
+            )
+        } else {
+            (
+                Self {
+                    transport,
+                    a: destination,
+                    b: source,
+                },
+                Side::B,
+            )
+        }
+    }
+
+    /// The endpoint of a side.
+    pub const fn endpoint(&self, side: Side) -> Endpoint {
+        match side {
+            Side::A => self.a,
+            Side::B => self.b,
+        }
+    }
+}
+
+impl Hash for FlowKey {
+    /// Three machine words for IPv4, six for IPv6: derived hashing of `IpAddr` costs several calls more on the hot path.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ports = u64::from(self.a.port) << 32 | u64::from(self.b.port) << 16 | u64::from(self.transport.0);
+        state.write_u64(ports);
+        match (self.a.address, self.b.address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                state.write_u64(u64::from(a.to_bits()) << 32 | u64::from(b.to_bits()));
+            }
+            (a, b) => {
+                for address in [a, b] {
+                    match address {
+                        IpAddr::V4(address) => state.write_u32(address.to_bits()),
+                        IpAddr::V6(address) => state.write_u128(address.to_bits()),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} - {}", self.transport, self.a, self.b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_have_one_key() {
+        let low = Endpoint::new("10.0.0.1".parse().unwrap(), 50000);
+        let high = Endpoint::new("10.0.0.2".parse().unwrap(), 25);
+        let (there, from) = FlowKey::of(Transport::TCP, low, high);
+        let (back, to) = FlowKey::of(Transport::TCP, high, low);
+        assert_eq!(there, back);
+        assert_eq!((from, to), (Side::A, Side::B));
+        assert_eq!(there.endpoint(Side::B), high);
+    }
+
+    #[test]
+    fn times_are_printed_in_utc_with_nanoseconds() {
+        assert_eq!(
+            Timestamp::from_parts(0, 1).to_string(),
+            "1970-01-01T00:00:00.000000001Z"
+        );
+        assert_eq!(
+            Timestamp::from_parts(1_700_000_000, 500_000_000).to_string(),
+            "2023-11-14T22:13:20.500000000Z"
+        );
+    }
+}

@@ -12,4 +12,6 @@
 )]
 
 pub mod bytes;
+pub mod evidence;
 pub mod net;
+pub mod protocol;

@@ -1,0 +1,112 @@
+//! What bytes prove: an attribute of a protocol, and its value.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::net::{Side, Timestamp};
+
+/// An attribute that a decoder registers: `protocol.name`, for example `smtp.banner`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribute {
+    /// The protocol that says it.
+    pub protocol: &'static str,
+    /// The name within the protocol.
+    pub name: &'static str,
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.protocol, self.name)
+    }
+}
+
+impl Serialize for Attribute {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The value of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// A number; its unit is that of the attribute.
+    Number(u64),
+    /// Text as on the wire, at most [`Value::MAX_TEXT`] characters, control characters replaced.
+    Text(Box<str>),
+    /// An RPC interface: UUID and version.
+    Interface {
+        /// The interface identifier.
+        uuid: Uuid,
+        /// Major version.
+        major: u16,
+        /// Minor version.
+        minor: u16,
+    },
+    /// An address.
+    Address(IpAddr),
+    /// A time that the bytes name (certificate validity, server clock).
+    Time(Timestamp),
+}
+
+impl Value {
+    /// Characters that a text keeps: longer ones are hostile or not worth a report's line.
+    pub const MAX_TEXT: usize = 256;
+
+    /// A text, cut to [`Value::MAX_TEXT`] characters, with control characters replaced by `U+FFFD`.
+    pub fn text(text: &str) -> Self {
+        let clean = |c: char| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        };
+        Self::Text(text.chars().take(Self::MAX_TEXT).map(clean).collect())
+    }
+
+    /// The text of a text value.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(_) | Self::Interface { .. } | Self::Address(_) | Self::Time(_) => None,
+        }
+    }
+
+    /// The number of a number value.
+    pub const fn as_number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(_) | Self::Interface { .. } | Self::Address(_) | Self::Time(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Interface { uuid, major, minor } => write!(f, "{uuid} {major}.{minor}"),
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Time(time) => write!(f, "{time}"),
+        }
+    }
+}
+
+/// A fact: an attribute has a value. Facts are sets, so that a repeated merge changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Fact {
+    /// What is said.
+    pub attribute: Attribute,
+    /// What it is said of, where one flow has several subjects: a presentation context of RPC, an SSRC of RTP; 0 where
+    /// there is only one.
+    pub subject: u64,
+    /// The value.
+    pub value: Value,
+    /// The side whose bytes say it.
+    pub side: Side,
+}

@@ -1,0 +1,332 @@
+//! Writing of facts: [`Notes`] is what a decoder sees, [`Recorder`] what is kept for one flow.
+//!
+//! Notes of one message are held back until the message is accepted ([`Notes::commit`]), so that a rejected message
+//! leaves no trace.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Attribute, Fact, Layer, Offer, Offered, RtpStream, StreamKey, Value};
+use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+
+/// Where in the capture something was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Packet time.
+    pub time: Timestamp,
+    /// Packet number within its chain of captures, from 1.
+    pub frame: u64,
+    /// The flow.
+    pub key: FlowKey,
+    /// The side that sent the packet.
+    pub side: Side,
+}
+
+/// First sight of something: packet number and time of the earliest packet that says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Seen {
+    /// Packet number within its chain of captures, from 1.
+    pub frame: u64,
+    /// Packet time.
+    pub time: Timestamp,
+}
+
+/// Everything that decoders said about one flow. Sets with bounds: bounded sets keep the least values, so that the
+/// result does not depend on order.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// Protocols that the payload proved, with their depth (0 = directly on the transport).
+    pub protocols: BTreeMap<&'static str, Layer>,
+    /// Facts, each with the packet that said it first.
+    pub facts: BTreeMap<Fact, Seen>,
+    /// Offers, each with the packet that made it first.
+    pub offers: BTreeMap<Offer, Seen>,
+    /// RTP streams that were measured.
+    pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// The side that the protocol showed to be the client.
+    pub client: Option<Side>,
+    /// Facts and offers that the bounds below left out.
+    pub left_out: u64,
+    journal: Vec<Note>,
+}
+
+#[derive(Debug)]
+enum Note {
+    Proved,
+    Fact(Fact),
+    Offer(Offer),
+    Client(Side),
+}
+
+impl Recorder {
+    /// Values kept for one attribute of one flow: enough for every value a person would read, few enough that a hostile
+    /// flow costs kilobytes.
+    pub const MAX_VALUES: usize = 64;
+    /// Offers kept for one flow: an endpoint mapper of a large server lists some hundreds, a DNS forwarder serves many names.
+    pub const MAX_OFFERS: usize = 4096;
+
+    /// A view for the decoder of `protocol`, which lies `depth` protocols above the transport.
+    pub fn notes(&mut self, moment: Moment, protocol: &'static str, depth: u8) -> Notes<'_> {
+        Notes {
+            recorder: self,
+            moment,
+            protocol,
+            depth,
+            subject: 0,
+        }
+    }
+
+    fn fact(&mut self, fact: Fact, seen: Seen) {
+        if let Some(first) = self.facts.get_mut(&fact) {
+            *first = seen.min(*first);
+            return;
+        }
+        let attribute = fact.attribute;
+        self.facts.insert(fact, seen);
+        self.left_out =
+            self.left_out
+                .saturating_add(bound(&mut self.facts, attribute, Self::MAX_VALUES));
+    }
+
+    fn offer(&mut self, offer: Offer, seen: Seen) {
+        let first = self.offers.entry(offer).or_insert(seen);
+        *first = seen.min(*first);
+        while self.offers.len() > Self::MAX_OFFERS {
+            self.offers.pop_last();
+            self.left_out = self.left_out.saturating_add(1);
+        }
+    }
+}
+
+/// Keeps the least `most` values of `attribute`; returns how many were left out.
+pub(super) fn bound(facts: &mut BTreeMap<Fact, Seen>, attribute: Attribute, most: usize) -> u64 {
+    let first = Fact {
+        attribute,
+        subject: 0,
+        value: Value::Number(0),
+        side: Side::A,
+    };
+    let beyond: Vec<Fact> = facts
+        .range(first..)
+        .take_while(|(fact, _)| fact.attribute == attribute)
+        .skip(most)
+        .map(|(fact, _)| fact.clone())
+        .collect();
+    for fact in &beyond {
+        facts.remove(fact);
+    }
+    beyond.len() as u64
+}
+
+/// What a decoder may say about the flow it reads.
+#[derive(Debug)]
+pub struct Notes<'a> {
+    recorder: &'a mut Recorder,
+    moment: Moment,
+    protocol: &'static str,
+    depth: u8,
+    subject: u64,
+}
+
+impl Notes<'_> {
+    /// The packet that is read.
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// The side that sent it.
+    pub const fn side(&self) -> Side {
+        self.moment.side
+    }
+
+    /// The endpoint that sent it.
+    pub const fn sender(&self) -> Endpoint {
+        self.moment.key.endpoint(self.moment.side)
+    }
+
+    /// The endpoint that it was sent to.
+    pub const fn receiver(&self) -> Endpoint {
+        self.moment.key.endpoint(self.moment.side.other())
+    }
+
+    /// The bytes prove the decoder's protocol.
+    pub fn proved(&mut self) {
+        self.recorder.journal.push(Note::Proved);
+    }
+
+    /// The bytes show that `side` is the client.
+    pub fn client(&mut self, side: Side) {
+        self.recorder.journal.push(Note::Client(side));
+    }
+
+    /// What the following facts are about (see [`Fact::subject`]).
+    pub const fn about(&mut self, subject: u64) {
+        self.subject = subject;
+    }
+
+    /// Notes a number.
+    pub fn number(&mut self, name: &'static str, number: u64) {
+        self.value(name, Value::Number(number));
+    }
+
+    /// Notes a text; empty texts say nothing and are not kept.
+    pub fn text(&mut self, name: &'static str, text: &str) {
+        if !text.is_empty() {
+            self.value(name, Value::text(text));
+        }
+    }
+
+    /// Notes a text of bytes that may not be UTF-8.
+    pub fn bytes(&mut self, name: &'static str, bytes: &[u8]) {
+        self.text(name, &String::from_utf8_lossy(bytes));
+    }
+
+    /// Notes any value.
+    pub fn value(&mut self, name: &'static str, value: Value) {
+        let attribute = Attribute {
+            protocol: self.protocol,
+            name,
+        };
+        let fact = Fact {
+            attribute,
+            subject: self.subject,
+            value,
+            side: self.moment.side,
+        };
+        self.recorder.journal.push(Note::Fact(fact));
+    }
+
+    /// Notes a value of a protocol that is carried inside this one (SDP in SIP, NTLM in SMTP), under its own name.
+    pub fn carried(&mut self, attribute: Attribute, value: Value) {
+        let fact = Fact {
+            attribute,
+            subject: self.subject,
+            value,
+            side: self.moment.side,
+        };
+        self.recorder.journal.push(Note::Fact(fact));
+    }
+
+    /// Announces that `endpoint` will serve `offered`.
+    pub fn offer(&mut self, transport: Transport, endpoint: Endpoint, offered: Offered) {
+        let (by, to): (IpAddr, IpAddr) = (self.sender().address, self.receiver().address);
+        self.recorder.journal.push(Note::Offer(Offer {
+            transport,
+            endpoint,
+            by,
+            to,
+            offered,
+        }));
+    }
+
+    /// The measurement of a stream, to be updated in place; made by `start` at its first packet. Not held back.
+    pub fn stream(&mut self, key: StreamKey, start: impl FnOnce() -> RtpStream) -> &mut RtpStream {
+        self.recorder.streams.entry(key).or_insert_with(start)
+    }
+
+    /// Streams measured in this flow so far.
+    pub fn streams(&self) -> usize {
+        self.recorder.streams.len()
+    }
+
+    /// Keeps what was noted since the last commit or discard.
+    pub fn commit(&mut self) {
+        let seen = Seen {
+            frame: self.moment.frame,
+            time: self.moment.time,
+        };
+        let mut journal = std::mem::take(&mut self.recorder.journal);
+        for note in journal.drain(..) {
+            match note {
+                Note::Proved => {
+                    let layer = Layer {
+                        depth: self.depth,
+                        seen,
+                    };
+                    let first = self
+                        .recorder
+                        .protocols
+                        .entry(self.protocol)
+                        .or_insert(layer);
+                    *first = layer.min(*first);
+                }
+                Note::Fact(fact) => self.recorder.fact(fact, seen),
+                Note::Offer(offer) => self.recorder.offer(offer, seen),
+                Note::Client(side) => {
+                    self.recorder.client.get_or_insert(side);
+                }
+            }
+        }
+        self.recorder.journal = journal;
+    }
+
+    /// Forgets what was noted since the last commit.
+    pub fn discard(&mut self) {
+        self.recorder.journal.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(frame: u64) -> Moment {
+        let a = Endpoint::new("10.0.0.1".parse().unwrap(), 1);
+        let b = Endpoint::new("10.0.0.2".parse().unwrap(), 2);
+        let (key, side) = FlowKey::of(Transport::TCP, a, b);
+        Moment {
+            time: Timestamp::default(),
+            frame,
+            key,
+            side,
+        }
+    }
+
+    #[test]
+    fn notes_of_a_rejected_message_leave_no_trace() {
+        let mut recorder = Recorder::default();
+        let mut notes = recorder.notes(moment(1), "smtp", 0);
+        notes.proved();
+        notes.text("banner", "220 x");
+        notes.discard();
+        notes.commit();
+        assert!(recorder.protocols.is_empty() && recorder.facts.is_empty());
+    }
+
+    #[test]
+    fn a_repeated_fact_keeps_its_first_frame() {
+        let mut recorder = Recorder::default();
+        for frame in [7, 3, 9] {
+            let mut notes = recorder.notes(moment(frame), "smtp", 0);
+            notes.text("banner", "220 x");
+            notes.commit();
+        }
+        assert_eq!(
+            recorder
+                .facts
+                .values()
+                .map(|seen| seen.frame)
+                .collect::<Vec<_>>(),
+            [3]
+        );
+    }
+
+    #[test]
+    fn bounded_sets_keep_the_least_values_in_any_order() {
+        let fill = |numbers: &mut dyn Iterator<Item = u64>| {
+            let mut recorder = Recorder::default();
+            for number in numbers {
+                let mut notes = recorder.notes(moment(1), "dns", 0);
+                notes.number("rcode", number);
+                notes.commit();
+            }
+            (recorder.facts, recorder.left_out)
+        };
+        let most = Recorder::MAX_VALUES as u64;
+        let (up, left_out) = fill(&mut (0..most + 9));
+        let (down, _) = fill(&mut (0..most + 9).rev());
+        assert_eq!(up, down);
+        assert_eq!(up.len() as u64, most);
+        assert_eq!(left_out, 9);
+    }
+}

@@ -1,0 +1,410 @@
+//! One TCP connection between reassembly and decoders: detection, buffering of incomplete messages, skipping, handover
+//! and resuming after gaps.
+//!
+//! In-order data is shown to probes and decoders where it lies in the packet; only what a decoder could not yet use is
+//! kept. It never interprets a byte itself.
+
+use std::sync::LazyLock;
+
+use super::{Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder};
+use crate::evidence::{Moment, Recorder};
+use crate::net::{PerSide, Side};
+
+/// Bytes of each side that probes may look at before the connection counts as unknown: a banner and a greeting fit.
+const PROBE_BYTES: usize = 2048;
+/// Bytes that a decoder may wait for: larger than any DCE/RPC fragment (65,535) or TLS record, and than any sane SIP
+/// message or LDAP entry that must be whole.
+const PENDING_BYTES: usize = 128 * 1024;
+/// Segments of a connection without a known beginning at which probes are tried, before it counts as unknown.
+const MIDSTREAM_TRIES: u8 = 32;
+/// Protocols upon each other: SMTP, TLS and one more is ordinary, a longer chain is an attack.
+const MAX_DEPTH: u8 = 6;
+/// Messages refused before a decoder is taken from the connection.
+const MAX_REJECTS: u8 = 8;
+
+/// A mask of protocols, one bit each, by first byte.
+static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    (0..=u8::MAX)
+        .map(|byte| {
+            let can = |entry: &Protocol| {
+                entry
+                    .stream
+                    .as_ref()
+                    .is_some_and(|stream| (stream.first_byte)(byte))
+            };
+            PROTOCOLS
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| can(p))
+                .fold(0, |mask, (index, _)| mask | 1 << index)
+        })
+        .collect()
+});
+
+/// What the caller knows of the segment at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Packet, flow and side.
+    pub moment: Moment,
+    /// The beginning of the connection is not in the capture.
+    pub midstream: bool,
+}
+
+/// The application side of one TCP connection.
+pub struct Conversation {
+    state: State,
+    depth: u8,
+    rejects: u8,
+    sides: PerSide<Inbox>,
+    first: Option<Side>,
+    tries: u8,
+}
+
+enum State {
+    Undecided,
+    Decoding(&'static Protocol, Box<dyn StreamDecoder>),
+    Done,
+}
+
+/// What waits on one side.
+#[derive(Default)]
+struct Inbox {
+    pending: Vec<u8>,
+    at_least: usize,
+    skip: u64,
+    /// A gap came: the decoder must find a message start first.
+    lost: bool,
+}
+
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            state: State::Undecided,
+            depth: 0,
+            rejects: 0,
+            sides: PerSide::default(),
+            first: None,
+            tries: MIDSTREAM_TRIES,
+        }
+    }
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = match &self.state {
+            State::Undecided => "undecided",
+            State::Decoding(protocol, _) => protocol.name,
+            State::Done => "done",
+        };
+        f.debug_struct("Conversation")
+            .field("state", &state)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Conversation {
+    /// Whether nobody wants more of this connection: reassembly may stop.
+    pub const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// `bytes` come next on the side that `context` names.
+    pub fn data(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) {
+        let side = context.moment.side;
+        let mut bytes = bytes;
+        if self.is_done() || bytes.is_empty() {
+            return;
+        }
+        self.first.get_or_insert(side);
+        let inbox = &mut self.sides[side];
+        if inbox.skip > 0 {
+            let skipped = usize::try_from(inbox.skip)
+                .unwrap_or(usize::MAX)
+                .min(bytes.len());
+            inbox.skip = inbox.skip.saturating_sub(skipped as u64);
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            if bytes.is_empty() {
+                return;
+            }
+        }
+        if inbox.lost && !matches!(self.state, State::Undecided) {
+            let State::Decoding(_, decoder) = &mut self.state else {
+                return;
+            };
+            let Some(rest) = decoder
+                .resume(side, bytes)
+                .and_then(|offset| bytes.get(offset..))
+            else {
+                return;
+            };
+            inbox.lost = false;
+            bytes = rest;
+        }
+        if inbox.pending.is_empty() {
+            let used = self.offer(bytes, context, recorder);
+            self.keep(side, bytes.get(used..).unwrap_or_default());
+            return;
+        }
+        inbox.pending.extend_from_slice(bytes);
+        if inbox.pending.len() < inbox.at_least {
+            self.check_bound(side);
+            return;
+        }
+        let pending = std::mem::take(&mut self.sides[side].pending);
+        let used = self.offer(&pending, context, recorder);
+        self.restore(side, pending, used);
+    }
+
+    /// `bytes` bytes of `side` are missing from the capture.
+    pub fn gap(&mut self, side: Side, bytes: u64) {
+        let inbox = &mut self.sides[side];
+        if inbox.skip >= bytes && inbox.pending.is_empty() {
+            inbox.skip = inbox.skip.saturating_sub(bytes);
+            return;
+        }
+        *inbox = Inbox {
+            lost: true,
+            ..Inbox::default()
+        };
+    }
+
+    /// Shows `bytes` to whoever reads this connection; returns how many are done with.
+    fn offer(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) -> usize {
+        match self.state {
+            State::Undecided => self.detect(bytes, context, recorder),
+            State::Decoding(..) => self.decode(bytes, context, recorder),
+            State::Done => bytes.len(),
+        }
+    }
+
+    /// Asks the probes. Nothing is consumed until one says yes.
+    fn detect(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) -> usize {
+        let side = context.moment.side;
+        let other = std::mem::take(&mut self.sides[side.other()].pending);
+        let mut opening = Opening {
+            bytes: PerSide::default(),
+            first: self.first.unwrap_or(side),
+            midstream: context.midstream || self.sides.iter().any(|(_, inbox)| inbox.lost),
+        };
+        opening.bytes[side] = bytes;
+        opening.bytes[side.other()] = &other;
+        match probe(&opening) {
+            Verdict::Is(protocol) => {
+                self.become_protocol(protocol);
+                self.sides[side].lost = false;
+                self.sides[side.other()].lost = false;
+                self.feed_both(bytes, other, context, recorder)
+            }
+            Verdict::Unsure if bytes.len() < PROBE_BYTES => {
+                self.sides[side.other()].pending = other;
+                self.sides[side].at_least = 0;
+                0
+            }
+            Verdict::Unsure | Verdict::None if opening.midstream && self.tries > 0 => {
+                self.tries = self.tries.saturating_sub(1);
+                self.first = None;
+                bytes.len()
+            }
+            // One side alone may not tell: the other has not spoken yet.
+            Verdict::None if other.is_empty() && bytes.len() < PROBE_BYTES && self.tries > 0 => {
+                self.tries = self.tries.saturating_sub(1);
+                self.sides[side].at_least = 0;
+                0
+            }
+            Verdict::Unsure | Verdict::None => {
+                self.finish();
+                bytes.len()
+            }
+        }
+    }
+
+    /// A protocol was just found: shows it what both sides sent so far, the side that spoke first first.
+    fn feed_both(
+        &mut self,
+        bytes: &[u8],
+        other: Vec<u8>,
+        context: Context,
+        recorder: &mut Recorder,
+    ) -> usize {
+        let side = context.moment.side;
+        if other.is_empty() {
+            return self.decode(bytes, context, recorder);
+        }
+        let mut there = context;
+        there.moment.side = side.other();
+        if self.first == Some(side) {
+            let used = self.decode(bytes, context, recorder);
+            let used_other = self.offer(&other, there, recorder);
+            self.restore(side.other(), other, used_other);
+            used
+        } else {
+            let used_other = self.decode(&other, there, recorder);
+            self.restore(side.other(), other, used_other);
+            self.offer(bytes, context, recorder)
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) -> usize {
+        let side = context.moment.side;
+        let mut used = 0;
+        // Every turn consumes something or ends: the number of turns is bounded by the bytes.
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            if rest.is_empty() {
+                return used;
+            }
+            let State::Decoding(protocol, decoder) = &mut self.state else {
+                return used.saturating_add(self.offer(rest, context, recorder));
+            };
+            let mut notes = recorder.notes(context.moment, protocol.name, self.depth);
+            let step = decoder.data(side, rest, &mut notes);
+            match step {
+                Step::Reject(_) => notes.discard(),
+                _ => notes.commit(),
+            }
+            match step {
+                Step::NeedMore { consumed, at_least } => {
+                    self.sides[side].at_least = at_least.max(1);
+                    return used.saturating_add(consumed);
+                }
+                Step::Consumed => return bytes.len(),
+                Step::Skip {
+                    consumed,
+                    bytes: skip,
+                } => {
+                    let left = rest.len().saturating_sub(consumed);
+                    let here = usize::try_from(skip).unwrap_or(usize::MAX).min(left);
+                    self.sides[side].skip = skip.saturating_sub(here as u64);
+                    if consumed == 0 && here == 0 && skip == 0 {
+                        return bytes.len();
+                    }
+                    used = used.saturating_add(consumed).saturating_add(here);
+                }
+                Step::Handover { consumed, next } => {
+                    used = used.saturating_add(consumed);
+                    self.handover(next);
+                    let rest = bytes.get(used..).unwrap_or_default();
+                    if rest.is_empty() || self.is_done() {
+                        return bytes.len();
+                    }
+                    return used.saturating_add(self.offer(rest, context, recorder));
+                }
+                Step::Done => {
+                    self.finish();
+                    return bytes.len();
+                }
+                Step::Reject(_) => {
+                    self.rejects = self.rejects.saturating_add(1);
+                    if self.rejects >= MAX_REJECTS {
+                        self.finish();
+                    } else {
+                        self.sides[side] = Inbox {
+                            lost: true,
+                            ..Inbox::default()
+                        };
+                    }
+                    return bytes.len();
+                }
+            }
+        }
+    }
+
+    fn handover(&mut self, next: Next) {
+        self.depth = self.depth.saturating_add(1);
+        if self.depth >= MAX_DEPTH {
+            self.finish();
+            return;
+        }
+        for side in Side::BOTH {
+            self.sides[side].at_least = 0;
+            self.sides[side].skip = 0;
+        }
+        match next {
+            Next::Protocol(protocol) => self.become_protocol(protocol),
+            Next::Probe => {
+                self.state = State::Undecided;
+                self.first = None;
+                self.tries = MIDSTREAM_TRIES;
+            }
+        }
+    }
+
+    fn become_protocol(&mut self, protocol: &'static Protocol) {
+        self.state = match &protocol.stream {
+            Some(stream) => State::Decoding(protocol, (stream.start)()),
+            None => State::Done,
+        };
+    }
+
+    fn finish(&mut self) {
+        self.state = State::Done;
+        self.sides = PerSide::default();
+    }
+
+    fn keep(&mut self, side: Side, rest: &[u8]) {
+        if !rest.is_empty() && !self.is_done() {
+            self.sides[side].pending.extend_from_slice(rest);
+            self.check_bound(side);
+        }
+    }
+
+    /// Gives a buffer back after `used` of its bytes were consumed.
+    fn restore(&mut self, side: Side, mut buffer: Vec<u8>, used: usize) {
+        if self.is_done() || used >= buffer.len() {
+            return;
+        }
+        buffer.drain(..used);
+        self.sides[side].pending = buffer;
+        self.check_bound(side);
+    }
+
+    fn check_bound(&mut self, side: Side) {
+        let inbox = &mut self.sides[side];
+        if inbox.pending.len() > PENDING_BYTES || inbox.at_least > PENDING_BYTES {
+            *inbox = Inbox {
+                lost: true,
+                ..Inbox::default()
+            };
+        }
+    }
+}
+
+enum Verdict {
+    Is(&'static Protocol),
+    Unsure,
+    None,
+}
+
+/// The protocol whose probe says yes. Probes are strict enough that at most one does (a test holds them to it).
+fn probe(opening: &Opening<'_>) -> Verdict {
+    let candidates = opening.bytes.iter().fold(0, |mask, (_, bytes)| {
+        mask | bytes
+            .first()
+            .and_then(|&byte| FIRST_BYTES.get(usize::from(byte)))
+            .copied()
+            .unwrap_or(0)
+    });
+    let mut unsure = false;
+    let mut left = candidates;
+    while left != 0 {
+        let index = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        let Some((protocol, stream)) = PROTOCOLS
+            .get(index)
+            .and_then(|p| p.stream.as_ref().map(|s| (p, s)))
+        else {
+            continue;
+        };
+        match (stream.probe)(opening) {
+            Probe::Yes => return Verdict::Is(protocol),
+            Probe::More => unsure = true,
+            Probe::No => {}
+        }
+    }
+    if unsure {
+        Verdict::Unsure
+    } else {
+        Verdict::None
+    }
+}

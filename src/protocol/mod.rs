@@ -1,0 +1,191 @@
+//! Application protocols: one file each, and the slice of all of them.
+//!
+//! A decoder says what bytes prove. It knows no port and no service. Adding one is its file, its `mod` line here and its
+//! line in [`PROTOCOLS`]; names, attributes and first-byte dispatch derive from the registered constant.
+//!
+//! * A **stream** decoder reads the two directions of a TCP connection. It is chosen by its probe, a pure function of
+//!   the first bytes, and answers each chunk with a [`Step`].
+//! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
+
+mod conversation;
+mod datagrams;
+
+pub use conversation::{Context, Conversation};
+pub use datagrams::Datagrams;
+
+use crate::bytes::Short;
+use crate::evidence::Notes;
+use crate::net::{PerSide, Side};
+
+/// Every protocol, in the order of their names.
+pub static PROTOCOLS: &[Protocol] = &[];
+
+/// A registered protocol.
+#[derive(Debug)]
+pub struct Protocol {
+    /// The name in the output contract: RFC name, lower case.
+    pub name: &'static str,
+    /// Attributes that the decoder may note.
+    pub attributes: &'static [&'static str],
+    /// How it is read from a TCP stream.
+    pub stream: Option<StreamEntry>,
+    /// How it is read from a datagram.
+    pub datagram: Option<DatagramEntry>,
+}
+
+/// The registration of a stream decoder.
+#[derive(Debug)]
+pub struct StreamEntry {
+    /// Whether the first byte of either direction can begin this protocol: a cheap filter before the probe.
+    pub first_byte: fn(u8) -> bool,
+    /// Whether the first bytes are this protocol.
+    pub probe: fn(&Opening<'_>) -> Probe,
+    /// A decoder for one connection.
+    pub start: fn() -> Box<dyn StreamDecoder>,
+}
+
+/// The registration of a datagram decoder.
+#[derive(Debug)]
+pub struct DatagramEntry {
+    /// Whether the first byte of a payload can begin this protocol.
+    pub first_byte: fn(u8) -> bool,
+    /// A decoder for one flow (a zero-sized one costs nothing).
+    pub start: fn() -> Box<dyn DatagramDecoder>,
+}
+
+/// The first bytes of a connection, before it is known what they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// What each side sent so far, contiguous from its start.
+    pub bytes: PerSide<&'a [u8]>,
+    /// The side that sent data first.
+    pub first: Side,
+    /// The beginning of the connection is not in the capture, or a gap came before these bytes: a probe must be stricter.
+    pub midstream: bool,
+}
+
+impl<'a> Opening<'a> {
+    /// What the side that spoke first sent.
+    pub fn spoken(&self) -> &'a [u8] {
+        self.bytes[self.first]
+    }
+
+    /// What the other side sent.
+    pub fn reply(&self) -> &'a [u8] {
+        self.bytes[self.first.other()]
+    }
+}
+
+/// The answer of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It is this protocol.
+    Yes,
+    /// It is not.
+    No,
+    /// It may be; more bytes will tell.
+    More,
+}
+
+/// What a stream decoder did with a chunk.
+#[derive(Debug)]
+pub enum Step {
+    /// `consumed` bytes are done with; the rest waits until `at_least` bytes stand after them.
+    NeedMore {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes needed after the consumed ones (at least one more than are there).
+        at_least: usize,
+    },
+    /// All bytes are done with.
+    Consumed,
+    /// `consumed` bytes are done with, and the next `bytes` bytes of this side carry nothing of interest: they are passed
+    /// over without being kept, across gaps as well.
+    Skip {
+        /// Bytes done with.
+        consumed: usize,
+        /// Bytes to pass over after them; they may lie in this chunk.
+        bytes: u64,
+    },
+    /// From here on both sides speak another protocol.
+    Handover {
+        /// Bytes of this chunk done with.
+        consumed: usize,
+        /// What comes next.
+        next: Next,
+    },
+    /// Nobody wants more of this connection.
+    Done,
+    /// These bytes are not this protocol, or broken.
+    Reject(Reject),
+}
+
+/// What follows a handover.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// This protocol, without a probe.
+    Protocol(&'static Protocol),
+    /// Whatever the probes find.
+    Probe,
+}
+
+/// Why a message was refused. Small, counted by layer and reason, never an error of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reject {
+    /// The message claims more bytes than there are.
+    Short(Short),
+    /// A field has a value that the specification excludes.
+    Invalid(&'static str),
+    /// It is another protocol.
+    Other,
+}
+
+impl From<Short> for Reject {
+    fn from(short: Short) -> Self {
+        Self::Short(short)
+    }
+}
+
+/// Reads the two directions of one connection.
+pub trait StreamDecoder: Send {
+    /// Reads `bytes`, which `side` sent next. Called again at once with what is left after a [`Step::Skip`].
+    fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step;
+
+    /// After a gap in what `side` sent (or a mid-stream start): the offset in `bytes`, a segment's payload, at which a
+    /// message begins. `None` passes the segment over and asks again at the next one.
+    fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
+        let _ = (side, bytes);
+        None
+    }
+}
+
+/// One UDP payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// The captured bytes.
+    pub bytes: &'a [u8],
+    /// Length on the wire; more than `bytes` where the snap length cut it.
+    pub wire_len: usize,
+}
+
+impl Datagram<'_> {
+    /// Whether the snap length cut it.
+    pub const fn is_cut(&self) -> bool {
+        self.bytes.len() < self.wire_len
+    }
+}
+
+/// Reads the datagrams of one flow.
+pub trait DatagramDecoder: Send {
+    /// Reads one datagram; a refusal leaves no notes.
+    fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject>;
+}
+
+/// The protocol of that name.
+pub fn find(name: &str) -> Option<&'static Protocol> {
+    PROTOCOLS.iter().find(|protocol| protocol.name == name)
+}
+
+#[cfg(test)]
+#[allow(dead_code, unused_imports, reason = "every decoder uses some of it")]
+pub(crate) mod testing;

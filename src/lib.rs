@@ -12,4 +12,6 @@
 )]
 
 pub mod bytes;
+pub mod flow;
 pub mod net;
+pub mod stream;

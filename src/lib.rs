@@ -15,3 +15,4 @@ pub mod bytes;
 pub mod evidence;
 pub mod net;
 pub mod protocol;
+pub mod stream;

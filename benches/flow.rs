@@ -37,8 +37,11 @@ fn packet(number: u32, flow: u32, flags: TcpFlags) -> Observation {
 
 fn observe(table: &mut FlowTable<()>, packets: &[Observation]) {
     for packet in packets {
-        black_box(table.observe(packet, |_| (), &mut |_, state| drop(black_box(state))));
-        table.expire(packet.time, &mut |_, state| drop(black_box(state)));
+        let mut retire = |_, state| {
+            black_box(state);
+        };
+        black_box(table.observe(packet, |_| (), &mut retire));
+        table.expire(packet.time, &mut retire);
     }
 }
 

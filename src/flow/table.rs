@@ -23,6 +23,9 @@ const SWEEP_PER_PACKET: usize = 2;
 /// Flows that the hand passes at once: side by side in memory, they cost less than one by one.
 const SWEEP_BATCH: usize = 64;
 
+/// Packet time between the starts of two rounds of the hand: idle times are minutes, so closer looks find little.
+const ROUND: i64 = 10 * 1_000_000_000;
+
 /// Time beyond its time-out that an idle flow stays: packets captured that much out of time order find it as they would
 /// in any other run. Whether they continue it is decided by its own times alone.
 const LATENESS: i64 = 60 * 1_000_000_000;
@@ -84,8 +87,10 @@ pub struct FlowTable<S> {
     limit: u32,
     /// The next entry that the hand looks at.
     hand: usize,
-    /// Steps that the hand still has to make.
+    /// Steps that the hand may make.
     owed: usize,
+    /// Packet time at which the hand began its last round.
+    round: Timestamp,
     evicted: u64,
 }
 
@@ -105,6 +110,7 @@ impl<S> FlowTable<S> {
             limit: limit.max(1),
             hand: 0,
             owed: 0,
+            round: Timestamp::default(),
             evicted: 0,
         }
     }
@@ -176,10 +182,17 @@ impl<S> FlowTable<S> {
             return;
         }
         let steps = mem::take(&mut self.owed).min(self.entries.len());
+        if self.hand == 0 {
+            // either way: times may jump back where captures follow each other
+            if now.since(self.round).saturating_abs() < ROUND {
+                return;
+            }
+            self.round = now;
+        }
         for _ in 0..steps {
             let Some(entry) = self.entries.get(self.hand) else {
                 self.hand = 0;
-                continue;
+                return;
             };
             let tracker = &entry.state.tracker;
             let idle = now.since(tracker.last_seen).saturating_sub(LATENESS);

@@ -200,7 +200,7 @@ impl Stream {
     }
 
     fn next_sequence(&self) -> SequenceNumber {
-        SequenceNumber((self.next & u64::from(u32::MAX)) as u32)
+        SequenceNumber((self.next & 0xffff_ffff) as u32)
     }
 
     /// RFC 9293 §3.8.4 and RFC 1122 §4.2.3.6: the sequence number before the next, with no data or one byte of
@@ -216,7 +216,8 @@ impl Stream {
             Phase::Settling { .. } => SETTLE_REACH,
             Phase::Unstarted | Phase::Running => REACH,
         };
-        segment.start > self.next.saturating_add(REACH) || segment.start < self.next.saturating_sub(back)
+        segment.start > self.next.saturating_add(REACH)
+            || segment.start < self.next.saturating_sub(back)
     }
 
     /// A segment out of reach is dropped, unless those before it went there too.
@@ -346,10 +347,16 @@ impl Stream {
     }
 
     /// Gives a segment that starts at the next position, and the held pieces within it: they came first.
-    fn deliver_around_held(&mut self, segment: &Segment<'_>, sink: &mut impl FnMut(Chunk<'_>)) -> Overlap {
+    fn deliver_around_held(
+        &mut self,
+        segment: &Segment<'_>,
+        sink: &mut impl FnMut(Chunk<'_>),
+    ) -> Overlap {
         let mut overlap = Overlap::default();
         while let Some(held) = &mut self.held
-            && held.first_start().is_some_and(|start| start < segment.end())
+            && held
+                .first_start()
+                .is_some_and(|start| start < segment.end())
             && let Some((start, piece)) = held.pop_first()
         {
             let piece = piece.at(start);

@@ -22,7 +22,9 @@ impl<'a> Segment<'a> {
         let skipped = usize::try_from(from.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let length = to.saturating_sub(from);
         let bytes = self.bytes.get(skipped..).unwrap_or_default();
-        let kept = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+        let kept = usize::try_from(length)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         Self {
             start: from,
             bytes: bytes.get(..kept).unwrap_or_default(),

@@ -26,6 +26,9 @@ mod tests {
         assert_eq!(last.advance(1), SequenceNumber(0));
         assert_eq!(SequenceNumber(9).distance_from(last), 10);
         assert_eq!(last.distance_from(SequenceNumber(9)), -10);
-        assert_eq!(SequenceNumber(1 << 31).distance_from(SequenceNumber(0)), i32::MIN);
+        assert_eq!(
+            SequenceNumber(1 << 31).distance_from(SequenceNumber(0)),
+            i32::MIN
+        );
     }
 }

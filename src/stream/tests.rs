@@ -40,7 +40,9 @@ impl Play {
         let sequence = START.wrapping_add(offset as u32);
         let kind = self
             .stream
-            .push(sequence, text.as_bytes(), wire_len, &mut |chunk| draw(out, chunk));
+            .push(sequence, text.as_bytes(), wire_len, &mut |chunk| {
+                draw(out, chunk)
+            });
         self.kinds.push(kind);
         self
     }
@@ -78,7 +80,11 @@ fn draw(out: &mut String, chunk: Chunk<'_>) {
 
 #[test]
 fn data_in_order_is_given_as_it_comes() {
-    let play = Play::with_syn().at(0, "abc").gives("abc").at(3, "def").gives("abcdef");
+    let play = Play::with_syn()
+        .at(0, "abc")
+        .gives("abc")
+        .at(3, "def")
+        .gives("abcdef");
     assert_eq!(play.stream.counters(), &super::super::Counters::default());
     assert_eq!(play.stream.held_bytes(), 0);
 }
@@ -159,33 +165,68 @@ fn a_hole_that_the_other_side_acknowledged_is_a_gap() {
         .gives("abc")
         .ack(9)
         .gives("abc[3]ghi");
-    assert_eq!((play.stream.counters().gaps, play.stream.counters().gap_bytes), (1, 3));
+    assert_eq!(
+        (
+            play.stream.counters().gaps,
+            play.stream.counters().gap_bytes
+        ),
+        (1, 3)
+    );
 }
 
 #[test]
 fn data_behind_an_acknowledged_hole_is_not_held() {
-    Play::with_syn().at(0, "abc").ack(9).gives("abc").at(6, "ghi").gives("abc[3]ghi");
+    Play::with_syn()
+        .at(0, "abc")
+        .ack(9)
+        .gives("abc")
+        .at(6, "ghi")
+        .gives("abc[3]ghi");
 }
 
 #[test]
 fn one_acknowledgment_before_its_data_loses_nothing() {
-    Play::with_syn().at(0, "abc").ack(6).at(3, "def").ack(6).gives("abcdef");
+    Play::with_syn()
+        .at(0, "abc")
+        .ack(6)
+        .at(3, "def")
+        .ack(6)
+        .gives("abcdef");
 }
 
 #[test]
 fn a_missing_end_is_a_gap_once_a_second_acknowledgment_confirms_it() {
-    Play::with_syn().at(0, "abc").ack(9).gives("abc").ack(9).gives("abc[6]");
-    Play::with_syn().at(0, "abc").ack(9).finish().gives("abc[6]");
+    Play::with_syn()
+        .at(0, "abc")
+        .ack(9)
+        .gives("abc")
+        .ack(9)
+        .gives("abc[6]");
+    Play::with_syn()
+        .at(0, "abc")
+        .ack(9)
+        .finish()
+        .gives("abc[6]");
 }
 
 #[test]
 fn an_acknowledged_fin_is_no_gap() {
-    Play::with_syn().at(0, "abc").ack(4).ack(4).ack(4).finish().gives("abc");
+    Play::with_syn()
+        .at(0, "abc")
+        .ack(4)
+        .ack(4)
+        .ack(4)
+        .finish()
+        .gives("abc");
 }
 
 #[test]
 fn the_end_of_the_flow_gives_what_is_held() {
-    Play::with_syn().at(3, "def").at(8, "ij").finish().gives("[3]def[2]ij");
+    Play::with_syn()
+        .at(3, "def")
+        .at(8, "ij")
+        .finish()
+        .gives("[3]def[2]ij");
 }
 
 #[test]
@@ -197,7 +238,13 @@ fn a_segment_that_the_snap_length_cut_ends_in_a_gap() {
         .cut(9, "jk", 4)
         .at(7, "hi")
         .gives("ab[3]fghijk[2]");
-    assert_eq!((play.stream.counters().cut_bytes, play.stream.counters().gaps), (5, 0));
+    assert_eq!(
+        (
+            play.stream.counters().cut_bytes,
+            play.stream.counters().gaps
+        ),
+        (5, 0)
+    );
     Play::with_syn().cut(0, "", 4).gives("[4]");
 }
 
@@ -216,7 +263,14 @@ fn keep_alives_are_no_data() {
 
 #[test]
 fn swapped_packets_at_a_midstream_start_lose_nothing() {
-    for order in [[0, 3, 6], [0, 6, 3], [3, 0, 6], [3, 6, 0], [6, 0, 3], [6, 3, 0]] {
+    for order in [
+        [0, 3, 6],
+        [0, 6, 3],
+        [3, 0, 6],
+        [3, 6, 0],
+        [6, 0, 3],
+        [6, 3, 0],
+    ] {
         let mut play = Play::midstream();
         for offset in order {
             play = play.at(offset, &"abcdefghi"[offset as usize..][..3]);
@@ -319,10 +373,15 @@ fn a_hole_in_a_one_way_capture_is_given_up_by_bytes() {
     let payload = [7; 1000];
     let pushed = MAX_HELD_BYTES / payload.len() + 1;
     for segment in 0..pushed {
-        stream.push(101 + segment as u32 * 1000, &payload, 1000, &mut |chunk| match chunk {
-            Chunk::Data(bytes) => given += bytes.len(),
-            Chunk::Gap { bytes } => gap += bytes,
-        });
+        stream.push(
+            101 + segment as u32 * 1000,
+            &payload,
+            1000,
+            &mut |chunk| match chunk {
+                Chunk::Data(bytes) => given += bytes.len(),
+                Chunk::Gap { bytes } => gap += bytes,
+            },
+        );
     }
     assert_eq!((gap, given), (100, pushed * 1000));
     assert_eq!(stream.held_bytes(), 0);

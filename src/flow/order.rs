@@ -1,0 +1,139 @@
+//! Retransmissions and misorder, counted from headers alone: so they are known for flows that nobody reassembles.
+
+use serde::Serialize;
+
+use super::{TcpFlags, TcpObservation};
+
+/// Segments of one side that were not next. These need the packets before them: the counts of a flow that was cut in
+/// parts can differ from those of the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MisorderCounts {
+    /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives and hole fillers apart.
+    pub retransmissions: u32,
+    /// Segments that fill the newest hole: captured late, or sent again because they were lost before the capture.
+    pub out_of_order: u32,
+}
+
+impl MisorderCounts {
+    pub(super) fn merge(self, other: Self) -> Self {
+        let Self {
+            retransmissions,
+            out_of_order,
+        } = other;
+        Self {
+            retransmissions: self.retransmissions.saturating_add(retransmissions),
+            out_of_order: self.out_of_order.saturating_add(out_of_order),
+        }
+    }
+}
+
+/// Where one side of a connection stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Progress {
+    #[default]
+    Unknown,
+    /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte.
+    At {
+        next: u32,
+        hole_start: u32,
+        hole_end: u32,
+    },
+}
+
+impl Progress {
+    /// Takes a segment of `payload_len` bytes into account.
+    pub(super) fn advance(
+        &mut self,
+        tcp: &TcpObservation,
+        payload_len: u32,
+        counts: &mut MisorderCounts,
+    ) {
+        if tcp.flags.has(TcpFlags::RST) {
+            return;
+        }
+        let controls =
+            u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(tcp.flags.has(TcpFlags::FIN));
+        let length = payload_len.saturating_add(controls);
+        let (start, end) = (tcp.sequence, tcp.sequence.wrapping_add(length));
+        let Self::At {
+            next,
+            hole_start,
+            hole_end,
+        } = self
+        else {
+            *self = Self::At {
+                next: end,
+                hole_start: end,
+                hole_end: end,
+            };
+            return;
+        };
+        if length == 0 {
+            return;
+        }
+        if distance(end, *next) > 0 {
+            if distance(start, *next) > 0 {
+                (*hole_start, *hole_end) = (*next, start);
+            }
+            *next = end;
+        } else if distance(start, *hole_start) >= 0 && distance(*hole_end, end) >= 0 {
+            // what is left of the hole; a filler in its middle keeps the later part
+            *hole_start = end;
+            counts.out_of_order = counts.out_of_order.saturating_add(1);
+        } else if payload_len > 1 || controls > 0 || distance(*next, start) != 1 {
+            counts.retransmissions = counts.retransmissions.saturating_add(1);
+        }
+    }
+}
+
+/// How far `a` lies after `b`, modulo 2^32 (RFC 9293 §3.4).
+const fn distance(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b).cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Segments by offset and length from just before the wrap, as (retransmissions, out of order).
+    fn counts(segments: &[(u32, u32)]) -> (u32, u32) {
+        let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
+        for &(offset, length) in segments {
+            let tcp = TcpObservation {
+                sequence: (u32::MAX - 4).wrapping_add(offset),
+                acknowledgment: 0,
+                flags: TcpFlags::ACK,
+                window: 1,
+            };
+            progress.advance(&tcp, length, &mut counts);
+        }
+        (counts.retransmissions, counts.out_of_order)
+    }
+
+    #[test]
+    fn segments_in_order_count_nothing() {
+        assert_eq!(counts(&[(0, 3), (3, 3), (6, 0), (6, 3)]), (0, 0));
+    }
+
+    #[test]
+    fn a_segment_seen_before_is_a_retransmission() {
+        assert_eq!(counts(&[(0, 3), (3, 3), (3, 3), (0, 3)]), (2, 0));
+    }
+
+    #[test]
+    fn a_segment_that_fills_a_hole_is_out_of_order_once() {
+        assert_eq!(counts(&[(0, 3), (6, 3), (3, 3)]), (0, 1));
+        assert_eq!(counts(&[(0, 3), (6, 3), (3, 3), (3, 3)]), (1, 1));
+        assert_eq!(counts(&[(0, 3), (9, 3), (3, 3), (6, 3)]), (0, 2));
+    }
+
+    #[test]
+    fn a_hole_that_stays_counts_nothing() {
+        assert_eq!(counts(&[(0, 3), (6, 3), (9, 3)]), (0, 0));
+    }
+
+    #[test]
+    fn keep_alives_are_no_retransmissions() {
+        assert_eq!(counts(&[(0, 3), (2, 1), (2, 0), (3, 3)]), (0, 0));
+    }
+}

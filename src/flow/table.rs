@@ -1,0 +1,314 @@
+//! The table of live flows.
+//!
+//! States lie in one dense array; a hash table holds their indexes. A packet of a known flow costs one probe and
+//! allocates nothing. A hand goes round the array to find idle flows, a few steps for each packet, so that neither
+//! many flows nor jumps in time make a packet expensive.
+
+use std::hash::BuildHasher;
+use std::mem;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::order::{MisorderCounts, Progress};
+use super::{Observation, Tracker, episode};
+use crate::net::{FlowKey, PerSide, Timestamp};
+
+/// Most flows alive at once in one table, unless said otherwise: bounds memory under floods of addresses and ports.
+pub const MAX_FLOWS: u32 = 1 << 20;
+
+/// Flows that the hand passes for each packet. At two, idle flows go twice as fast as new ones can come.
+const SWEEP_PER_PACKET: usize = 2;
+
+/// Flows that the hand passes at once: side by side in memory, they cost less than one by one.
+const SWEEP_BATCH: usize = 64;
+
+/// Packet time between the starts of two rounds of the hand: idle times are minutes, so closer looks find little.
+const ROUND: i64 = 10 * 1_000_000_000;
+
+/// Time beyond its time-out that an idle flow stays: packets captured that much out of time order find it as they would
+/// in any other run. Whether they continue it is decided by its own times alone.
+const LATENESS: i64 = 60 * 1_000_000_000;
+
+/// Flows of which the one idle for longest goes when the table is full.
+const EVICTION_SAMPLE: usize = 16;
+
+/// The state of one episode of a flow.
+#[derive(Debug)]
+#[repr(C)] // the hot part first
+pub struct FlowState<S> {
+    /// What its headers add up to.
+    pub tracker: Tracker,
+    progress: PerSide<Progress>,
+    /// What the user of the table keeps for it.
+    pub inner: S,
+}
+
+impl<S> FlowState<S> {
+    fn new(observation: &Observation, inner: S) -> Self {
+        let mut state = Self {
+            tracker: Tracker::new(observation),
+            progress: PerSide::default(),
+            inner,
+        };
+        state.follow(observation);
+        state
+    }
+
+    fn record(&mut self, observation: &Observation) {
+        self.tracker.record(observation);
+        self.follow(observation);
+    }
+
+    /// Takes the order of a segment into account.
+    fn follow(&mut self, observation: &Observation) {
+        if let (Some(tcp), Some(tracker)) = (&observation.tcp, &mut self.tracker.tcp) {
+            let side = observation.side;
+            let counts: &mut MisorderCounts = &mut tracker.misorder[side];
+            self.progress[side].advance(tcp, observation.payload_len, counts);
+        }
+    }
+}
+
+#[derive(Debug)]
+#[repr(C)]
+struct Entry<S> {
+    key: FlowKey,
+    state: FlowState<S>,
+}
+
+/// The flows that are alive, by key.
+#[derive(Debug)]
+pub struct FlowTable<S> {
+    /// Indexes of `entries`. Invariant: exactly one for each entry, under the hash of its key.
+    index: HashTable<u32>,
+    entries: Vec<Entry<S>>,
+    hasher: RandomState,
+    limit: u32,
+    /// The next entry that the hand looks at.
+    hand: usize,
+    /// Steps that the hand may make.
+    owed: usize,
+    /// Packet time at which the hand began its last round.
+    round: Timestamp,
+    evicted: u64,
+}
+
+impl<S> Default for FlowTable<S> {
+    fn default() -> Self {
+        Self::with_limit(MAX_FLOWS)
+    }
+}
+
+impl<S> FlowTable<S> {
+    /// A table that holds at most `limit` flows, and at least one.
+    pub fn with_limit(limit: u32) -> Self {
+        Self {
+            index: HashTable::new(),
+            entries: Vec::new(),
+            hasher: RandomState::default(),
+            limit: limit.max(1),
+            hand: 0,
+            owed: 0,
+            round: Timestamp::default(),
+            evicted: 0,
+        }
+    }
+
+    /// Takes a packet into account and gives the state of its flow; `make` makes that of a new one.
+    ///
+    /// Where the packet begins a new use of a known five-tuple (a SYN that does not belong to the connection known, or
+    /// a pause beyond the idle time-out), the old state goes to `retire` first. So does another flow where the table is
+    /// full.
+    pub fn observe(
+        &mut self,
+        observation: &Observation,
+        make: impl FnOnce(&Observation) -> S,
+        retire: &mut impl FnMut(FlowKey, FlowState<S>),
+    ) -> &mut FlowState<S> {
+        self.owed = self.owed.saturating_add(SWEEP_PER_PACKET);
+        let key = observation.key;
+        let hash = self.hasher.hash_one(key);
+        let known = self
+            .index
+            .find(hash, |&at| {
+                entry(&self.entries, at).is_some_and(|entry| entry.key == key)
+            })
+            .copied();
+        let at = match known {
+            Some(at) => {
+                self.follow(at, observation, make, retire);
+                at
+            }
+            None => {
+                self.make_room(retire);
+                let state = FlowState::new(observation, make(observation));
+                self.insert(hash, Entry { key, state })
+            }
+        };
+        &mut self.entry_mut(at).state
+    }
+
+    /// Takes a packet of a known five-tuple into account.
+    #[inline]
+    fn follow(
+        &mut self,
+        at: u32,
+        observation: &Observation,
+        make: impl FnOnce(&Observation) -> S,
+        retire: &mut impl FnMut(FlowKey, FlowState<S>),
+    ) {
+        let state = &mut self.entry_mut(at).state;
+        if episode::begins(&state.tracker, observation) {
+            let old = mem::replace(state, FlowState::new(observation, make(observation)));
+            retire(observation.key, old);
+        } else {
+            state.record(observation);
+        }
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index holds indexes of entries only"
+    )]
+    fn entry_mut(&mut self, at: u32) -> &mut Entry<S> {
+        &mut self.entries[at as usize]
+    }
+
+    /// Retires flows that were idle for too long at `now`, the time of the current packet. Cheap enough to call for
+    /// each packet: it looks at a few flows in turn, so a flow may stay a while after its time.
+    pub fn expire(&mut self, now: Timestamp, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+        if self.owed < SWEEP_BATCH {
+            return;
+        }
+        let steps = mem::take(&mut self.owed).min(self.entries.len());
+        if self.hand == 0 {
+            // either way: times may jump back where captures follow each other
+            if now.since(self.round).saturating_abs() < ROUND {
+                return;
+            }
+            self.round = now;
+        }
+        for _ in 0..steps {
+            let Some(entry) = self.entries.get(self.hand) else {
+                self.hand = 0;
+                return;
+            };
+            let tracker = &entry.state.tracker;
+            let idle = now.since(tracker.last_seen).saturating_sub(LATENESS);
+            if idle > episode::LEAST_IDLE
+                && idle > episode::idle_timeout(tracker, entry.key.transport)
+            {
+                self.remove(self.hand, retire);
+            } else {
+                self.hand = self.hand.saturating_add(1);
+            }
+        }
+    }
+
+    /// Retires all flows, by the number of their first packet, then by key.
+    pub fn drain(&mut self, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+        self.index.clear();
+        self.hand = 0;
+        let mut entries = mem::take(&mut self.entries);
+        entries.sort_by_key(|entry| (entry.state.tracker.first_number, entry.key));
+        for Entry { key, state } in entries {
+            retire(key, state);
+        }
+    }
+
+    /// Flows alive.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no flow is alive.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Flows that had to go before their time because the table was full.
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The states of all live flows, in no particular but always the same order: for budgets over all of them.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut FlowState<S>> {
+        self.entries.iter_mut().map(|entry| &mut entry.state)
+    }
+
+    fn insert(&mut self, hash: u64, entry: Entry<S>) -> u32 {
+        let Self {
+            index,
+            entries,
+            hasher,
+            ..
+        } = self;
+        // the limit is a u32
+        let at = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        index.insert_unique(hash, at, |&at| hash_at(entries, hasher, at));
+        entries.push(entry);
+        at
+    }
+
+    /// Where the table is full, lets one flow go: the longest idle of the next few.
+    fn make_room(&mut self, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+        if self.entries.len() < self.limit as usize {
+            return;
+        }
+        let start = if self.hand < self.entries.len() {
+            self.hand
+        } else {
+            0
+        };
+        let sample = self
+            .entries
+            .iter()
+            .enumerate()
+            .skip(start)
+            .take(EVICTION_SAMPLE);
+        let Some((victim, _)) = sample.min_by_key(|(_, entry)| entry.state.tracker.last_seen)
+        else {
+            return;
+        };
+        self.hand = start.saturating_add(EVICTION_SAMPLE);
+        self.evicted = self.evicted.saturating_add(1);
+        self.remove(victim, retire);
+    }
+
+    /// Takes an entry out; the last one takes its place.
+    fn remove(&mut self, at: usize, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+        let Self {
+            index,
+            entries,
+            hasher,
+            ..
+        } = self;
+        let (Some(entry), Some(last)) = (entries.get(at), entries.last()) else {
+            return;
+        };
+        let hash = hasher.hash_one(entry.key);
+        let last_hash = hasher.hash_one(last.key);
+        let last_at = entries.len().saturating_sub(1);
+        if let Ok(found) = index.find_entry(hash, |&index| index as usize == at) {
+            found.remove();
+        }
+        if let Some(moved) = index.find_mut(last_hash, |&index| index as usize == last_at) {
+            *moved = u32::try_from(at).unwrap_or(u32::MAX);
+        }
+        let Entry { key, state } = entries.swap_remove(at);
+        retire(key, state);
+    }
+}
+
+fn entry<S>(entries: &[Entry<S>], at: u32) -> Option<&Entry<S>> {
+    entries.get(at as usize)
+}
+
+fn hash_at<S>(entries: &[Entry<S>], hasher: &RandomState, at: u32) -> u64 {
+    entry(entries, at).map_or(0, |entry| hasher.hash_one(entry.key))
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

@@ -11,8 +11,13 @@
     )
 )]
 
+pub mod attribution;
+pub mod audit;
 pub mod bytes;
 pub mod evidence;
+pub mod flow;
 pub mod net;
 pub mod protocol;
+pub mod signature;
 pub mod stream;
+pub mod topology;

@@ -73,8 +73,7 @@ impl Ledger {
         mut episodes: Vec<Episode>,
         icmp_errors: BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>,
     ) -> Self {
-        episodes.sort_unstable();
-        episodes.dedup();
+        sort(&mut episodes);
         Self {
             captures: BTreeMap::from([(tap, record)]),
             episodes,
@@ -96,6 +95,11 @@ impl Ledger {
     pub const fn icmp_errors(&self) -> &BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>> {
         &self.icmp_errors
     }
+}
+
+fn sort(episodes: &mut Vec<Episode>) {
+    episodes.sort_by(|one, other| one.place().cmp(&other.place()));
+    episodes.dedup();
 }
 
 impl Merge for Ledger {
@@ -120,8 +124,7 @@ impl Merge for Ledger {
         }
         if !episodes.is_empty() {
             self.episodes.extend(episodes);
-            self.episodes.sort_unstable();
-            self.episodes.dedup();
+            sort(&mut self.episodes);
         }
         for (key, errors) in icmp_errors {
             let known = self.icmp_errors.entry(key).or_default();

@@ -13,7 +13,7 @@ mod media;
 mod offer;
 mod recorder;
 
-pub use episode::{Episode, Layer, Opened, TcpRecord};
+pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{RtcpReport, RtpStream, StreamKey};

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Observation;
-use super::tcp::TcpTracker;
-use crate::net::{PerSide, Side, Timestamp};
+use super::episode::idle_timeout;
+use super::tcp::{Facts, TcpTracker};
+use crate::net::{PerSide, Side, Timestamp, Transport};
 
 /// Sums and extremes over the packets of a flow. The trackers of a flow that was cut anywhere merge to that of the
 /// whole, except what needs the packets before: `out_of_time` and [`TcpTracker::misorder`], which can differ.
@@ -106,6 +107,24 @@ impl Tracker {
         };
         add(&mut self.out_of_time, out_of_time);
         self
+    }
+
+    /// Whether this is the part of `earlier`'s flow that came after a cut, or shows it from another place: not idle for too
+    /// long, and without an opening of its own.
+    pub fn continues(&self, earlier: &Self, transport: Transport) -> bool {
+        if self.first_seen.since(earlier.last_seen) > idle_timeout(earlier, transport) {
+            return false;
+        }
+        match (&self.tcp, &earlier.tcp) {
+            (Some(ours), Some(theirs)) => Side::BOTH.into_iter().all(|side| {
+                match (ours.opening[side], theirs.opening[side]) {
+                    (Some(ours), Some(theirs)) => ours.isn == theirs.isn,
+                    (Some(_), None) => ours.facts[side].has(Facts::SYN_ACK),
+                    (None, _) => true,
+                }
+            }),
+            _ => true,
+        }
     }
 
     /// Whether both sides sent packets.

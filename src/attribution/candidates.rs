@@ -1,0 +1,265 @@
+//! The evidence for every service that a flow may be: proof, offers, indications, roles, and the port's claim.
+
+use super::flow::{Flow, Sight};
+use super::rows::{Fit, RowFit};
+use super::{Encryption, Evidence, Judge};
+use crate::evidence::{Offered, Strength, Value};
+use crate::signature::{Condition, InterfaceKind, Kind, ServiceId};
+
+impl Judge<'_> {
+    pub(super) fn candidates(
+        &self,
+        flow: &Flow,
+        protocols: &[&'static str],
+        fits: &[RowFit<'_>],
+        encryption: &Encryption,
+    ) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        self.by_conditions(flow, protocols, &mut evidence);
+        self.by_interfaces(flow, &mut evidence);
+        self.by_offers(flow, &mut evidence);
+        self.by_rows(flow, protocols, fits, encryption, &mut evidence);
+        evidence
+    }
+
+    fn by_conditions(&self, flow: &Flow, protocols: &[&'static str], evidence: &mut Vec<Evidence>) {
+        if protocols.is_empty() {
+            return;
+        }
+        for service in self.signatures.catalog.services() {
+            let proofs = service
+                .proof
+                .iter()
+                .map(|condition| (condition, Strength::Proven, "payload"));
+            let hints = service
+                .indicates
+                .iter()
+                .map(|condition| (condition, Strength::Indicated, "content"));
+            for (condition, strength, source) in proofs.chain(hints) {
+                if let Some(text) = self.fulfilled(flow, protocols, condition) {
+                    evidence.push(Evidence {
+                        service: service.id.clone(),
+                        strength,
+                        text,
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The sentence for a condition that the flow fulfils.
+    fn fulfilled(
+        &self,
+        flow: &Flow,
+        protocols: &[&'static str],
+        condition: &Condition,
+    ) -> Option<String> {
+        let protocol: &str = &condition.protocol;
+        if !protocols.contains(&protocol) {
+            return None;
+        }
+        if let Some(wanted) = condition.interface {
+            let (fact, sight) = flow.facts_of(protocol, "bound").find(
+                |(fact, _)| matches!(fact.value, Value::Interface { uuid, .. } if uuid == wanted),
+            )?;
+            return Some(format!(
+                "{}: {protocol} bound {}",
+                self.flows.frame(sight),
+                self.interface(&fact.value)
+            ));
+        }
+        let Some(attribute) = condition.attribute.as_deref() else {
+            return Some(match flow.protocols.get(protocol) {
+                Some((layer, tap)) => {
+                    format!(
+                        "{}: {protocol}",
+                        self.flows.frame(Sight {
+                            seen: layer.seen,
+                            tap: *tap
+                        })
+                    )
+                }
+                None => format!("{protocol}, announced by signalling"),
+            });
+        };
+        let passes = |value: &Value| {
+            condition
+                .test
+                .as_ref()
+                .is_none_or(|test| test.passes(&value.to_string()))
+        };
+        let (fact, sight) = flow
+            .facts_of(protocol, attribute)
+            .find(|(fact, _)| passes(&fact.value))?;
+        Some(format!(
+            "{}: {protocol} {attribute} `{}`",
+            self.flows.frame(sight),
+            fact.value
+        ))
+    }
+
+    /// Interfaces with a service of their own; a bind whose answer is missing only indicates.
+    fn by_interfaces(&self, flow: &Flow, evidence: &mut Vec<Evidence>) {
+        for (name, strength, word) in [
+            ("bound", Strength::Proven, "bound"),
+            ("requested", Strength::Indicated, "asked for"),
+        ] {
+            for (fact, sight) in flow.facts_of("dcerpc", name) {
+                let Value::Interface { uuid, major, minor } = &fact.value else {
+                    continue;
+                };
+                let known = self.signatures.interfaces.find(*uuid, *major, *minor);
+                let Some(service) = known.and_then(|interface| interface.service.clone()) else {
+                    continue;
+                };
+                let text = format!(
+                    "{}: dcerpc {word} {}",
+                    self.flows.frame(sight),
+                    self.interface(&fact.value)
+                );
+                evidence.push(Evidence {
+                    service,
+                    strength,
+                    text,
+                    source: "interface",
+                });
+            }
+        }
+    }
+
+    fn by_offers(&self, flow: &Flow, evidence: &mut Vec<Evidence>) {
+        for standing in self.offers.of_server(flow) {
+            let Offered::Rpc {
+                uuid,
+                major,
+                minor,
+                annotation,
+                ..
+            } = &standing.offer.offered
+            else {
+                continue;
+            };
+            let known = self.signatures.interfaces.find(*uuid, *major, *minor);
+            let service = known
+                .and_then(|interface| interface.service.clone())
+                .or_else(|| {
+                    let plain =
+                        known.is_none_or(|interface| interface.kind == InterfaceKind::Service);
+                    let exchange = annotation
+                        .as_deref()
+                        .is_some_and(|name| name.to_lowercase().contains("exchange"));
+                    (plain && exchange).then(|| ServiceId("exchange_rpc".into()))
+                });
+            let Some(service) = service else { continue };
+            let value = Value::Interface {
+                uuid: *uuid,
+                major: *major,
+                minor: *minor,
+            };
+            let text = format!(
+                "{}: ept_map answered {} at {}",
+                self.flows.frame(standing.sight),
+                self.interface(&value),
+                standing.offer.endpoint
+            );
+            evidence.push(Evidence {
+                service,
+                strength: Strength::Indicated,
+                text,
+                source: "offer",
+            });
+        }
+        for (index, standing) in self.offers.media(flow).into_iter().enumerate().take(2) {
+            let what = match &standing.offer.offered {
+                Offered::Media(media) => format!("{} {}", media.media, media.profile),
+                Offered::Candidate { kind, .. } => format!("{kind} candidate"),
+                Offered::Relay | Offered::Rpc { .. } | Offered::Host { .. } => "relay".to_owned(),
+            };
+            let text = format!(
+                "{}: {} announced {what} at {}",
+                self.flows.frame(standing.sight),
+                standing.offer.by,
+                standing.offer.endpoint
+            );
+            let service = ServiceId("media".into());
+            let source = if index == 0 { "offer" } else { "answer" };
+            evidence.push(Evidence {
+                service,
+                strength: Strength::Indicated,
+                text,
+                source,
+            });
+        }
+    }
+
+    /// What rows say: roles that a topology file gives indicate, the port alone only claims.
+    fn by_rows(
+        &self,
+        flow: &Flow,
+        protocols: &[&'static str],
+        fits: &[RowFit<'_>],
+        encryption: &Encryption,
+        evidence: &mut Vec<Evidence>,
+    ) {
+        for fit in fits
+            .iter()
+            .filter(|fit| fit.at_port && fit.speaks && !fit.contradicts())
+        {
+            let roles_match = fit.from == Fit::Matches
+                && fit.to == Fit::Matches
+                && fit.row.kind == Kind::DataPath;
+            for service in &fit.row.services {
+                let Some(known) = self.signatures.catalog.service(service) else {
+                    continue;
+                };
+                let spoken = |protocol: &&'static str| {
+                    known.protocols.iter().any(|spoken| **spoken == **protocol)
+                };
+                if !protocols.is_empty() && !protocols.iter().any(spoken) {
+                    continue;
+                }
+                if roles_match {
+                    let text = format!("topology: the roles are those of `{}`", fit.row.title);
+                    evidence.push(Evidence {
+                        service: service.clone(),
+                        strength: Strength::Indicated,
+                        text,
+                        source: "roles",
+                    });
+                }
+                let secured = encryption.kind.hides() && fit.is_secured();
+                let text = format!(
+                    "port {}/{} is documented for {}{}",
+                    flow.server().port,
+                    flow.key.transport,
+                    known.name,
+                    if secured {
+                        ", secured as it is here"
+                    } else {
+                        ""
+                    }
+                );
+                evidence.push(Evidence {
+                    service: service.clone(),
+                    strength: Strength::Assumed,
+                    text,
+                    source: "port",
+                });
+            }
+        }
+    }
+
+    /// An interface by name and version, else by its identifier.
+    fn interface(&self, value: &Value) -> String {
+        match value {
+            Value::Interface { uuid, major, minor } => {
+                match self.signatures.interfaces.find(*uuid, *major, *minor) {
+                    Some(interface) => format!("{} {major}.{minor}", interface.name),
+                    None => value.to_string(),
+                }
+            }
+            _ => value.to_string(),
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Flows: the episodes of a ledger, joined where a cut between captures split them, with client and server told apart.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::evidence::{Episode, Fact, IcmpError, Layer, Ledger, Offer, RtpStream, Seen, StreamKey};
+use crate::flow::{TcpState, Tracker};
+use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+
+/// Why one end of a flow is taken for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Orientation {
+    /// It sent the SYN, or the other end answered one.
+    Handshake,
+    /// The protocol shows who asks.
+    Protocol,
+    /// The other end had been offered.
+    Offer,
+    /// Only the other end's port is documented or well known.
+    Port,
+    /// It sent the first packet.
+    FirstPacket,
+}
+
+impl Orientation {
+    /// The contract's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshake",
+            Self::Protocol => "protocol",
+            Self::Offer => "offer",
+            Self::Port => "port",
+            Self::FirstPacket => "first_packet",
+        }
+    }
+}
+
+/// State of a flow, in the contract's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// SYN without answer.
+    Attempted,
+    /// A RST answers the SYN.
+    Refused,
+    /// Opened, and not seen to end.
+    Established,
+    /// Ended by FIN of each side.
+    Closed,
+    /// Ended by RST.
+    Reset,
+    /// The opening was not seen.
+    Midstream,
+    /// Only one side sent.
+    OneWay,
+    /// Both sides sent.
+    TwoWay,
+}
+
+impl State {
+    /// The contract's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Attempted => "attempted",
+            Self::Refused => "refused",
+            Self::Established => "established",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+            Self::Midstream => "midstream",
+            Self::OneWay => "one_way",
+            Self::TwoWay => "two_way",
+        }
+    }
+}
+
+/// Where something was seen: a packet of a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sight {
+    /// Packet and time.
+    pub seen: Seen,
+    /// Index of the tap in [`Flows::taps`].
+    pub tap: u32,
+}
+
+/// One connection or conversation.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Number within the run, from 1.
+    pub number: u64,
+    /// The flow key.
+    pub key: FlowKey,
+    /// The client's side.
+    pub client: Side,
+    /// Why it is the client.
+    pub orientation: Orientation,
+    /// What its headers add up to.
+    pub tracker: Tracker,
+    /// Captures that hold its packets, as given by the user.
+    pub captures: BTreeSet<Arc<str>>,
+    /// Encapsulations around it, outermost first.
+    pub tunnel: Vec<Box<str>>,
+    /// Protocols that the payload proved.
+    pub protocols: BTreeMap<&'static str, (Layer, u32)>,
+    /// Facts.
+    pub facts: BTreeMap<Fact, Sight>,
+    /// Offers made in it.
+    pub offers: BTreeMap<Offer, Sight>,
+    /// RTP streams measured in it.
+    pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// ICMP errors that quote it.
+    pub errors: BTreeMap<IcmpError, Seen>,
+    /// The side that the protocol showed to be the client.
+    protocol_client: Option<Side>,
+    taps: BTreeMap<u32, Tracker>,
+}
+
+impl Flow {
+    fn new(episode: &Episode, tap: u32) -> Self {
+        let mut flow = Self {
+            number: 0,
+            key: episode.key,
+            client: episode.tracker.first_sender,
+            orientation: Orientation::FirstPacket,
+            tracker: episode.tracker.clone(),
+            captures: BTreeSet::new(),
+            tunnel: episode.tunnel.clone(),
+            protocols: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            errors: BTreeMap::new(),
+            protocol_client: None,
+            taps: BTreeMap::new(),
+        };
+        flow.join(episode, tap);
+        flow
+    }
+
+    /// Takes in an episode that continues this flow, or shows it from another tap.
+    fn join(&mut self, episode: &Episode, tap: u32) {
+        self.captures.extend(episode.captures.iter().cloned());
+        for (protocol, layer) in &episode.protocols {
+            let first = self.protocols.entry(protocol).or_insert((*layer, tap));
+            *first = (*layer, tap).min(*first);
+        }
+        let sight = |seen: &Seen| Sight { seen: *seen, tap };
+        for (fact, seen) in &episode.facts {
+            let first = self
+                .facts
+                .entry(fact.clone())
+                .or_insert_with(|| sight(seen));
+            *first = sight(seen).min(*first);
+        }
+        for (offer, seen) in &episode.offers {
+            let first = self
+                .offers
+                .entry(offer.clone())
+                .or_insert_with(|| sight(seen));
+            *first = sight(seen).min(*first);
+        }
+        for (key, stream) in &episode.streams {
+            match self.streams.get_mut(key) {
+                Some(known) => known.join(stream.clone()),
+                None => {
+                    self.streams.insert(*key, stream.clone());
+                }
+            }
+        }
+        self.protocol_client = self.protocol_client.or(episode.client);
+        // One tap in parts adds; another tap sees the same packets again: the fuller view stands.
+        let whole = match self.taps.remove(&tap) {
+            Some(known) => known.merge(episode.tracker.clone()),
+            None => episode.tracker.clone(),
+        };
+        self.taps.insert(tap, whole);
+        let packets = |tracker: &Tracker| tracker.packets.a.saturating_add(tracker.packets.b);
+        if let Some(fullest) = self.taps.values().max_by_key(|tracker| packets(tracker)) {
+            let first = self.taps.values().map(|tracker| tracker.first_seen).min();
+            let last = self.taps.values().map(|tracker| tracker.last_seen).max();
+            self.tracker = fullest.clone();
+            self.tracker.first_seen = first.unwrap_or(self.tracker.first_seen);
+            self.tracker.last_seen = last.unwrap_or(self.tracker.last_seen);
+        }
+    }
+
+    /// The client's endpoint.
+    pub const fn client(&self) -> Endpoint {
+        self.key.endpoint(self.client)
+    }
+
+    /// The server's endpoint.
+    pub const fn server(&self) -> Endpoint {
+        self.key.endpoint(self.client.other())
+    }
+
+    /// The state, in the contract's words.
+    pub fn state(&self) -> State {
+        match &self.tracker.tcp {
+            Some(tcp) => match tcp.state() {
+                TcpState::Attempted => State::Attempted,
+                TcpState::Refused => State::Refused,
+                TcpState::Established => State::Established,
+                TcpState::Closed => State::Closed,
+                TcpState::Reset => State::Reset,
+                TcpState::Midstream => State::Midstream,
+            },
+            None if self.tracker.is_two_way() => State::TwoWay,
+            None => State::OneWay,
+        }
+    }
+
+    /// Proven protocols in the order of layers.
+    pub fn layers(&self) -> Vec<&'static str> {
+        let mut layers: Vec<_> = self
+            .protocols
+            .iter()
+            .map(|(name, (layer, _))| (layer.depth, layer.seen, *name))
+            .collect();
+        layers.sort_unstable();
+        layers.into_iter().map(|(.., name)| name).collect()
+    }
+
+    /// Whether the payload proved that protocol.
+    pub fn proves(&self, protocol: &str) -> bool {
+        self.protocols.contains_key(protocol)
+    }
+
+    /// The facts of one attribute, in order.
+    pub fn facts_of<'a>(
+        &'a self,
+        protocol: &'a str,
+        name: &'a str,
+    ) -> impl Iterator<Item = (&'a Fact, Sight)> + 'a {
+        self.facts
+            .iter()
+            .filter(move |(fact, _)| {
+                fact.attribute.protocol == protocol && fact.attribute.name == name
+            })
+            .map(|(fact, sight)| (fact, *sight))
+    }
+
+    /// The texts of one attribute, in order.
+    pub fn texts<'a>(
+        &'a self,
+        protocol: &'a str,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a str> + 'a {
+        self.facts_of(protocol, name)
+            .filter_map(|(fact, _)| fact.value.as_text())
+    }
+
+    /// Whether either side sent payload.
+    pub const fn has_payload(&self) -> bool {
+        self.tracker.payload_bytes.a > 0 || self.tracker.payload_bytes.b > 0
+    }
+}
+
+/// All flows of a ledger, by first packet, then by flow key.
+#[derive(Clone, Debug, Default)]
+pub struct Flows {
+    /// The flows; number N is at index N - 1.
+    pub flows: Vec<Flow>,
+    /// Names of the taps.
+    pub taps: Vec<Arc<str>>,
+    /// Names of addresses: from DNS answers and name resolution blocks.
+    pub names: BTreeMap<IpAddr, BTreeSet<Box<str>>>,
+}
+
+impl Flows {
+    /// Joins the episodes of a ledger. `is_documented` says whether a port is listed in the matrix.
+    pub fn settle(ledger: &Ledger, is_documented: impl Fn(Transport, u16) -> bool) -> Self {
+        let taps: Vec<Arc<str>> = ledger.captures().keys().cloned().collect();
+        let index = |tap: &Arc<str>| {
+            taps.binary_search(tap)
+                .ok()
+                .and_then(|i| u32::try_from(i).ok())
+                .unwrap_or(0)
+        };
+        let mut flows: Vec<Flow> = Vec::with_capacity(ledger.episodes().len());
+        let mut open: HashMap<FlowKey, usize> = HashMap::with_capacity(ledger.episodes().len());
+        for episode in ledger.episodes() {
+            let tap = index(&episode.tap);
+            let continued = open
+                .get(&episode.key)
+                .and_then(|&place| flows.get_mut(place))
+                .filter(|flow| {
+                    episode
+                        .tracker
+                        .continues(&flow.tracker, episode.key.transport)
+                });
+            match continued {
+                Some(flow) => flow.join(episode, tap),
+                None => {
+                    open.insert(episode.key, flows.len());
+                    flows.push(Flow::new(episode, tap));
+                }
+            }
+        }
+        let mut quoted: HashMap<FlowKey, Vec<usize>> = HashMap::new();
+        for (place, flow) in flows.iter().enumerate() {
+            if ledger.icmp_errors().contains_key(&flow.key) {
+                quoted.entry(flow.key).or_default().push(place);
+            }
+        }
+        for (key, errors) in ledger.icmp_errors() {
+            let Some(places) = quoted.get(key) else {
+                continue;
+            };
+            for (error, seen) in errors {
+                // An error belongs to the episode that was open when it came.
+                let began = |place: &&usize| {
+                    flows
+                        .get(**place)
+                        .is_some_and(|flow: &Flow| flow.tracker.first_seen <= seen.time)
+                };
+                let place = places.iter().rev().find(began).or_else(|| places.first());
+                if let Some(flow) = place.and_then(|&place| flows.get_mut(place)) {
+                    flow.errors.insert(*error, *seen);
+                }
+            }
+        }
+        let names = names(ledger, &flows);
+        let mut settled = Self { flows, taps, names };
+        settled.orient(is_documented);
+        for (index, flow) in settled.flows.iter_mut().enumerate() {
+            flow.number = index as u64 + 1;
+        }
+        settled
+    }
+
+    fn orient(&mut self, is_documented: impl Fn(Transport, u16) -> bool) {
+        let offered: BTreeMap<(Transport, Endpoint), Timestamp> = self
+            .flows
+            .iter()
+            .flat_map(|flow| flow.offers.iter())
+            .filter(|(offer, _)| offer.endpoint.port != 0)
+            .map(|(offer, sight)| ((offer.transport, offer.endpoint), sight.seen.time))
+            .collect();
+        for flow in &mut self.flows {
+            let key = flow.key;
+            let only = |holds: &dyn Fn(Side) -> bool| match Side::BOTH.map(holds) {
+                [true, false] => Some(Side::A),
+                [false, true] => Some(Side::B),
+                [true, true] | [false, false] => None,
+            };
+            let is_offered =
+                |side: Side| offered.contains_key(&(key.transport, key.endpoint(side)));
+            let documented = |side: Side| is_documented(key.transport, key.endpoint(side).port);
+            let well_known =
+                |side: Side| key.transport.has_ports() && key.endpoint(side).port < 1024;
+            let by_handshake = flow.tracker.tcp.as_ref().and_then(|tcp| tcp.client());
+            let server_by_port = || only(&documented).or_else(|| only(&well_known));
+            (flow.client, flow.orientation) = by_handshake
+                .map(|client| (client, Orientation::Handshake))
+                .or_else(|| {
+                    flow.protocol_client
+                        .map(|client| (client, Orientation::Protocol))
+                })
+                .or_else(|| only(&is_offered).map(|server| (server.other(), Orientation::Offer)))
+                .or_else(|| server_by_port().map(|server| (server.other(), Orientation::Port)))
+                .unwrap_or((flow.tracker.first_sender, Orientation::FirstPacket));
+        }
+    }
+
+    /// The name of an address for people: the first known one.
+    pub fn name(&self, address: IpAddr) -> Option<&str> {
+        self.names
+            .get(&address)
+            .and_then(|names| names.first())
+            .map(|name| &**name)
+    }
+
+    /// "frame 17", with the tap where there are several.
+    pub fn frame(&self, sight: Sight) -> String {
+        match self.taps.get(sight.tap as usize) {
+            Some(tap) if self.taps.len() > 1 => format!("frame {} of {tap}", sight.seen.frame),
+            _ => format!("frame {}", sight.seen.frame),
+        }
+    }
+}
+
+/// Names that DNS answers and name resolution blocks give to addresses.
+fn names(ledger: &Ledger, flows: &[Flow]) -> BTreeMap<IpAddr, BTreeSet<Box<str>>> {
+    use crate::evidence::Offered;
+    let mut names: BTreeMap<IpAddr, BTreeSet<Box<str>>> = BTreeMap::new();
+    for record in ledger.captures().values() {
+        for (address, name) in &record.names {
+            names.entry(*address).or_default().insert(name.clone());
+        }
+    }
+    for offer in flows.iter().flat_map(|flow| flow.offers.keys()) {
+        if let Offered::Host { name } = &offer.offered {
+            names
+                .entry(offer.endpoint.address)
+                .or_default()
+                .insert(name.clone());
+        }
+    }
+    names
+}

@@ -1,0 +1,359 @@
+//! From facts to services and verdicts: pure functions over a ledger, offers first, then flows.
+//!
+//! An [`Attribution`] keeps the evidence that it rests on; a [`Verdict`] names the matrix row that it was measured by.
+//! A port is the claim under audit and never raises [`Strength`] above `Assumed`. Nothing here sees a byte.
+
+mod candidates;
+mod ends;
+mod flow;
+mod offers;
+mod rows;
+mod security;
+
+pub use ends::{Ends, Party};
+pub use flow::{Flow, Flows, Orientation, Sight, State};
+pub use offers::{Offers, Standing};
+pub use rows::{Fit, RowFit};
+pub use security::{Certificate, Encrypted, Encryption, Rpc};
+
+use crate::evidence::{Ledger, Strength};
+use crate::net::Transport;
+use crate::signature::{Role, RowId, ServiceId, Signatures};
+use crate::topology::{Inferred, Topology};
+
+/// What a flow was measured to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The row lists this service here, and the payload proves it.
+    Documented(RowId),
+    /// The row lists it, but nothing seen proves or refutes the claim.
+    Unproven(RowId),
+    /// The service is proven, where no row lists it.
+    Undocumented {
+        /// The proven service.
+        service: ServiceId,
+    },
+    /// The row lists one service; another protocol is proven.
+    Contradicted {
+        /// The row.
+        row: RowId,
+        /// What the payload proved.
+        observed: String,
+    },
+    /// No row lists the port, and no service is proven.
+    Unattributed,
+}
+
+impl Verdict {
+    /// The contract's word.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Documented(_) => "documented",
+            Self::Unproven(_) => "unproven",
+            Self::Undocumented { .. } => "undocumented",
+            Self::Contradicted { .. } => "contradicted",
+            Self::Unattributed => "unattributed",
+        }
+    }
+}
+
+/// Evidence for a service, readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The service that it speaks for.
+    pub service: ServiceId,
+    /// How far it goes alone.
+    pub strength: Strength,
+    /// The sentence, with its packet number.
+    pub text: String,
+    /// Independent sources differ in this word.
+    source: &'static str,
+}
+
+/// What one flow is.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// The service, if any.
+    pub service: Option<ServiceId>,
+    /// How sure.
+    pub strength: Option<Strength>,
+    /// The evidence, strongest first.
+    pub because: Vec<String>,
+    /// Rows that it fits, best first.
+    pub rows: Vec<RowId>,
+    /// Rows of the same port or service that its roles or its opening end contradict, best first.
+    pub misfits: Vec<(RowId, Fit)>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who is at both ends.
+    pub ends: Ends,
+    /// Proven protocols in the order of layers; media that signalling announced is named as well.
+    pub protocols: Vec<&'static str>,
+    /// How it is protected.
+    pub encryption: Encryption,
+    /// Mechanisms seen.
+    pub authentication: Vec<String>,
+    /// Bound interfaces.
+    pub rpc: Vec<Rpc>,
+    /// Somebody announced the server's endpoint (or, for media, either end).
+    pub offered: bool,
+    /// Signalling announced this media.
+    pub announced_media: bool,
+}
+
+/// Everything that judging knows, before findings.
+#[derive(Debug)]
+pub struct Judged {
+    /// The flows.
+    pub flows: Flows,
+    /// One attribution a flow, in the same order.
+    pub attributions: Vec<Attribution>,
+    /// Offers by endpoint.
+    pub offers: Offers,
+    /// Roles inferred from facts.
+    pub inferred: Inferred,
+}
+
+impl Judged {
+    /// Judges a ledger.
+    pub fn of(ledger: &Ledger, signatures: &Signatures, topology: &Topology) -> Self {
+        let is_documented = |transport: Transport, port: u16| {
+            signatures.matrix.by_port(transport, port).next().is_some()
+        };
+        let flows = Flows::settle(ledger, is_documented);
+        let offers = Offers::of(&flows);
+        let mut inferred = Inferred::default();
+        for flow in &flows.flows {
+            inferred.learn(
+                flow.key,
+                flow.client,
+                flow.facts.iter().map(|(fact, sight)| (fact, sight.seen)),
+            );
+            if flow.tracker.packets[flow.client.other()] > 0 {
+                for (protocol, (layer, _)) in &flow.protocols {
+                    inferred.answers(flow.server().address, protocol, layer.seen);
+                }
+            }
+        }
+        let judge = Judge {
+            signatures,
+            topology,
+            flows: &flows,
+            offers: &offers,
+            inferred: &inferred,
+        };
+        let attributions = flows
+            .flows
+            .iter()
+            .map(|flow| judge.attribute(flow))
+            .collect();
+        Self {
+            flows,
+            attributions,
+            offers,
+            inferred,
+        }
+    }
+
+    /// Flows with their attributions, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Flow, &Attribution)> {
+        self.flows.flows.iter().zip(&self.attributions)
+    }
+}
+
+/// What attribution of a single flow may look at.
+struct Judge<'a> {
+    signatures: &'a Signatures,
+    topology: &'a Topology,
+    flows: &'a Flows,
+    offers: &'a Offers,
+    inferred: &'a Inferred,
+}
+
+impl Judge<'_> {
+    fn attribute(&self, flow: &Flow) -> Attribution {
+        let ends = self.ends(flow);
+        let media = self.offers.media(flow);
+        let mut protocols = flow.layers();
+        // A valid RTP header alone is no proof; together with an announcement of its endpoint it is.
+        let announced_media = !media.is_empty();
+        let is_candidate =
+            |name| announced_media && flow.facts_of(name, "candidate").next().is_some();
+        for name in ["rtp", "rtcp"] {
+            if !protocols.contains(&name) && is_candidate(name) {
+                protocols.push(name);
+            }
+        }
+        let keyed = media.iter().any(|standing| standing.keyed());
+        let encryption = security::encryption(flow, keyed);
+        let fits = self.rows(flow, &ends, &protocols);
+        let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
+        let chosen = self.choose(&evidence, &fits);
+        evidence.sort_by(|one, other| {
+            (
+                chosen.as_ref() != Some(&one.service),
+                std::cmp::Reverse(one.strength),
+            )
+                .cmp(&(
+                    chosen.as_ref() != Some(&other.service),
+                    std::cmp::Reverse(other.strength),
+                ))
+        });
+        let strength = chosen
+            .as_ref()
+            .map(|service| combined(&evidence, service, &encryption, &fits));
+        let rows = self.order(flow, &fits, chosen.as_ref(), strength);
+        let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &protocols);
+        let mut because: Vec<String> = Vec::new();
+        for evidence in evidence {
+            if !because.contains(&evidence.text) {
+                because.push(evidence.text);
+            }
+        }
+        because.truncate(MAX_BECAUSE);
+        let misfits = fits
+            .iter()
+            .filter(|fit| fit.contradicts())
+            .map(|fit| (fit.row.id.clone(), fit.worst()))
+            .collect();
+        Attribution {
+            service: chosen,
+            strength,
+            because,
+            rows: rows.into_iter().map(|fit| fit.row.id.clone()).collect(),
+            misfits,
+            verdict,
+            ends,
+            encryption,
+            authentication: security::authentication(flow),
+            rpc: security::rpc(flow, self.signatures),
+            offered: announced_media || self.offers.of_server(flow).next().is_some(),
+            announced_media,
+            protocols,
+        }
+    }
+
+    /// The service with the strongest evidence; a special one before a generic one, then the one whose row fits best.
+    fn choose(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<ServiceId> {
+        let special = |id: &ServiceId| {
+            self.signatures
+                .catalog
+                .service(id)
+                .is_some_and(|service| !service.generic)
+        };
+        let rank = |id: &ServiceId| {
+            fits.iter()
+                .filter(|fit| !fit.contradicts() && fit.row.documents(id))
+                .map(RowFit::score)
+                .max()
+                .unwrap_or(0)
+        };
+        let services_of = |strength: Strength| {
+            evidence
+                .iter()
+                .filter(move |evidence| evidence.strength == strength)
+                .map(|evidence| &evidence.service)
+        };
+        let strongest = evidence.iter().map(|evidence| evidence.strength).max()?;
+        // Ambiguous claims of a port stay with the first of the best rows: the others are listed in `rows`.
+        let place = |id: &ServiceId| {
+            fits.iter()
+                .position(|fit| fit.row.documents(id))
+                .unwrap_or(usize::MAX)
+        };
+        services_of(strongest)
+            .max_by(|one, other| {
+                let weight =
+                    |id: &ServiceId| (strongest > Strength::Assumed && special(id), rank(id));
+                weight(one)
+                    .cmp(&weight(other))
+                    .then_with(|| place(other).cmp(&place(one)))
+                    .then_with(|| other.cmp(one))
+            })
+            .cloned()
+    }
+
+    fn verdict(
+        &self,
+        fits: &[RowFit<'_>],
+        rows: &[&RowFit<'_>],
+        service: Option<&ServiceId>,
+        strength: Option<Strength>,
+        protocols: &[&'static str],
+    ) -> Verdict {
+        let is_secured =
+            || protocols == ["tls"] && rows.first().is_some_and(|fit| fit.is_secured());
+        let at_port = || fits.iter().find(|fit| fit.at_port);
+        match (service, strength, rows.first()) {
+            (_, Some(Strength::Proven), Some(best)) => Verdict::Documented(best.row.id.clone()),
+            (_, Some(Strength::Corroborated), Some(best)) if is_secured() => {
+                Verdict::Documented(best.row.id.clone())
+            }
+            (Some(service), Some(Strength::Proven), None) => match at_port() {
+                Some(fit) if !fit.speaks => Verdict::Contradicted {
+                    row: fit.row.id.clone(),
+                    observed: service.to_string(),
+                },
+                Some(_) | None => Verdict::Undocumented {
+                    service: service.clone(),
+                },
+            },
+            (_, _, Some(best)) => Verdict::Unproven(best.row.id.clone()),
+            (_, _, None) => match (at_port(), protocols.last()) {
+                (Some(fit), Some(observed)) if !fit.speaks => Verdict::Contradicted {
+                    row: fit.row.id.clone(),
+                    observed: (*observed).to_owned(),
+                },
+                _ => Verdict::Unattributed,
+            },
+        }
+    }
+}
+
+/// Sentences kept for one flow: what a person would read.
+const MAX_BECAUSE: usize = 12;
+
+/// The joined strength of all evidence for a service: the maximum, and two independent indications corroborate.
+fn combined(
+    evidence: &[Evidence],
+    service: &ServiceId,
+    encryption: &Encryption,
+    fits: &[RowFit<'_>],
+) -> Strength {
+    let of_service = || {
+        evidence
+            .iter()
+            .filter(|evidence| evidence.service == *service)
+    };
+    let strongest = of_service()
+        .map(|evidence| evidence.strength)
+        .max()
+        .unwrap_or(Strength::Assumed);
+    if strongest != Strength::Indicated {
+        return strongest;
+    }
+    let mut sources: Vec<&str> = of_service()
+        .filter(|evidence| evidence.strength == Strength::Indicated)
+        .map(|evidence| evidence.source)
+        .collect();
+    // TLS where the row wants it is no indication alone, but it agrees with one.
+    let secured =
+        |fit: &RowFit<'_>| fit.row.documents(service) && fit.is_secured() && !fit.contradicts();
+    if encryption.kind == Encrypted::Tls && fits.iter().any(secured) {
+        sources.push("secured");
+    }
+    sources.sort_unstable();
+    sources.dedup();
+    if sources.len() > 1 {
+        Strength::Corroborated
+    } else {
+        Strength::Indicated
+    }
+}
+
+/// Whether one of the roles satisfies a row's list.
+pub(crate) fn any_satisfies(roles: &[Role], wanted: &[Role]) -> bool {
+    roles
+        .iter()
+        .any(|role| wanted.iter().any(|wanted| role.satisfies(*wanted)))
+}

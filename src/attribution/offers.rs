@@ -1,0 +1,115 @@
+//! Offers by endpoint: what somebody announced, and the flows that it explains.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::flow::{Flow, Flows, Sight};
+use crate::evidence::{Offer, Offered};
+use crate::net::{Endpoint, Transport};
+
+/// An offer, and where it was made.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The offer.
+    pub offer: Offer,
+    /// Where it was seen first.
+    pub sight: Sight,
+    /// Number of the flow that carried it.
+    pub flow: u64,
+}
+
+impl Standing {
+    /// Whether media keys were announced with it.
+    pub fn keyed(&self) -> bool {
+        matches!(&self.offer.offered, Offered::Media(media) if media.keyed)
+    }
+}
+
+/// All offers of a ledger, by the endpoint that they announce.
+#[derive(Debug, Default)]
+pub struct Offers {
+    standing: Vec<Standing>,
+    by_endpoint: HashMap<(Transport, Endpoint), Vec<usize>>,
+    rtcp: HashMap<Endpoint, Vec<usize>>,
+}
+
+impl Offers {
+    pub(super) fn of(flows: &Flows) -> Self {
+        let mut first: BTreeMap<&Offer, (Sight, u64)> = BTreeMap::new();
+        for flow in &flows.flows {
+            for (offer, sight) in &flow.offers {
+                let known = first.entry(offer).or_insert((*sight, flow.number));
+                *known = (*sight, flow.number).min(*known);
+            }
+        }
+        let mut all = Self::default();
+        let mut standing: Vec<Standing> = first
+            .into_iter()
+            .map(|(offer, (sight, flow))| Standing {
+                offer: offer.clone(),
+                sight,
+                flow,
+            })
+            .collect();
+        standing.sort_by(|one, other| (one.sight, &one.offer).cmp(&(other.sight, &other.offer)));
+        for (index, Standing { offer, .. }) in standing.iter().enumerate() {
+            all.by_endpoint
+                .entry((offer.transport, offer.endpoint))
+                .or_default()
+                .push(index);
+            if let Offered::Media(media) = &offer.offered
+                && let Some(port) = media.rtcp_port
+            {
+                all.rtcp
+                    .entry(Endpoint::new(offer.endpoint.address, port))
+                    .or_default()
+                    .push(index);
+            }
+        }
+        all.standing = standing;
+        all
+    }
+
+    /// All offers, by the packet that made them.
+    pub fn iter(&self) -> impl Iterator<Item = &Standing> {
+        self.standing.iter()
+    }
+
+    /// Offers of an endpoint.
+    pub fn at(&self, transport: Transport, endpoint: Endpoint) -> impl Iterator<Item = &Standing> {
+        let indexes = self.by_endpoint.get(&(transport, endpoint));
+        indexes
+            .into_iter()
+            .flatten()
+            .filter_map(|&index| self.standing.get(index))
+    }
+
+    /// RPC offers of the flow's server endpoint.
+    pub fn of_server(&self, flow: &Flow) -> impl Iterator<Item = &Standing> {
+        self.at(flow.key.transport, flow.server())
+            .filter(|standing| matches!(standing.offer.offered, Offered::Rpc { .. }))
+    }
+
+    /// Media offers and candidates of either endpoint of a flow, RTCP ports included.
+    pub fn media(&self, flow: &Flow) -> Vec<&Standing> {
+        let mut found: Vec<&Standing> = Vec::new();
+        for endpoint in [flow.key.a, flow.key.b] {
+            let at_rtcp = self
+                .rtcp
+                .get(&endpoint)
+                .into_iter()
+                .flatten()
+                .filter_map(|&index| self.standing.get(index));
+            let media = self.at(flow.key.transport, endpoint).filter(|standing| {
+                matches!(
+                    standing.offer.offered,
+                    Offered::Media(_) | Offered::Candidate { .. } | Offered::Relay
+                )
+            });
+            found.extend(media);
+            if flow.key.transport == Transport::UDP {
+                found.extend(at_rtcp);
+            }
+        }
+        found
+    }
+}

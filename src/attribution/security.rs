@@ -1,0 +1,292 @@
+//! How a flow is protected, and who was authenticated by what: read from facts alone.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::flow::Flow;
+use crate::evidence::{Fact, Value};
+use crate::signature::{InterfaceKind, Signatures};
+
+/// Kinds of encryption, in the contract's words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encrypted {
+    /// The payload was read in clear.
+    None,
+    /// TLS from the first byte.
+    Tls,
+    /// TLS after an upgrade of a clear connection.
+    Starttls,
+    /// RPC authentication level 6.
+    RpcPrivacy,
+    /// RPC authentication level 4 or 5: signed, readable.
+    RpcIntegrity,
+    /// GSS-wrapped and sealed.
+    Gssapi,
+    /// SRTP, by the keys in the signalling.
+    Srtp,
+    /// DTLS.
+    Dtls,
+    /// Nothing seen says.
+    #[default]
+    Unknown,
+}
+
+impl Encrypted {
+    /// The contract's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Tls => "tls",
+            Self::Starttls => "starttls",
+            Self::RpcPrivacy => "rpc_privacy",
+            Self::RpcIntegrity => "rpc_integrity",
+            Self::Gssapi => "gssapi",
+            Self::Srtp => "srtp",
+            Self::Dtls => "dtls",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether nobody on the path can read the payload.
+    pub const fn hides(self) -> bool {
+        matches!(
+            self,
+            Self::Tls | Self::Starttls | Self::RpcPrivacy | Self::Gssapi | Self::Srtp | Self::Dtls
+        )
+    }
+}
+
+/// A certificate that a handshake showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Certificate {
+    /// Subject.
+    pub subject: Option<String>,
+    /// Issuer.
+    pub issuer: Option<String>,
+    /// Names that it is for.
+    pub names: Vec<String>,
+    /// Begin of validity, RFC 3339.
+    pub not_before: Option<String>,
+    /// End of validity, RFC 3339.
+    pub not_after: Option<String>,
+    /// Issuer and subject are the same.
+    pub self_signed: bool,
+}
+
+/// The protection of a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Encryption {
+    /// By what.
+    pub kind: Encrypted,
+    /// Version of TLS or DTLS.
+    pub version: Option<String>,
+    /// Cipher suite.
+    pub cipher: Option<String>,
+    /// Server name that the client asked for.
+    pub server_name: Option<String>,
+    /// The server's certificate.
+    pub certificate: Option<Certificate>,
+    /// The client showed a certificate; `null` where the handshake does not let one see.
+    pub mutual: Option<bool>,
+}
+
+/// A bound RPC interface.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Rpc {
+    /// The interface.
+    pub uuid: String,
+    /// Its version, `major.minor`.
+    pub version: String,
+    /// Its usual name.
+    pub name: Option<String>,
+    /// Authentication of the connection's calls.
+    pub auth_type: Option<String>,
+    /// Level of protection of the calls.
+    pub auth_level: Option<String>,
+}
+
+/// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
+const READABLE: &[&str] = &[
+    "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
+];
+
+/// How a flow is protected. `keyed` says that signalling announced keys for its media.
+pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
+    let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
+    let mut encryption = Encryption::default();
+    if let Some((layer, _)) = flow.protocols.get("tls") {
+        encryption.kind = if layer.depth > 0 {
+            Encrypted::Starttls
+        } else {
+            Encrypted::Tls
+        };
+        encryption.version = text("server_version").or_else(|| text("client_version"));
+        encryption.cipher = text("cipher");
+        encryption.server_name = text("server_name");
+        encryption.certificate = certificate(flow);
+        encryption.mutual = mutual(flow, encryption.version.as_deref());
+        return encryption;
+    }
+    let level = level(flow);
+    encryption.kind = if flow.proves("dtls") {
+        Encrypted::Dtls
+    } else if flow.proves("rtp") && keyed {
+        Encrypted::Srtp
+    } else if flow.proves("dcerpc") {
+        match level {
+            Some("privacy") => Encrypted::RpcPrivacy,
+            Some("packet" | "integrity") => Encrypted::RpcIntegrity,
+            Some(_) => Encrypted::None,
+            None if flow.facts_of("dcerpc", "opnum").next().is_some() => Encrypted::None,
+            None => Encrypted::Unknown,
+        }
+    } else if flow.texts("ldap", "sealed").any(|how| how == "sealed") {
+        Encrypted::Gssapi
+    } else if READABLE.iter().any(|protocol| flow.proves(protocol)) {
+        Encrypted::None
+    } else {
+        Encrypted::Unknown
+    };
+    encryption
+}
+
+/// The highest authentication level of the connection's RPC calls.
+fn level(flow: &Flow) -> Option<&str> {
+    const ORDER: &[&str] = &["none", "connect", "call", "packet", "integrity", "privacy"];
+    flow.texts("dcerpc", "auth_level")
+        .max_by_key(|level| ORDER.iter().position(|known| known == level))
+}
+
+fn certificate(flow: &Flow) -> Option<Certificate> {
+    let server = flow.client.other();
+    let of_server = |name: &'static str| {
+        flow.facts_of("tls", name)
+            .filter(move |(fact, _)| fact.side == server)
+    };
+    let subject = of_server("certificate_subject")
+        .next()
+        .map(|(fact, _)| fact.value.to_string());
+    let time = |name: &'static str| {
+        of_server(name)
+            .next()
+            .map(|(fact, _)| fact.value.to_string())
+    };
+    subject.as_ref()?;
+    Some(Certificate {
+        issuer: of_server("certificate_issuer")
+            .next()
+            .map(|(fact, _)| fact.value.to_string()),
+        names: of_server("certificate_name")
+            .map(|(fact, _)| fact.value.to_string())
+            .collect(),
+        not_before: time("certificate_not_before"),
+        not_after: time("certificate_not_after"),
+        self_signed: of_server("certificate_self_signed").next().is_some(),
+        subject,
+    })
+}
+
+/// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible. In 1.3 nothing is.
+fn mutual(flow: &Flow, version: Option<&str>) -> Option<bool> {
+    let sent = flow
+        .facts_of("tls", "client_certificate")
+        .filter_map(|(fact, _)| fact.value.as_number())
+        .max();
+    let seen_handshake = flow.facts_of("tls", "certificate_subject").next().is_some();
+    match (sent, version) {
+        (Some(count), _) => Some(count > 0),
+        (None, Some("1.3")) => None,
+        (None, _) if seen_handshake && flow.facts_of("tls", "established").next().is_some() => {
+            Some(false)
+        }
+        (None, _) => None,
+    }
+}
+
+/// Mechanisms of authentication that were seen, in the contract's words.
+pub(super) fn authentication(flow: &Flow) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let sources = [
+        ("smtp", "auth_mechanism"),
+        ("smtp", "exps_mechanism"),
+        ("http", "authorization"),
+        ("ldap", "bind"),
+        ("dcerpc", "auth_type"),
+        ("pop3", "auth_mechanism"),
+        ("imap", "auth_mechanism"),
+        ("sip", "authorization"),
+    ];
+    for (protocol, name) in sources {
+        seen.extend(flow.texts(protocol, name).filter_map(mechanism));
+    }
+    if flow
+        .facts_of("tls", "client_certificate")
+        .any(|(fact, _)| fact.value.as_number().is_some_and(|n| n > 0))
+    {
+        seen.insert("certificate");
+    }
+    // An offer of several gives way to what was chosen.
+    if seen.contains("kerberos") || seen.contains("ntlm") {
+        seen.remove("negotiate");
+    }
+    seen.into_iter().map(str::to_owned).collect()
+}
+
+/// The contract's word for a mechanism as a protocol spells it.
+fn mechanism(text: &str) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    let word = text.rsplit([' ', '/']).next().unwrap_or(&text);
+    Some(match word {
+        "kerberos" | "gssapi" => "kerberos",
+        "ntlm" | "ntlmssp" | "sicily" => "ntlm",
+        "negotiate" | "gss-spnego" | "spnego" => "negotiate",
+        "basic" | "login" | "plain" | "simple" => "basic",
+        "digest" | "digest-md5" | "cram-md5" => "digest",
+        "anonymous" => "anonymous",
+        "external" | "certificate" => "certificate",
+        "bearer" | "xoauth2" => "bearer",
+        "netlogon" => "netlogon",
+        "schannel" => "schannel",
+        "exchangeauth" => "exchangeauth",
+        _ => return None,
+    })
+}
+
+/// Interfaces that the flow bound, with the protection of their calls.
+pub(super) fn rpc(flow: &Flow, signatures: &Signatures) -> Vec<Rpc> {
+    let text = |subject: u64, name: &str| {
+        let of_context = |fact: &&Fact| fact.subject == subject;
+        let all: Vec<&Fact> = flow
+            .facts_of("dcerpc", name)
+            .map(|(fact, _)| fact)
+            .collect();
+        let found = all
+            .iter()
+            .copied()
+            .find(of_context)
+            .or_else(|| all.first().copied());
+        found.map(|fact| fact.value.to_string())
+    };
+    let mut bound: Vec<Rpc> = Vec::new();
+    for (fact, _) in flow.facts_of("dcerpc", "bound") {
+        let Value::Interface { uuid, major, minor } = &fact.value else {
+            continue;
+        };
+        let known = signatures.interfaces.find(*uuid, *major, *minor);
+        if known.is_some_and(|interface| interface.kind == InterfaceKind::TransferSyntax) {
+            continue;
+        }
+        bound.push(Rpc {
+            uuid: uuid.to_string(),
+            version: format!("{major}.{minor}"),
+            name: known.map(|interface| interface.name.to_string()),
+            auth_type: text(fact.subject, "auth_type"),
+            auth_level: text(fact.subject, "auth_level"),
+        });
+    }
+    bound.sort();
+    bound.dedup();
+    bound
+}

@@ -1,0 +1,390 @@
+//! EXW1xx: whether a flow belongs where it is.
+
+use super::codes::{
+    CONTRADICTED_PORT, MAIL_PATH, PERIMETER_PLACEMENT, PROXY_PORT, UNDOCUMENTED_PORT,
+    UNDOCUMENTED_SERVICE, UNOFFERED_DYNAMIC_PORT, WRONG_DIRECTION, WRONG_ROLES,
+};
+use super::{Audit, Draft, Severity, Subject, host, listener};
+use crate::attribution::{Fit, Verdict};
+use crate::evidence::{Strength, Value};
+use crate::net::Transport;
+use crate::signature::{Role, RowId};
+use crate::topology::Zone;
+
+pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    match &subject.attribution.verdict {
+        Verdict::Undocumented { .. } if is_misplaced(subject) => misplaced(audit, subject),
+        Verdict::Undocumented { .. } => undocumented_service(audit, subject),
+        Verdict::Contradicted { row, observed } => contradicted(audit, subject, row, observed),
+        Verdict::Unattributed if is_misplaced(subject) => misplaced(audit, subject),
+        Verdict::Unattributed => undocumented_port(audit, subject),
+        Verdict::Documented(_) | Verdict::Unproven(_) => {}
+    }
+    unoffered(audit, subject);
+    proxy_port(audit, subject);
+    mail_path(audit, subject);
+}
+
+/// Rows at this port are refuted by the known roles alone.
+fn is_misplaced(subject: Subject<'_>) -> bool {
+    let Some((_, fit)) = misfit(subject) else {
+        return false;
+    };
+    fit == Fit::Reversed || subject.is_known()
+}
+
+/// The row that explains best what is wrong: a reversed one before others.
+fn misfit(subject: Subject<'_>) -> Option<(&RowId, Fit)> {
+    let misfits = || {
+        subject
+            .attribution
+            .misfits
+            .iter()
+            .filter(|(_, fit)| *fit >= Fit::Reversed)
+    };
+    let found = misfits()
+        .find(|(_, fit)| *fit == Fit::Reversed)
+        .or_else(|| misfits().next())?;
+    Some((&found.0, found.1))
+}
+
+fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let Some((row, fit)) = misfit(subject) else {
+        return;
+    };
+    let title = audit
+        .signatures
+        .matrix
+        .row(row)
+        .map(|row| row.title.to_string())
+        .unwrap_or_default();
+    let proven = subject.attribution.strength == Some(Strength::Proven);
+    let roles = |roles: &[Role]| {
+        roles
+            .iter()
+            .map(|role| role.word())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let ends = format!(
+        "{} to {}",
+        roles(&subject.client().roles),
+        roles(&subject.server().roles)
+    );
+    let (code, message) = match fit {
+        Fit::Reversed => (
+            WRONG_DIRECTION,
+            format!(
+                "{} opened {}: `{title}` is opened by the other end",
+                subject.what(audit.signatures),
+                subject.path()
+            ),
+        ),
+        _ => (
+            WRONG_ROLES,
+            format!(
+                "{} {}: no row joins {ends}",
+                subject.what(audit.signatures),
+                subject.path()
+            ),
+        ),
+    };
+    let evidence = evidence(subject, &[format!("topology: {ends}")]);
+    let draft = Draft {
+        code,
+        severity: if proven || fit == Fit::Reversed {
+            Severity::Error
+        } else {
+            Severity::Warning
+        },
+        row: Some(row.clone()),
+        message,
+        flow: Some(subject.flow.number),
+        evidence,
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let service = subject
+        .attribution
+        .service
+        .as_ref()
+        .and_then(|id| audit.signatures.catalog.service(id));
+    // Everyday protocols turn up anywhere; on a server of the topology their place is the question.
+    let is_everyday =
+        service.is_none_or(|service| service.generic) || subject.attribution.protocols == ["dns"];
+    let severity = match (
+        subject.server().is_known && is_matrix_server(subject),
+        is_everyday,
+    ) {
+        (true, _) => Severity::Error,
+        (false, false) => Severity::Warning,
+        (false, true) => Severity::Info,
+    };
+    let message = format!(
+        "{} {}: no row of the matrix lists it there",
+        subject.what(audit.signatures),
+        subject.path()
+    );
+    let draft = Draft {
+        code: UNDOCUMENTED_SERVICE,
+        severity,
+        row: None,
+        message,
+        flow: Some(subject.flow.number),
+        evidence: evidence(subject, &[]),
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+fn is_matrix_server(subject: Subject<'_>) -> bool {
+    subject
+        .server()
+        .roles
+        .iter()
+        .any(|role| role.is_exchange() || role.is_lync())
+}
+
+fn contradicted(audit: &mut Audit<'_>, subject: Subject<'_>, row: &RowId, observed: &str) {
+    let title = audit
+        .signatures
+        .matrix
+        .row(row)
+        .map(|row| row.title.to_string())
+        .unwrap_or_default();
+    let known = subject.server().is_known && is_matrix_server(subject);
+    let draft = Draft {
+        code: CONTRADICTED_PORT,
+        severity: if known {
+            Severity::Error
+        } else {
+            Severity::Warning
+        },
+        row: Some(row.clone()),
+        message: format!(
+            "{observed} {} on port {}, which is documented for `{title}`",
+            subject.path(),
+            subject.server().endpoint.port
+        ),
+        flow: Some(subject.flow.number),
+        evidence: evidence(subject, &[]),
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let is_traffic = subject.flow.key.transport.has_ports();
+    // Between internal servers nothing may be blocked, and nothing is a violation (contradictions C44).
+    let both_servers =
+        is_matrix_server(subject) && subject.client().roles.iter().any(|role| role.is_exchange());
+    if !is_traffic || !subject.server().is_known || !is_matrix_server(subject) {
+        return;
+    }
+    let from_outside = subject.client().zone == Some(Zone::Internet);
+    let severity = match (both_servers, from_outside) {
+        (true, _) => Severity::Info,
+        (false, true) => Severity::Error,
+        (false, false) => Severity::Warning,
+    };
+    let what = match subject.attribution.protocols.last() {
+        Some(protocol) => format!("{protocol} "),
+        None => String::new(),
+    };
+    let server = subject.server();
+    let message = format!(
+        "{what}{} to {}: no row of the matrix lists {}/{} for {}",
+        host(subject.client()),
+        listener(server),
+        server.endpoint.port,
+        subject.flow.key.transport,
+        server
+            .roles
+            .iter()
+            .map(|role| role.word())
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    let state = format!(
+        "{} packets, {}",
+        total(subject),
+        subject.flow.state().word()
+    );
+    let draft = Draft {
+        code: UNDOCUMENTED_PORT,
+        severity,
+        row: None,
+        message,
+        flow: Some(subject.flow.number),
+        evidence: evidence(subject, &[state]),
+    };
+    audit.find(listener(server), draft);
+}
+
+const fn total(subject: Subject<'_>) -> u64 {
+    subject
+        .flow
+        .tracker
+        .packets
+        .a
+        .saturating_add(subject.flow.tracker.packets.b)
+}
+
+/// A bound interface on a port that is neither fixed in the matrix nor announced in the capture.
+fn unoffered(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let flow = subject.flow;
+    let server = flow.server();
+    let fixed = audit
+        .signatures
+        .matrix
+        .by_port(flow.key.transport, server.port)
+        .next()
+        .is_some();
+    if fixed
+        || subject.attribution.offered
+        || !flow.proves("dcerpc")
+        || flow.key.transport != Transport::TCP
+    {
+        return;
+    }
+    let Some((fact, sight)) = flow.facts_of("dcerpc", "bound").next() else {
+        return;
+    };
+    let Value::Interface { uuid, major, minor } = &fact.value else {
+        return;
+    };
+    let known = audit.signatures.interfaces.find(*uuid, *major, *minor);
+    let name = known.map_or_else(
+        || fact.value.to_string(),
+        |interface| interface.name.to_string(),
+    );
+    // The mapper of this server answered somebody, and named other ports: then the absence says more.
+    let mapper_seen = audit
+        .judged
+        .offers
+        .iter()
+        .any(|standing| standing.offer.by == server.address);
+    let draft = Draft {
+        code: UNOFFERED_DYNAMIC_PORT,
+        severity: if mapper_seen && subject.server().is_known {
+            Severity::Warning
+        } else {
+            Severity::Info
+        },
+        row: None,
+        message: format!(
+            "{name} bound {}: no endpoint mapper answer in the capture names that port",
+            subject.path()
+        ),
+        flow: Some(flow.number),
+        evidence: vec![format!(
+            "{}: dcerpc bound {name}",
+            audit.judged.flows.frame(sight)
+        )],
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+/// Client Access to Client Access: POP3 over 995, IMAP4 over 993, whatever the client used (contradictions C33).
+fn proxy_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let both = [subject.client(), subject.server()]
+        .iter()
+        .all(|party| party.roles.contains(&Role::ClientAccess));
+    let port = subject.server().endpoint.port;
+    let (protocol, wanted) = match port {
+        110 => ("POP3", 995),
+        143 => ("IMAP4", 993),
+        _ => return,
+    };
+    if !both || !subject.is_known() || subject.flow.key.transport != Transport::TCP {
+        return;
+    }
+    let draft = Draft {
+        code: PROXY_PORT,
+        severity: Severity::Warning,
+        row: subject.best().cloned(),
+        message: format!(
+            "{protocol} proxied {} over port {port}, expected {wanted}",
+            subject.path()
+        ),
+        flow: Some(subject.flow.number),
+        evidence: evidence(subject, &[]),
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+/// With a subscribed Edge, mail never passes a standalone Client Access server (contradictions C49).
+fn mail_path(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    if audit.topology.has_edge() != Some(true) || !subject.flow.proves("smtp") {
+        return;
+    }
+    let standalone = |roles: &[Role]| {
+        roles.contains(&Role::ClientAccess)
+            && !roles.contains(&Role::Mailbox)
+            && !roles.contains(&Role::HubTransport)
+    };
+    let outside =
+        |roles: &[Role]| roles.contains(&Role::Internet) || roles.contains(&Role::EdgeTransport);
+    let (client, server) = (&subject.client().roles, &subject.server().roles);
+    let is_mail = subject.server().endpoint.port == 25;
+    if !is_mail
+        || !((standalone(client) && outside(server)) || (standalone(server) && outside(client)))
+    {
+        return;
+    }
+    let assumed = audit.topology.edge_subscribed.is_none();
+    let draft = Draft {
+        code: MAIL_PATH,
+        severity: if assumed {
+            Severity::Warning
+        } else {
+            Severity::Error
+        },
+        row: subject.best().cloned(),
+        message: format!(
+            "mail {} although an Edge Transport server is subscribed",
+            subject.path()
+        ),
+        flow: Some(subject.flow.number),
+        evidence: evidence(subject, &[]),
+    };
+    audit.find(listener(subject.server()), draft);
+}
+
+/// Placement of hosts: the Director belongs into the private network.
+pub(super) fn check_hosts(audit: &mut Audit<'_>) {
+    let misplaced: Vec<String> = audit
+        .topology
+        .hosts()
+        .filter(|(address, host)| {
+            host.roles.contains(&Role::LyncDirector)
+                && audit.topology.zone(*address) == Some(Zone::Perimeter)
+        })
+        .map(|(address, host)| {
+            format!(
+                "{} ({address})",
+                host.name.as_deref().unwrap_or("a Director")
+            )
+        })
+        .collect();
+    for who in misplaced {
+        let draft = Draft {
+            code: PERIMETER_PLACEMENT,
+            severity: Severity::Error,
+            row: None,
+            message: format!("{who} is a Director in the perimeter network"),
+            flow: None,
+            evidence: vec!["topology: role lync_director, zone perimeter".to_owned()],
+        };
+        audit.find(who, draft);
+    }
+}
+
+/// The attribution's own evidence, after `more`.
+pub(super) fn evidence(subject: Subject<'_>, more: &[String]) -> Vec<String> {
+    more.iter()
+        .chain(&subject.attribution.because)
+        .take(super::MAX_EVIDENCE)
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,383 @@
+//! Findings: what does not belong, is not protected as documented, or does not work.
+//!
+//! Pure functions over attributions. Findings are grouped by cause, not by flow. Severity follows the documents and the
+//! evidence: what is only assumed never becomes an error, and where products or roles are unknown no finding is made
+//! that only one version of the documents supports (`contradictions`: general order of resolution).
+
+mod codes;
+mod media;
+mod membership;
+mod protection;
+mod reachability;
+
+pub use codes::{CODES, Code};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::attribution::{Attribution, Flow, Judged, Party};
+use crate::net::Transport;
+use crate::signature::{Kind, Row, RowId, Signatures};
+use crate::topology::Topology;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Deviates from the documents, or may.
+    Warning,
+    /// Proven to break what the documents require, or not to work.
+    Error,
+}
+
+impl Severity {
+    /// The contract's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A citation of the documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Citation {
+    /// Short name of the document.
+    pub document: String,
+    /// Table or section.
+    pub table: String,
+    /// Its own words.
+    pub quote: String,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Stable code, `EXW...`.
+    pub code: &'static str,
+    /// Name of the code.
+    pub name: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is the matter, in one sentence.
+    pub message: String,
+    /// The row that it was measured by.
+    pub row: Option<RowId>,
+    /// Numbers of the flows that show it.
+    pub flows: Vec<u64>,
+    /// What was seen, with packet numbers.
+    pub evidence: Vec<String>,
+    /// What the documents say.
+    pub documents: Vec<Citation>,
+    /// What to do.
+    pub advice: &'static str,
+    /// A Wireshark display filter that shows the packets.
+    pub display_filter: String,
+}
+
+/// Sentences of evidence kept for one finding.
+const MAX_EVIDENCE: usize = 6;
+/// Flows that a display filter names one by one; more are shown by their server.
+const MAX_FILTERED: usize = 8;
+
+/// All findings: worst first, then by code, then by first flow.
+pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    let mut audit = Audit {
+        judged,
+        signatures,
+        topology,
+        drafts: BTreeMap::new(),
+    };
+    for (flow, attribution) in judged.iter() {
+        let subject = Subject { flow, attribution };
+        membership::check(&mut audit, subject);
+        protection::check(&mut audit, subject);
+        media::check(&mut audit, subject);
+        reachability::check(&mut audit, subject);
+    }
+    membership::check_hosts(&mut audit);
+    audit.finish()
+}
+
+/// One flow with what it is.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    flow: &'a Flow,
+    attribution: &'a Attribution,
+}
+
+impl<'a> Subject<'a> {
+    /// The row that the verdict was measured by.
+    fn best(&self) -> Option<&'a RowId> {
+        self.attribution.rows.first()
+    }
+
+    /// Rows that it fits.
+    fn rows(&self, signatures: &'a Signatures) -> impl Iterator<Item = &'a Row> {
+        self.attribution
+            .rows
+            .iter()
+            .filter_map(|id| signatures.matrix.row(id))
+    }
+
+    /// Data paths that it fits.
+    fn paths(&self, signatures: &'a Signatures) -> Vec<&'a Row> {
+        self.rows(signatures)
+            .filter(|row| row.kind == Kind::DataPath)
+            .collect()
+    }
+
+    const fn client(&self) -> &'a Party {
+        &self.attribution.ends.client
+    }
+
+    const fn server(&self) -> &'a Party {
+        &self.attribution.ends.server
+    }
+
+    /// Both ends' roles are known from the topology file.
+    fn is_known(&self) -> bool {
+        self.client().is_known && self.server().is_known
+    }
+
+    /// What it is called in messages.
+    fn what(&self, signatures: &Signatures) -> String {
+        let service = self
+            .attribution
+            .service
+            .as_ref()
+            .and_then(|id| signatures.catalog.service(id));
+        match (service, self.attribution.protocols.last()) {
+            (Some(service), _) => service.name.to_string(),
+            (None, Some(protocol)) => (*protocol).to_owned(),
+            (None, None) => format!(
+                "{} port {}",
+                self.flow.key.transport,
+                self.server().endpoint.port
+            ),
+        }
+    }
+
+    /// "from X to Y:port".
+    fn path(&self) -> String {
+        format!(
+            "from {} to {}",
+            host(self.client()),
+            listener(self.server())
+        )
+    }
+}
+
+/// An address with its name.
+fn host(party: &Party) -> String {
+    match &party.name {
+        Some(name) => format!("{name} ({})", party.endpoint.address),
+        None => party.endpoint.address.to_string(),
+    }
+}
+
+/// An endpoint with its name.
+fn listener(party: &Party) -> String {
+    match &party.name {
+        Some(name) => format!("{name} ({})", party.endpoint),
+        None => party.endpoint.to_string(),
+    }
+}
+
+/// What a check says; one cause gathers many.
+struct Draft {
+    code: &'static Code,
+    severity: Severity,
+    row: Option<RowId>,
+    message: String,
+    flow: Option<u64>,
+    evidence: Vec<String>,
+}
+
+/// What makes two drafts one finding: the code, the row, the listening end, and the asking host.
+type Cause = (&'static str, Option<RowId>, String);
+
+struct Gathered {
+    draft: Draft,
+    flows: BTreeSet<u64>,
+    clients: BTreeSet<IpAddr>,
+}
+
+struct Audit<'a> {
+    judged: &'a Judged,
+    signatures: &'a Signatures,
+    topology: &'a Topology,
+    drafts: BTreeMap<Cause, Gathered>,
+}
+
+impl Audit<'_> {
+    /// Adds what a check found to its cause.
+    fn find(&mut self, cause: String, draft: Draft) {
+        let client = draft
+            .flow
+            .and_then(|number| usize::try_from(number.saturating_sub(1)).ok())
+            .and_then(|index| self.judged.flows.flows.get(index))
+            .map(|flow| flow.client().address);
+        let key = (draft.code.code, draft.row.clone(), cause);
+        let (flow, severity, evidence) = (draft.flow, draft.severity, draft.evidence.clone());
+        let gathered = self.drafts.entry(key).or_insert_with(|| Gathered {
+            draft,
+            flows: BTreeSet::new(),
+            clients: BTreeSet::new(),
+        });
+        gathered.flows.extend(flow);
+        gathered.clients.extend(client);
+        gathered.draft.severity = gathered.draft.severity.max(severity);
+        for sentence in evidence {
+            if gathered.draft.evidence.len() < MAX_EVIDENCE
+                && !gathered.draft.evidence.contains(&sentence)
+            {
+                gathered.draft.evidence.push(sentence);
+            }
+        }
+    }
+
+    fn finish(self) -> Vec<Finding> {
+        let Self {
+            judged,
+            signatures,
+            drafts,
+            ..
+        } = self;
+        let mut findings: Vec<Finding> = drafts
+            .into_values()
+            .map(
+                |Gathered {
+                     draft,
+                     flows,
+                     clients,
+                 }| {
+                    let Draft {
+                        code,
+                        severity,
+                        row,
+                        mut message,
+                        evidence,
+                        ..
+                    } = draft;
+                    match (clients.len(), flows.len()) {
+                        (_, 0 | 1) => {}
+                        (1, flows) => message.push_str(&format!(" ({flows} flows)")),
+                        (clients, flows) => {
+                            message.push_str(&format!(
+                                " ({flows} flows of {clients} clients, this one first)"
+                            ));
+                        }
+                    }
+                    Finding {
+                        code: code.code,
+                        name: code.name,
+                        severity,
+                        message,
+                        documents: citations(signatures, row.as_ref(), code.code),
+                        row,
+                        display_filter: display_filter(judged, &flows),
+                        flows: flows.into_iter().collect(),
+                        evidence,
+                        advice: code.advice,
+                    }
+                },
+            )
+            .collect();
+        findings.sort_by(|one, other| {
+            (
+                std::cmp::Reverse(one.severity),
+                one.code,
+                one.flows.first(),
+                &one.message,
+            )
+                .cmp(&(
+                    std::cmp::Reverse(other.severity),
+                    other.code,
+                    other.flows.first(),
+                    &other.message,
+                ))
+        });
+        findings
+    }
+}
+
+/// The row's own words, and those of the first rule that asks for the check.
+fn citations(signatures: &Signatures, row: Option<&RowId>, code: &str) -> Vec<Citation> {
+    let cite = |row: &Row| Citation {
+        document: row.document.to_string(),
+        table: row.table.to_string(),
+        quote: row.quote.as_ref().unwrap_or(&row.title).to_string(),
+    };
+    let row = row.and_then(|id| signatures.matrix.row(id));
+    let applies = |rule: &&Row| {
+        rule.kind == Kind::Rule
+            && rule.check.as_deref() == Some(code)
+            && row.is_none_or(|row| {
+                row.document == rule.document && row.services.iter().any(|s| rule.documents(s))
+            })
+    };
+    let rule = signatures.matrix.rows().iter().find(applies);
+    row.into_iter().chain(rule).map(cite).collect()
+}
+
+/// A filter that shows the packets of the flows.
+fn display_filter(judged: &Judged, flows: &BTreeSet<u64>) -> String {
+    let of = |number: &u64| {
+        usize::try_from(number.saturating_sub(1))
+            .ok()
+            .and_then(|i| judged.flows.flows.get(i))
+    };
+    let field = |address: IpAddr| {
+        if address.is_ipv4() {
+            "ip.addr"
+        } else {
+            "ipv6.addr"
+        }
+    };
+    let one = |flow: &Flow| {
+        let (client, server) = (flow.client(), flow.server());
+        let hosts = format!(
+            "{} == {} && {} == {}",
+            field(client.address),
+            client.address,
+            field(server.address),
+            server.address
+        );
+        match flow.key.transport {
+            Transport::TCP | Transport::UDP | Transport::SCTP => {
+                let transport = flow.key.transport;
+                format!(
+                    "({hosts} && {transport}.port == {} && {transport}.port == {})",
+                    client.port, server.port
+                )
+            }
+            _ => format!("({hosts})"),
+        }
+    };
+    let parts: BTreeSet<String> = if flows.len() <= MAX_FILTERED {
+        flows.iter().filter_map(of).map(one).collect()
+    } else {
+        let listener = |flow: &Flow| {
+            let server = flow.server();
+            format!(
+                "({} == {} && {}.port == {})",
+                field(server.address),
+                server.address,
+                flow.key.transport,
+                server.port
+            )
+        };
+        flows.iter().filter_map(of).map(listener).collect()
+    };
+    parts.into_iter().collect::<Vec<_>>().join(" || ")
+}
+
+#[cfg(test)]
+mod tests;

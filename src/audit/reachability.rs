@@ -1,0 +1,188 @@
+//! EXW4xx: documented paths that do not work.
+
+use super::codes::{ICMP_ERROR, INTERNAL_PATH_BLOCKED, NO_ANSWER, OFFERED_PORT_BLOCKED, REFUSED};
+use super::{Audit, Code, Draft, Severity, Subject, host, listener};
+use crate::attribution::{Party, State};
+use crate::evidence::{IcmpError, Seen};
+use crate::net::Transport;
+use crate::signature::Role;
+use crate::topology::Zone;
+
+pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    let flow = subject.flow;
+    let state = flow.state();
+    // UDP without an answer is telling only where the protocol asks questions.
+    let asked = flow.key.transport == Transport::UDP
+        && state == State::OneWay
+        && ["dns", "kerberos", "cldap"]
+            .iter()
+            .any(|protocol| flow.proves(protocol));
+    let fails =
+        matches!(state, State::Attempted | State::Refused) || asked || !flow.errors.is_empty();
+    let is_documented = !subject.attribution.rows.is_empty();
+    if !fails || !is_documented || flow.server().address.is_multicast() {
+        return;
+    }
+    let offered = subject.attribution.offered && flow.key.transport == Transport::TCP;
+    let known = subject.is_known();
+    if let Some((error, seen)) = flow.errors.iter().next() {
+        let sentence = icmp(error, *seen);
+        let text = format!(
+            "{} {}: {sentence}",
+            subject.what(audit.signatures),
+            subject.path()
+        );
+        draft(audit, subject, ICMP_ERROR, severity(known), text, sentence);
+    } else if state == State::Refused {
+        let text = format!(
+            "{} {} is refused",
+            subject.what(audit.signatures),
+            subject.path()
+        );
+        draft(
+            audit,
+            subject,
+            REFUSED,
+            severity(known),
+            text,
+            syns(subject, "answered by RST"),
+        );
+    } else {
+        let text = format!(
+            "{} {} gets no answer",
+            subject.what(audit.signatures),
+            subject.path()
+        );
+        draft(
+            audit,
+            subject,
+            NO_ANSWER,
+            severity(known),
+            text,
+            syns(subject, "without answer"),
+        );
+    }
+    if offered && matches!(state, State::Attempted | State::Refused) {
+        let text = format!(
+            "{} {}: the endpoint mapper gave the port out, and it cannot be reached",
+            subject.what(audit.signatures),
+            subject.path()
+        );
+        let first = subject
+            .attribution
+            .because
+            .first()
+            .cloned()
+            .unwrap_or_default();
+        draft(
+            audit,
+            subject,
+            OFFERED_PORT_BLOCKED,
+            Severity::Error,
+            text,
+            first,
+        );
+    }
+    if known
+        && is_internal(subject.client())
+        && is_internal(subject.server())
+        && state != State::Refused
+    {
+        let text = format!(
+            "{} {} is blocked between internal servers",
+            subject.what(audit.signatures),
+            subject.path()
+        );
+        draft(
+            audit,
+            subject,
+            INTERNAL_PATH_BLOCKED,
+            Severity::Error,
+            text,
+            syns(subject, "without answer"),
+        );
+    }
+}
+
+const fn severity(known: bool) -> Severity {
+    if known {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
+}
+
+/// Exchange servers other than Edge, Lync servers, and domain controllers, where nothing may be restricted (contradictions C06, C44).
+fn is_internal(party: &Party) -> bool {
+    let is_server = |role: &Role| {
+        (role.is_exchange() && *role != Role::EdgeTransport)
+            || role.is_lync()
+            || *role == Role::DomainController
+    };
+    party.roles.iter().any(is_server)
+        && !matches!(party.zone, Some(Zone::Perimeter | Zone::Internet))
+}
+
+fn draft(
+    audit: &mut Audit<'_>,
+    subject: Subject<'_>,
+    code: &'static Code,
+    severity: Severity,
+    message: String,
+    evidence: String,
+) {
+    let mut sentences = vec![evidence];
+    sentences.extend(subject.attribution.because.iter().take(2).cloned());
+    sentences.retain(|sentence| !sentence.is_empty());
+    let draft = Draft {
+        code,
+        severity,
+        row: subject.best().cloned(),
+        message,
+        flow: Some(subject.flow.number),
+        evidence: sentences,
+    };
+    let who = if subject.client().is_known {
+        host(subject.client())
+    } else {
+        String::new()
+    };
+    audit.find(format!("{who} {}", listener(subject.server())), draft);
+}
+
+fn syns(subject: Subject<'_>, how: &str) -> String {
+    let tracker = &subject.flow.tracker;
+    match &tracker.tcp {
+        Some(tcp) => {
+            let count = tcp.syns[subject.flow.client];
+            format!("frame {}: {count} SYN {how}", tracker.first_number)
+        }
+        None => format!(
+            "frame {}: {} datagrams {how}",
+            tracker.first_number, tracker.packets[subject.flow.client]
+        ),
+    }
+}
+
+/// "frame 9: 10.0.0.1 reports: communication administratively prohibited".
+fn icmp(error: &IcmpError, seen: Seen) -> String {
+    let what = match (error.version, error.kind, error.code) {
+        (4, 3, 0) => "network unreachable",
+        (4, 3, 1) => "host unreachable",
+        (4, 3, 2) => "protocol unreachable",
+        (4, 3, 3) | (6, 1, 4) => "port unreachable",
+        (4, 3, 4) | (6, 2, _) => "packet too big",
+        (4, 3, 9 | 10 | 13) | (6, 1, 1) => "communication administratively prohibited",
+        (6, 1, 0) => "no route to destination",
+        (6, 1, 3) => "address unreachable",
+        (4, 11, _) | (6, 3, _) => "time exceeded",
+        (4, 3, _) | (6, 1, _) => "destination unreachable",
+        (4, 5, _) => "redirect",
+        (4, 12, _) | (6, 4, _) => "parameter problem",
+        _ => "ICMP error",
+    };
+    format!(
+        "frame {}: {} reports {what} (type {} code {})",
+        seen.frame, error.reporter, error.kind, error.code
+    )
+}

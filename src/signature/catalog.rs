@@ -1,0 +1,138 @@
+//! Services, what proves them, and RPC interfaces by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::row::ServiceId;
+use super::vocabulary::vocabulary;
+
+/// A service that the documents name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// Stable id.
+    pub id: ServiceId,
+    /// Name for people.
+    pub name: Arc<str>,
+    /// Protocols that it is spoken in, outermost first; a flow that proves another one contradicts it.
+    pub protocols: Vec<Arc<str>>,
+    /// A generic service gives way to a more special one that is as strongly supported (`web` to `owa`).
+    pub generic: bool,
+    /// Conditions of which each alone proves the service.
+    pub proof: Vec<Condition>,
+    /// Conditions of which each alone indicates it.
+    pub indicates: Vec<Condition>,
+    /// Where the knowledge comes from.
+    pub source: Arc<str>,
+}
+
+/// Something that facts of a flow can fulfil.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Condition {
+    /// The flow proves this protocol.
+    pub protocol: Arc<str>,
+    /// An accepted bind of this RPC interface (any version).
+    pub interface: Option<Uuid>,
+    /// An attribute of the protocol ...
+    pub attribute: Option<Arc<str>>,
+    /// ... whose value passes this test.
+    pub test: Option<Test>,
+}
+
+/// A test of an attribute's value; letters of either case are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Test {
+    /// The value is this.
+    Equals(Arc<str>),
+    /// The value begins with this.
+    Prefix(Arc<str>),
+    /// The value contains this.
+    Contains(Arc<str>),
+}
+
+impl Test {
+    /// Whether `value` passes.
+    pub fn passes(&self, value: &str) -> bool {
+        let value = value.to_lowercase();
+        match self {
+            Self::Equals(text) => value == text.to_lowercase(),
+            Self::Prefix(text) => value.starts_with(&text.to_lowercase()),
+            Self::Contains(text) => value.contains(&text.to_lowercase()),
+        }
+    }
+}
+
+/// All services, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    pub(super) services: BTreeMap<ServiceId, Service>,
+}
+
+impl Catalog {
+    /// The service of that id.
+    pub fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.services.get(id)
+    }
+
+    /// All services, by id.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+}
+
+vocabulary! {
+    /// What an RPC interface is for.
+    InterfaceKind, "kind of interface" {
+        /// It serves something.
+        Service = "service",
+        /// It is a transfer syntax: never reported as an interface.
+        TransferSyntax = "transfer_syntax",
+        /// It manages RPC itself.
+        Management = "management",
+    }
+}
+
+/// An RPC interface by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// The identifier.
+    pub uuid: Uuid,
+    /// Versions as (major, minor); empty where unknown.
+    pub versions: Vec<(u16, u16)>,
+    /// Its usual name.
+    pub name: Arc<str>,
+    /// The service that it belongs to.
+    pub service: Option<ServiceId>,
+    /// What it is for.
+    pub kind: InterfaceKind,
+}
+
+/// All known RPC interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    pub(super) by_uuid: BTreeMap<Uuid, Vec<Interface>>,
+}
+
+impl Interfaces {
+    /// The interface of that identifier and version, else of that identifier alone.
+    pub fn find(&self, uuid: Uuid, major: u16, minor: u16) -> Option<&Interface> {
+        let known = self.by_uuid.get(&uuid)?;
+        known
+            .iter()
+            .find(|interface| interface.versions.contains(&(major, minor)))
+            .or_else(|| {
+                known
+                    .iter()
+                    .find(|interface| interface.versions.iter().any(|version| version.0 == major))
+            })
+            .or_else(|| known.first())
+    }
+
+    /// All interfaces, by identifier.
+    pub fn iter(&self) -> impl Iterator<Item = &Interface> {
+        self.by_uuid.values().flatten()
+    }
+}

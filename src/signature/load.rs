@@ -1,0 +1,552 @@
+//! The strict loader: text to typed rows, with file and line for everything that is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+use uuid::Uuid;
+
+use super::catalog::{Condition, Interface, InterfaceKind, Service, Test};
+use super::error::SignatureError;
+use super::row::{
+    Direction, Dynamic, Encryption, Kind, Polarity, Ports, Product, Role, Row, RowId, RowPort,
+    RowTransport, ServiceId,
+};
+use super::vocabulary::nearest;
+use super::{CHECKS, Vocabulary};
+
+/// The longest port list and folder that a user can mean; beyond it the input is a mistake.
+const MAX_FILES: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    document: Option<Arc<str>>,
+    table: Option<Arc<str>>,
+    products: Option<Vec<Product>>,
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
+    row: Vec<Spanned<RowEntry>>,
+    #[serde(default)]
+    service: Vec<Spanned<ServiceEntry>>,
+    #[serde(default)]
+    interface: Vec<Spanned<InterfaceEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RowEntry {
+    id: Arc<str>,
+    table: Option<Arc<str>>,
+    products: Option<Vec<Product>>,
+    kind: Kind,
+    title: Arc<str>,
+    #[serde(default)]
+    from_roles: Vec<Role>,
+    #[serde(default)]
+    to_roles: Vec<Role>,
+    direction: Option<Direction>,
+    #[serde(default)]
+    ports: Vec<PortEntry>,
+    #[serde(default)]
+    auth_default: Vec<Arc<str>>,
+    #[serde(default)]
+    auth_supported: Vec<Arc<str>>,
+    #[serde(default)]
+    encryption: Encryption,
+    configurable: Option<Arc<str>>,
+    condition: Option<Arc<str>>,
+    polarity: Option<Polarity>,
+    program: Option<Arc<str>>,
+    rule: Option<Arc<str>>,
+    quote: Option<Arc<str>>,
+    #[serde(default)]
+    services: Vec<ServiceId>,
+    check: Option<Arc<str>>,
+    unchecked: Option<Arc<str>>,
+    #[serde(default)]
+    inferred: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortEntry {
+    transport: RowTransport,
+    port: Option<i64>,
+    range: Option<[i64; 2]>,
+    dynamic: Option<Dynamic>,
+    protocol: Option<Arc<str>>,
+    secured: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceEntry {
+    id: ServiceId,
+    name: Arc<str>,
+    protocols: Vec<Arc<str>>,
+    #[serde(default)]
+    generic: bool,
+    #[serde(default)]
+    proof: Vec<ConditionEntry>,
+    #[serde(default)]
+    indicates: Vec<ConditionEntry>,
+    source: Arc<str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConditionEntry {
+    protocol: Arc<str>,
+    interface: Option<Uuid>,
+    attribute: Option<Arc<str>>,
+    equals: Option<Arc<str>>,
+    prefix: Option<Arc<str>>,
+    contains: Option<Arc<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterfaceEntry {
+    uuid: Uuid,
+    versions: Vec<Arc<str>>,
+    name: Arc<str>,
+    service: Option<ServiceId>,
+    #[serde(rename = "sure")]
+    _sure: Option<Arc<str>>,
+    kind: InterfaceKind,
+    #[serde(rename = "note")]
+    _note: Option<Arc<str>>,
+}
+
+/// A value, and where it was read.
+struct Placed<T> {
+    value: T,
+    file: usize,
+    line: usize,
+}
+
+/// What the files hold so far, before references between them are checked.
+#[derive(Default)]
+pub(super) struct Loader {
+    files: Vec<String>,
+    rows: Vec<Placed<Row>>,
+    services: Vec<Placed<Service>>,
+    interfaces: Vec<Placed<Interface>>,
+}
+
+impl Loader {
+    /// Reads every `.toml` file of a folder, in order of names.
+    pub(super) fn folder(&mut self, folder: &Path) -> Result<(), SignatureError> {
+        let failed = |source| SignatureError::Read {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+            .map_err(failed)?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?
+            .into_iter()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "toml")
+            })
+            .collect();
+        files.sort();
+        if files.is_empty() || files.len() > MAX_FILES {
+            let message = format!(
+                "expected 1 to {MAX_FILES} .toml files, found {}",
+                files.len()
+            );
+            let source = std::io::Error::new(std::io::ErrorKind::NotFound, message);
+            return Err(SignatureError::Read {
+                path: folder.to_owned(),
+                source,
+            });
+        }
+        for path in files {
+            let text = std::fs::read_to_string(&path).map_err(|source| SignatureError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            self.text(&path.display().to_string(), &text)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one file's text.
+    pub(super) fn text(&mut self, name: &str, text: &str) -> Result<(), SignatureError> {
+        let index = self.files.len();
+        self.files.push(name.to_owned());
+        let line_of = |offset: usize| {
+            text.get(..offset)
+                .unwrap_or(text)
+                .matches('\n')
+                .count()
+                .saturating_add(1)
+        };
+        let wrong = |line: usize, row: Option<&str>, message: String| SignatureError::Wrong {
+            file: name.to_owned(),
+            line,
+            row: row.map(str::to_owned),
+            message,
+        };
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(span.start));
+            wrong(line, None, error.message().trim().replace('\n', ", "))
+        })?;
+        let defaults = Defaults {
+            document: file.document,
+            table: file.table,
+            products: file.products,
+        };
+        for entry in file.row {
+            let line = line_of(entry.span().start);
+            let entry = entry.into_inner();
+            let id = Arc::clone(&entry.id);
+            let value = row(entry, &defaults).map_err(|message| wrong(line, Some(&id), message))?;
+            place(
+                &mut self.rows,
+                Placed {
+                    value,
+                    file: index,
+                    line,
+                },
+                file.replace,
+                |row| row.id.clone(),
+            )
+            .map_err(|earlier| wrong(line, Some(&id), duplicate("row", earlier, &self.files)))?;
+        }
+        for entry in file.service {
+            let line = line_of(entry.span().start);
+            let entry = entry.into_inner();
+            let id = entry.id.clone();
+            let value = service(entry).map_err(|message| wrong(line, Some(&id.0), message))?;
+            place(
+                &mut self.services,
+                Placed {
+                    value,
+                    file: index,
+                    line,
+                },
+                file.replace,
+                |service| service.id.clone(),
+            )
+            .map_err(|earlier| {
+                wrong(
+                    line,
+                    Some(&id.0),
+                    duplicate("service", earlier, &self.files),
+                )
+            })?;
+        }
+        for entry in file.interface {
+            let line = line_of(entry.span().start);
+            let entry = entry.into_inner();
+            let id = entry.uuid.to_string();
+            let value = interface(entry).map_err(|message| wrong(line, Some(&id), message))?;
+            let key = |interface: &Interface| (interface.uuid, interface.versions.clone());
+            place(
+                &mut self.interfaces,
+                Placed {
+                    value,
+                    file: index,
+                    line,
+                },
+                file.replace,
+                key,
+            )
+            .map_err(|earlier| {
+                wrong(
+                    line,
+                    Some(&id),
+                    duplicate("interface", earlier, &self.files),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Checks what files say of each other, and gives out the result.
+    #[expect(
+        clippy::type_complexity,
+        reason = "three lists, taken apart by the only caller"
+    )]
+    pub(super) fn finish(
+        self,
+        known: &Vocabulary<'_>,
+    ) -> Result<(Vec<Row>, BTreeMap<ServiceId, Service>, Vec<Interface>), SignatureError> {
+        let ids: BTreeSet<&ServiceId> = self
+            .services
+            .iter()
+            .map(|placed| &placed.value.id)
+            .collect();
+        let at = |file: usize, line: usize, row: &str, message: String| SignatureError::Wrong {
+            file: self.files.get(file).cloned().unwrap_or_default(),
+            line,
+            row: Some(row.to_owned()),
+            message,
+        };
+        let unknown_service = |id: &ServiceId| {
+            let near = nearest(id.as_str(), ids.iter().map(|id| id.as_str()));
+            format!("unknown service `{id}`{}", hint(near))
+        };
+        for Placed {
+            value: row,
+            file,
+            line,
+        } in &self.rows
+        {
+            if let Some(id) = row.services.iter().find(|id| !ids.contains(id)) {
+                return Err(at(*file, *line, &row.id.0, unknown_service(id)));
+            }
+        }
+        for Placed {
+            value: interface,
+            file,
+            line,
+        } in &self.interfaces
+        {
+            if let Some(id) = interface.service.as_ref().filter(|id| !ids.contains(id)) {
+                return Err(at(
+                    *file,
+                    *line,
+                    &interface.uuid.to_string(),
+                    unknown_service(id),
+                ));
+            }
+        }
+        for Placed {
+            value: service,
+            file,
+            line,
+        } in &self.services
+        {
+            known
+                .check(service)
+                .map_err(|message| at(*file, *line, &service.id.0, message))?;
+        }
+        let services = self
+            .services
+            .into_iter()
+            .map(|placed| (placed.value.id.clone(), placed.value))
+            .collect();
+        let rows = self.rows.into_iter().map(|placed| placed.value).collect();
+        let interfaces = self
+            .interfaces
+            .into_iter()
+            .map(|placed| placed.value)
+            .collect();
+        Ok((rows, services, interfaces))
+    }
+}
+
+/// What a file says once for all of its rows.
+struct Defaults {
+    document: Option<Arc<str>>,
+    table: Option<Arc<str>>,
+    products: Option<Vec<Product>>,
+}
+
+/// Adds a value; one with the same key is replaced where the file says so, else it is returned as the error.
+fn place<T, K: PartialEq>(
+    list: &mut Vec<Placed<T>>,
+    new: Placed<T>,
+    replace: bool,
+    key: impl Fn(&T) -> K,
+) -> Result<(), (usize, usize)> {
+    let wanted = key(&new.value);
+    match list.iter_mut().find(|old| key(&old.value) == wanted) {
+        None => list.push(new),
+        Some(old) if replace && old.file != new.file => *old = new,
+        Some(old) => return Err((old.file, old.line)),
+    }
+    Ok(())
+}
+
+fn duplicate(what: &str, (file, line): (usize, usize), files: &[String]) -> String {
+    let file = files.get(file).map_or("", String::as_str);
+    format!(
+        "expected a new {what}, found one that {file}:{line} has already (set `replace = true` to replace it)"
+    )
+}
+
+fn hint(near: Option<&str>) -> String {
+    near.map(|word| format!(", the nearest known one is `{word}`"))
+        .unwrap_or_default()
+}
+
+fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
+    let document = defaults
+        .document
+        .clone()
+        .ok_or("expected `document` at the head of the file, found none")?;
+    let table = entry
+        .table
+        .or_else(|| defaults.table.clone())
+        .ok_or("expected `table`, found none")?;
+    let products = entry
+        .products
+        .or_else(|| defaults.products.clone())
+        .ok_or("expected `products`, found none")?;
+    let ports = entry
+        .ports
+        .into_iter()
+        .map(port)
+        .collect::<Result<Vec<_>, _>>()?;
+    if entry.kind == Kind::DataPath && ports.is_empty() {
+        return Err("expected at least one port in a data path, found none".to_owned());
+    }
+    if let Some(check) = entry
+        .check
+        .as_deref()
+        .filter(|check| !CHECKS.contains(check))
+    {
+        return Err(format!(
+            "unknown check `{check}`{}",
+            hint(nearest(check, CHECKS.iter().copied()))
+        ));
+    }
+    match (entry.kind, &entry.check, &entry.unchecked) {
+        (_, Some(_), Some(_)) => {
+            return Err("expected `check` or `unchecked`, found both".to_owned());
+        }
+        (Kind::Rule, None, None) => {
+            return Err("expected `check` or `unchecked` in a rule, found neither".to_owned());
+        }
+        _ => {}
+    }
+    if entry.kind == Kind::Rule && entry.rule.is_none() {
+        return Err("expected `rule` in words, found none".to_owned());
+    }
+    let check_reason = match (&entry.check, entry.unchecked, entry.kind) {
+        (Some(_), _, _) => None,
+        (None, Some(reason), _) => Some(reason),
+        (None, None, Kind::FirewallRule) => Some(Arc::from(
+            "shows that a port is admitted, never that a flow is expected or forbidden",
+        )),
+        (None, None, _) => Some(Arc::from(
+            "flows are matched with it; its columns are applied by EXW1xx and EXW2xx",
+        )),
+    };
+    let product: Vec<&str> = products.iter().map(|product| product.word()).collect();
+    Ok(Row {
+        id: RowId(entry.id),
+        document,
+        table,
+        product: product.join("+").into(),
+        products,
+        kind: entry.kind,
+        title: entry.title,
+        from_roles: entry.from_roles,
+        to_roles: entry.to_roles,
+        direction: entry.direction.unwrap_or(Direction::NotStated),
+        ports,
+        auth_default: entry.auth_default,
+        auth_supported: entry.auth_supported,
+        encryption: entry.encryption,
+        configurable: entry.configurable,
+        condition: entry.condition,
+        polarity: entry.polarity,
+        program: entry.program,
+        rule: entry.rule,
+        check: entry.check,
+        check_reason,
+        quote: entry.quote,
+        services: entry.services,
+        inferred: entry.inferred,
+    })
+}
+
+fn port(entry: PortEntry) -> Result<RowPort, String> {
+    let number = |value: i64| match u16::try_from(value) {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("expected a port from 1 to 65535, found {value}")),
+    };
+    let ports = match (entry.port, entry.range, entry.dynamic) {
+        (Some(port), None, None) => Ports::Single(number(port)?),
+        (None, Some([first, last]), None) => {
+            let (first, last) = (number(first)?, number(last)?);
+            if first >= last {
+                return Err(format!(
+                    "expected a range from a lower to a higher port, found {first} to {last}"
+                ));
+            }
+            Ports::Range(first, last)
+        }
+        (None, None, Some(dynamic)) => Ports::Dynamic(dynamic),
+        _ => return Err("expected exactly one of `port`, `range` and `dynamic`".to_owned()),
+    };
+    Ok(RowPort {
+        transport: entry.transport,
+        ports,
+        protocol: entry.protocol,
+        secured: entry.secured,
+    })
+}
+
+fn service(entry: ServiceEntry) -> Result<Service, String> {
+    let conditions = |entries: Vec<ConditionEntry>| {
+        entries
+            .into_iter()
+            .map(condition)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Service {
+        id: entry.id,
+        name: entry.name,
+        protocols: entry.protocols,
+        generic: entry.generic,
+        proof: conditions(entry.proof)?,
+        indicates: conditions(entry.indicates)?,
+        source: entry.source,
+    })
+}
+
+fn condition(entry: ConditionEntry) -> Result<Condition, String> {
+    let test = match (entry.equals, entry.prefix, entry.contains) {
+        (None, None, None) => None,
+        (Some(text), None, None) => Some(Test::Equals(text)),
+        (None, Some(text), None) => Some(Test::Prefix(text)),
+        (None, None, Some(text)) => Some(Test::Contains(text)),
+        _ => {
+            return Err(
+                "expected at most one of `equals`, `prefix` and `contains` in a condition"
+                    .to_owned(),
+            );
+        }
+    };
+    if test.is_some() && entry.attribute.is_none() {
+        return Err("expected `attribute` beside a test, found none".to_owned());
+    }
+    Ok(Condition {
+        protocol: entry.protocol,
+        interface: entry.interface,
+        attribute: entry.attribute,
+        test,
+    })
+}
+
+fn interface(entry: InterfaceEntry) -> Result<Interface, String> {
+    let version = |text: &Arc<str>| {
+        text.split_once('.')
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+            .ok_or_else(|| format!("expected a version such as `1.0`, found `{text}`"))
+    };
+    let versions = entry
+        .versions
+        .iter()
+        .map(version)
+        .collect::<Result<Vec<(u16, u16)>, _>>()?;
+    Ok(Interface {
+        uuid: entry.uuid,
+        versions,
+        name: entry.name,
+        service: entry.service,
+        kind: entry.kind,
+    })
+}

@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod flow;
 pub mod net;
 pub mod protocol;
+pub mod report;
 pub mod signature;
 pub mod stream;
 pub mod topology;

@@ -4,7 +4,7 @@ use super::flow::Flow;
 use super::{Ends, Judge, Party, any_satisfies};
 use crate::evidence::{Offered, Strength};
 use crate::net::Transport;
-use crate::signature::{Direction, Dynamic, Kind, Product, Role, Row, RowPort, ServiceId};
+use crate::signature::{Direction, Dynamic, Kind, Polarity, Product, Role, Row, RowPort, ServiceId};
 
 /// How an aspect of a flow stands to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ impl Judge<'_> {
         }
         for service in dynamic {
             for row in matrix.by_service(service) {
-                let is_dynamic = row.kind != Kind::Rule && row.has_dynamic(Dynamic::Rpc, transport);
+                let is_dynamic = row.polarity != Some(Polarity::MustNot) && row.has_dynamic(Dynamic::Rpc, transport);
                 if is_dynamic && fits.is_empty() | !fits.iter().any(|fit| fit.row.id == row.id) {
                     fits.push(self.fit(row, None, false, ends, protocols));
                 }
@@ -106,7 +106,7 @@ impl Judge<'_> {
                 let entry = [flow.server().port, flow.client().port]
                     .into_iter()
                     .find_map(|port| row.port_entry(transport, port));
-                let is_media = row.kind != Kind::Rule
+                let is_media = row.polarity != Some(Polarity::MustNot)
                     && (entry.is_some() || row.has_dynamic(Dynamic::Media, transport));
                 if is_media && !fits.iter().any(|fit| fit.row.id == row.id) {
                     fits.push(self.fit(row, entry, false, ends, protocols));

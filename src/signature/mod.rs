@@ -205,7 +205,8 @@ impl Matrix {
                     .or_default()
                     .push(short);
             }
-            if row.kind == Kind::Rule {
+            // A rule may be all that documents a path (AD LDS, MAPI to Client Access); a prohibition never does.
+            if row.kind == Kind::Rule && row.polarity == Some(Polarity::MustNot) {
                 continue;
             }
             for entry in &row.ports {
@@ -242,7 +243,7 @@ impl Matrix {
         self.by_id.get(id).and_then(|&index| self.rows.get(index))
     }
 
-    /// Rows other than rules whose fixed ports (or ranges up to [`Self::WIDE_RANGE`]) hold the port, in order.
+    /// Rows other than prohibitions whose fixed ports (or ranges up to [`Self::WIDE_RANGE`]) hold the port, in order.
     pub fn by_port(&self, transport: Transport, port: u16) -> impl Iterator<Item = &Row> {
         self.pick(self.by_port.get(&(transport, port)))
     }

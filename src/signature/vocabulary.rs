@@ -29,11 +29,11 @@ macro_rules! vocabulary {
         }
 
         impl std::str::FromStr for $name {
-            type Err = super::vocabulary::UnknownWord;
+            type Err = $crate::signature::vocabulary::UnknownWord;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|value| value.word() == text).ok_or_else(|| {
-                    super::vocabulary::UnknownWord::new($what, text, Self::ALL.iter().map(|value| value.word()))
+                    $crate::signature::vocabulary::UnknownWord::new($what, text, Self::ALL.iter().map(|value| value.word()))
                 })
             }
         }

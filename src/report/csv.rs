@@ -1,0 +1,60 @@
+//! CSV: the record's JSON, flattened: nested names joined by `_`, lists by `;`, empty for null.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::Record;
+
+pub(super) fn write<R: Record>(
+    records: impl Iterator<Item = R>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(R::CSV)?;
+    for record in records {
+        let value = serde_json::to_value(&record)?;
+        writer.write_record(R::CSV.iter().map(|column| text(find(&value, column))))?;
+    }
+    writer.flush()
+}
+
+/// The field that a flattened column names: the longest matching name at each level.
+fn find<'a>(value: &'a Value, column: &str) -> Option<&'a Value> {
+    let Value::Object(fields) = value else {
+        return None;
+    };
+    if let Some(field) = fields.get(column) {
+        return Some(field);
+    }
+    fields.iter().find_map(|(name, field)| {
+        let rest = column.strip_prefix(name.as_str())?.strip_prefix('_')?;
+        match (field, rest) {
+            (Value::Array(pair), "client") => pair.first(),
+            (Value::Array(pair), "server") => pair.get(1),
+            _ => find(field, rest),
+        }
+    })
+}
+
+fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| text(Some(item)))
+            .collect::<Vec<_>>()
+            .join(";"),
+        Some(Value::Object(fields)) => {
+            let filled = |(_, field): &(&String, &Value)| !field.is_null();
+            fields
+                .iter()
+                .filter(filled)
+                .map(|(_, field)| text(Some(field)))
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        Some(other) => other.to_string(),
+    }
+}

@@ -1,0 +1,316 @@
+//! Offered endpoints, as `endpoints` puts them out.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{Column, Record};
+use crate::attribution::{Judged, Standing};
+use crate::evidence::Offered;
+use crate::signature::{ServiceId, Signatures};
+
+/// An endpoint that somebody announced.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EndpointRecord<'a> {
+    /// An RPC interface, from the endpoint mapper.
+    Rpc {
+        /// Offered address.
+        address: IpAddr,
+        /// Offered port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// Protocol sequence.
+        protocol_sequence: &'static str,
+        /// Interface.
+        uuid: String,
+        /// Version, `major.minor`.
+        version: String,
+        /// Usual name of the interface.
+        name: Option<&'a str>,
+        /// Service that it belongs to.
+        service: Option<&'a ServiceId>,
+        /// The server's own name for it.
+        annotation: Option<&'a str>,
+        /// The address in the answer, where another one is offered here.
+        tower_address: Option<IpAddr>,
+        /// Who asked.
+        asked_by: IpAddr,
+        /// Packet of the answer.
+        frame: u64,
+        /// Flows that went there.
+        flows: Vec<u64>,
+    },
+    /// A media line of a session description.
+    Media {
+        /// Offered address.
+        address: IpAddr,
+        /// Offered port.
+        port: u16,
+        /// RTCP port.
+        rtcp_port: Option<u16>,
+        /// Transport.
+        transport: String,
+        /// `audio`, `video` ...
+        media: &'a str,
+        /// Formats.
+        codecs: &'a [Box<str>],
+        /// Transport profile.
+        profile: &'a str,
+        /// Direction.
+        direction: &'a str,
+        /// Keys were announced.
+        keyed: bool,
+        /// The call.
+        call_id: &'a str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that used it.
+        flows: Vec<u64>,
+    },
+    /// A transport candidate for media.
+    Candidate {
+        /// Address.
+        address: IpAddr,
+        /// Port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// `host`, `srflx`, `relay` ...
+        candidate: &'a str,
+        /// The call.
+        call_id: &'a str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that used it.
+        flows: Vec<u64>,
+    },
+    /// A relayed address.
+    Relay {
+        /// Address.
+        address: IpAddr,
+        /// Port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// Packet of the allocation.
+        frame: u64,
+        /// Flows that used it.
+        flows: Vec<u64>,
+    },
+}
+
+impl<'a> EndpointRecord<'a> {
+    /// The records of all offers with a port, by the packet that made them.
+    pub fn all(judged: &'a Judged, signatures: &'a Signatures) -> Vec<Self> {
+        let mut used: std::collections::HashMap<_, Vec<u64>> = std::collections::HashMap::new();
+        for flow in &judged.flows.flows {
+            for endpoint in [flow.key.a, flow.key.b] {
+                used.entry((flow.key.transport, endpoint))
+                    .or_default()
+                    .push(flow.number);
+            }
+        }
+        let flows = |standing: &Standing| {
+            used.get(&(standing.offer.transport, standing.offer.endpoint))
+                .cloned()
+                .unwrap_or_default()
+        };
+        judged
+            .offers
+            .iter()
+            .filter_map(|standing| Self::of(standing, signatures, flows(standing)))
+            .collect()
+    }
+
+    fn of(standing: &'a Standing, signatures: &'a Signatures, flows: Vec<u64>) -> Option<Self> {
+        let offer = &standing.offer;
+        let (address, port) = (offer.endpoint.address, offer.endpoint.port);
+        let (transport, frame) = (offer.transport.to_string(), standing.sight.seen.frame);
+        Some(match &offer.offered {
+            Offered::Rpc {
+                uuid,
+                major,
+                minor,
+                protocol_sequence,
+                annotation,
+                tower_address,
+            } => {
+                let known = signatures.interfaces.find(*uuid, *major, *minor);
+                Self::Rpc {
+                    address,
+                    port,
+                    transport,
+                    protocol_sequence,
+                    uuid: uuid.to_string(),
+                    version: format!("{major}.{minor}"),
+                    name: known.map(|interface| &*interface.name),
+                    service: known.and_then(|interface| interface.service.as_ref()),
+                    annotation: annotation.as_deref(),
+                    tower_address: *tower_address,
+                    asked_by: offer.to,
+                    frame,
+                    flows,
+                }
+            }
+            Offered::Media(media) => Self::Media {
+                address,
+                port,
+                rtcp_port: media.rtcp_port,
+                transport,
+                media: &media.media,
+                codecs: &media.codecs,
+                profile: &media.profile,
+                direction: &media.direction,
+                keyed: media.keyed,
+                call_id: &media.call_id,
+                frame,
+                flows,
+            },
+            Offered::Candidate { kind, call_id } => Self::Candidate {
+                address,
+                port,
+                transport,
+                candidate: kind,
+                call_id,
+                frame,
+                flows,
+            },
+            Offered::Relay => Self::Relay {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+            },
+            Offered::Host { .. } => return None,
+        })
+    }
+}
+
+const fn column(name: &'static str, from_width: u16) -> Column {
+    Column {
+        name,
+        from_width,
+        is_number: false,
+    }
+}
+
+impl Record for EndpointRecord<'_> {
+    const CSV: &'static [&'static str] = &[
+        "kind",
+        "address",
+        "port",
+        "transport",
+        "protocol_sequence",
+        "uuid",
+        "version",
+        "name",
+        "service",
+        "annotation",
+        "tower_address",
+        "asked_by",
+        "rtcp_port",
+        "media",
+        "codecs",
+        "profile",
+        "direction",
+        "keyed",
+        "candidate",
+        "call_id",
+        "frame",
+        "flows",
+    ];
+    const TABLE: &'static [Column] = &[
+        column("kind", 0),
+        column("endpoint", 0),
+        column("what", 0),
+        column("frame", 90),
+        column("flows", 110),
+    ];
+
+    fn cell(&self, column: &str) -> String {
+        let (kind, address, port, transport, frame, flows) = match self {
+            Self::Rpc {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("rpc", address, port, transport, frame, flows),
+            Self::Media {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("media", address, port, transport, frame, flows),
+            Self::Candidate {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("candidate", address, port, transport, frame, flows),
+            Self::Relay {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+            } => ("relay", address, port, transport, frame, flows),
+        };
+        match (column, self) {
+            ("kind", _) => kind.to_owned(),
+            ("endpoint", _) => {
+                format!("{}/{transport}", crate::net::Endpoint::new(*address, *port))
+            }
+            ("frame", _) => frame.to_string(),
+            ("flows", _) => flows
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" "),
+            (
+                "what",
+                Self::Rpc {
+                    name,
+                    uuid,
+                    version,
+                    annotation,
+                    ..
+                },
+            ) => {
+                let name = name.unwrap_or(uuid);
+                match annotation {
+                    Some(annotation) => format!("{name} {version} ({annotation})"),
+                    None => format!("{name} {version}"),
+                }
+            }
+            (
+                "what",
+                Self::Media {
+                    media,
+                    profile,
+                    codecs,
+                    call_id,
+                    ..
+                },
+            ) => {
+                format!("{media} {profile} {} call {call_id}", codecs.join(", "))
+            }
+            (
+                "what",
+                Self::Candidate {
+                    candidate, call_id, ..
+                },
+            ) => format!("{candidate} call {call_id}"),
+            ("what", Self::Relay { .. }) => "relayed address".to_owned(),
+            _ => String::new(),
+        }
+    }
+}

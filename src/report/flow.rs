@@ -1,0 +1,208 @@
+//! The record of a flow, as `classify` puts it out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Column, Record};
+use crate::attribution::{Attribution, Encryption, Flow, Party, Rpc};
+use crate::net::Timestamp;
+use crate::signature::{Role, RowId, ServiceId};
+
+/// One end of a flow.
+#[derive(Clone, Debug, Serialize)]
+struct End<'a> {
+    address: IpAddr,
+    port: Option<u16>,
+    roles: &'a [Role],
+    name: Option<&'a str>,
+}
+
+/// One flow: what it is, how we know, what rows it fits.
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowRecord<'a> {
+    flow: u64,
+    captures: Vec<&'a Arc<str>>,
+    transport: String,
+    client: End<'a>,
+    server: End<'a>,
+    orientation: &'static str,
+    tunnel: &'a [Box<str>],
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    packets: [u64; 2],
+    bytes: [u64; 2],
+    state: &'static str,
+    protocols: &'a [&'static str],
+    service: Option<&'a ServiceId>,
+    strength: Option<&'static str>,
+    because: &'a [String],
+    rows: &'a [RowId],
+    verdict: &'static str,
+    encryption: &'a Encryption,
+    authentication: &'a [String],
+    rpc: &'a [Rpc],
+    findings: &'a [&'static str],
+    /// From SYN to SYN with ACK, in microseconds.
+    handshake_us: Option<i64>,
+    /// Segments sent again, client to server and back.
+    retransmissions: Option<[u32; 2]>,
+    out_of_order: Option<[u32; 2]>,
+    zero_windows: Option<[u32; 2]>,
+    resets: Option<[u32; 2]>,
+}
+
+impl<'a> FlowRecord<'a> {
+    /// The record of a flow; `findings` are the codes that name it.
+    pub fn new(flow: &'a Flow, attribution: &'a Attribution, findings: &'a [&'static str]) -> Self {
+        let (client, server) = (flow.client, flow.client.other());
+        let end = |party: &'a Party| End {
+            address: party.endpoint.address,
+            port: flow
+                .key
+                .transport
+                .has_ports()
+                .then_some(party.endpoint.port),
+            roles: &party.roles,
+            name: party.name.as_deref(),
+        };
+        let tcp = flow.tracker.tcp.as_ref();
+        Self {
+            flow: flow.number,
+            captures: flow.captures.iter().collect(),
+            transport: flow.key.transport.to_string(),
+            client: end(&attribution.ends.client),
+            server: end(&attribution.ends.server),
+            orientation: flow.orientation.word(),
+            tunnel: &flow.tunnel,
+            first_seen: flow.tracker.first_seen,
+            last_seen: flow.tracker.last_seen,
+            packets: [flow.tracker.packets[client], flow.tracker.packets[server]],
+            bytes: [flow.tracker.bytes[client], flow.tracker.bytes[server]],
+            state: flow.state().word(),
+            protocols: &attribution.protocols,
+            service: attribution.service.as_ref(),
+            strength: attribution.strength.map(|strength| strength.name()),
+            because: &attribution.because,
+            rows: &attribution.rows,
+            verdict: attribution.verdict.word(),
+            encryption: &attribution.encryption,
+            authentication: &attribution.authentication,
+            rpc: &attribution.rpc,
+            findings,
+            handshake_us: tcp
+                .and_then(|tcp| tcp.handshake())
+                .map(|handshake| handshake.server_ns / 1000),
+            retransmissions: tcp
+                .map(|tcp| [client, server].map(|side| tcp.misorder[side].retransmissions)),
+            out_of_order: tcp
+                .map(|tcp| [client, server].map(|side| tcp.misorder[side].out_of_order)),
+            zero_windows: tcp.map(|tcp| [client, server].map(|side| tcp.zero_windows[side])),
+            resets: tcp.map(|tcp| [client, server].map(|side| tcp.resets[side])),
+        }
+    }
+}
+
+const fn column(name: &'static str, from_width: u16, is_number: bool) -> Column {
+    Column {
+        name,
+        from_width,
+        is_number,
+    }
+}
+
+impl Record for FlowRecord<'_> {
+    const CSV: &'static [&'static str] = &[
+        "flow",
+        "captures",
+        "transport",
+        "client_address",
+        "client_port",
+        "client_roles",
+        "client_name",
+        "server_address",
+        "server_port",
+        "server_roles",
+        "server_name",
+        "orientation",
+        "tunnel",
+        "first_seen",
+        "last_seen",
+        "packets_client",
+        "packets_server",
+        "bytes_client",
+        "bytes_server",
+        "state",
+        "protocols",
+        "service",
+        "strength",
+        "because",
+        "rows",
+        "verdict",
+        "encryption_kind",
+        "encryption_version",
+        "encryption_cipher",
+        "encryption_server_name",
+        "encryption_certificate_subject",
+        "encryption_certificate_issuer",
+        "encryption_certificate_names",
+        "encryption_certificate_not_before",
+        "encryption_certificate_not_after",
+        "encryption_certificate_self_signed",
+        "encryption_mutual",
+        "authentication",
+        "rpc",
+        "findings",
+        "handshake_us",
+        "retransmissions_client",
+        "retransmissions_server",
+        "out_of_order_client",
+        "out_of_order_server",
+        "zero_windows_client",
+        "zero_windows_server",
+        "resets_client",
+        "resets_server",
+    ];
+    const TABLE: &'static [Column] = &[
+        column("flow", 0, true),
+        column("client", 0, false),
+        column("server", 0, false),
+        column("service", 0, false),
+        column("verdict", 0, false),
+        column("strength", 100, false),
+        column("protocols", 100, false),
+        column("encryption", 120, false),
+        column("state", 120, false),
+        column("packets", 130, true),
+        column("findings", 130, false),
+        column("because", 150, false),
+    ];
+
+    fn cell(&self, column: &str) -> String {
+        let end = |end: &End<'_>| {
+            let host = end
+                .name
+                .map_or_else(|| end.address.to_string(), str::to_owned);
+            match end.port {
+                Some(port) => format!("{host}:{port}"),
+                None => host,
+            }
+        };
+        match column {
+            "flow" => self.flow.to_string(),
+            "client" => end(&self.client),
+            "server" => format!("{}/{}", end(&self.server), self.transport),
+            "service" => self.service.map(ToString::to_string).unwrap_or_default(),
+            "verdict" => self.verdict.to_owned(),
+            "strength" => self.strength.unwrap_or_default().to_owned(),
+            "protocols" => self.protocols.join(" "),
+            "encryption" => self.encryption.kind.word().to_owned(),
+            "state" => self.state.to_owned(),
+            "packets" => self.packets.iter().sum::<u64>().to_string(),
+            "findings" => self.findings.join(" "),
+            "because" => self.because.first().cloned().unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+}

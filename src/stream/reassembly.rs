@@ -188,7 +188,7 @@ impl Stream {
         &self.counters
     }
 
-    /// Bytes held in memory beyond holes, at most a mebibyte and a segment.
+    /// Bytes held in memory beyond holes, at most a mebibyte.
     pub fn held_bytes(&self) -> usize {
         self.held.as_ref().map_or(0, |held| held.bytes())
     }
@@ -372,7 +372,7 @@ impl Stream {
         overlap
     }
 
-    /// Gives held pieces as far as they follow, or as the holes before them are to be given up: those that end at or
+    /// Gives held pieces as far as they follow, or as the holes before them are to be given up: holes that end at or
     /// before `acknowledged`, and those that a limit decides.
     fn release(&mut self, acknowledged: u64, sink: &mut impl FnMut(Chunk<'_>)) {
         while let Some(held) = &mut self.held {

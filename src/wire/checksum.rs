@@ -53,8 +53,12 @@ pub(super) fn of_header(header: &[&[u8]], stored: u16) -> Checksum {
 pub(super) fn of_segment(network: &Network, segment: &[u8], stored: u16) -> Checksum {
     let length = u64::try_from(segment.len()).unwrap_or(0);
     let addresses = match (network.source, network.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => sum(&source.octets()).saturating_add(sum(&destination.octets())),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => sum(&source.octets()).saturating_add(sum(&destination.octets())),
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            sum(&source.octets()).saturating_add(sum(&destination.octets()))
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            sum(&source.octets()).saturating_add(sum(&destination.octets()))
+        }
         _ => return Checksum::Unverifiable,
     };
     let pseudo = addresses
@@ -81,9 +85,9 @@ pub(super) fn of_message(message: &[u8]) -> Checksum {
 /// The sum of the 16-bit words, not yet folded. The bound of a packet (4 GiB) keeps it far from overflow.
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
-    let mut total = words
-        .iter()
-        .fold(0_u64, |total, word| total.wrapping_add(u64::from(u32::from_be_bytes(*word))));
+    let mut total = words.iter().fold(0_u64, |total, word| {
+        total.wrapping_add(u64::from(u32::from_be_bytes(*word)))
+    });
     let mut last = [0_u8; 4];
     for (to, from) in last.iter_mut().zip(rest) {
         *to = *from;
@@ -107,7 +111,8 @@ mod tests {
     #[test]
     fn the_header_of_rfc_1071_sums_up() {
         let header = [
-            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
+            0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8,
+            0, 0xc7,
         ];
         assert_eq!(of_header(&[&header], 0xb861), Checksum::Good);
         let mut bad = header;

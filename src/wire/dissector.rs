@@ -5,8 +5,8 @@ use std::slice::IterMut;
 use super::fragments::{self, Pool};
 use super::window::Window;
 use super::{
-    Counters, Layer, Layers, Reason, Stop, Transport, TransportHeader, Tunnel, ethernet, gre, icmp, ip, linux_cooked,
-    metadata, mpls, null, ppp, tcp, tunnel, udp, wifi,
+    Counters, Layer, Layers, Reason, Stop, Transport, TransportHeader, Tunnel, ethernet, gre, icmp,
+    ip, linux_cooked, metadata, mpls, null, ppp, tcp, tunnel, udp, wifi,
 };
 use crate::net::{LinkType, Timestamp};
 
@@ -62,7 +62,13 @@ impl Dissector {
     ///
     /// Never fails: [`Layers::stop`] says why reading ended where it did. A datagram that came in fragments is delivered
     /// with the packet that completes it. A `wire_len` below the captured length is taken for that length.
-    pub fn dissect<'a>(&'a mut self, time: Timestamp, link: LinkType, bytes: &'a [u8], wire_len: u32) -> Layers<'a> {
+    pub fn dissect<'a>(
+        &'a mut self,
+        time: Timestamp,
+        link: LinkType,
+        bytes: &'a [u8],
+        wire_len: u32,
+    ) -> Layers<'a> {
         let wire = usize::try_from(wire_len).unwrap_or(usize::MAX);
         let mut walk = Walk {
             window: Window::new(bytes, wire),
@@ -79,9 +85,11 @@ impl Dissector {
         let mut layers = walk.layers;
         layers.stop = match (walk.noted, stop) {
             (Some(noted), _) => noted,
-            (None, Stop::Complete) if layers.payload_wire_len as usize > layers.payload.len() => Stop::Truncated {
-                layer: Layer::Payload,
-            },
+            (None, Stop::Complete) if layers.payload_wire_len as usize > layers.payload.len() => {
+                Stop::Truncated {
+                    layer: Layer::Payload,
+                }
+            }
             (None, stop) => stop,
         };
         self.counters.count(&layers);
@@ -233,7 +241,10 @@ impl<'a> Walk<'a> {
         if self.layers.tunnels.iter().filter(alike).count() >= limit {
             return Err(Stop::NestingLimit);
         }
-        self.layers.tunnels.try_push(tunnel).map_err(|_| Stop::NestingLimit)
+        self.layers
+            .tunnels
+            .try_push(tunnel)
+            .map_err(|_| Stop::NestingLimit)
     }
 
     /// Remembers a contradiction that does not keep the rest from being read. The outermost one is reported.

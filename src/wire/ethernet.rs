@@ -43,7 +43,9 @@ pub(super) fn llc(walk: &mut Walk<'_>) -> Step {
         SNAP => match *walk.window.array::<5>(Layer::Llc)? {
             // RFC 1042, and its bridged twin of IEEE 802.1H.
             [0, 0, 0 | 0xf8, high, low] => Ok(Next::EtherType(u16::from_be_bytes([high, low]))),
-            [_, _, _, high, low] => unsupported(Layer::Llc, u32::from(u16::from_be_bytes([high, low]))),
+            [_, _, _, high, low] => {
+                unsupported(Layer::Llc, u32::from(u16::from_be_bytes([high, low])))
+            }
         },
         IP => Ok(Next::Ip),
         [destination, _, _] => unsupported(Layer::Llc, u32::from(destination)),
@@ -74,6 +76,12 @@ pub(super) fn carried(walk: &mut Walk<'_>, kind: u16) -> Step {
         0x8926 => {
             walk.window.skip(4, Layer::Vlan)?;
             walk.window.u16(Layer::Vlan).map(Next::EtherType)
+        }
+        // Cisco FabricPath: tree and time to live, then a whole frame.
+        0x8903 => {
+            walk.window.skip(2, Layer::Vlan)?;
+            walk.enter(Tunnel::FabricPath)?;
+            Ok(Next::Ethernet)
         }
         // Cisco MetaData: version, length, option and security group, then the ethertype.
         0x8909 => {

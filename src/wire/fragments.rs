@@ -156,7 +156,11 @@ impl Pool {
     }
 
     /// Takes a fragment; answers the datagram where this completes it.
-    pub(super) fn push(&mut self, time: Timestamp, fragment: &Fragment<'_>) -> Result<Datagram, Stop> {
+    pub(super) fn push(
+        &mut self,
+        time: Timestamp,
+        fragment: &Fragment<'_>,
+    ) -> Result<Datagram, Stop> {
         self.counters.received = self.counters.received.saturating_add(1);
         self.expire(time);
         let end = fragment.offset.saturating_add(fragment.bytes.len());
@@ -174,7 +178,10 @@ impl Pool {
         });
         let before = waiting.buffer.len();
         let placed = waiting.place(fragment, end);
-        self.bytes = self.bytes.saturating_sub(before).saturating_add(waiting.buffer.len());
+        self.bytes = self
+            .bytes
+            .saturating_sub(before)
+            .saturating_add(waiting.buffer.len());
         let counters = &mut self.counters;
         match placed {
             Placed::Incomplete => {}
@@ -266,7 +273,9 @@ impl Waiting {
             return self.discard();
         }
         // The first piece that ends behind the start; the one that may hold or meet the new bytes.
-        let index = self.pieces.partition_point(|&(_, piece_end)| piece_end <= start);
+        let index = self
+            .pieces
+            .partition_point(|&(_, piece_end)| piece_end <= start);
         match self.pieces.get(index) {
             Some(&(piece_start, piece_end)) if piece_start <= start && end <= piece_end => {
                 return if self.buffer.get(start..end) == Some(fragment.bytes) {
@@ -317,7 +326,9 @@ impl Waiting {
     /// Adds a run that touches at most the piece before `index` and the one at it.
     fn join(&mut self, index: usize, start: usize, end: usize) {
         let meets_next = self.pieces.get(index).is_some_and(|&(next, _)| next == end);
-        let before = index.checked_sub(1).and_then(|before| self.pieces.get_mut(before));
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.pieces.get_mut(before));
         let extended = match before {
             Some(piece) if piece.1 == start => {
                 piece.1 = end;
@@ -328,7 +339,10 @@ impl Waiting {
         match (extended, meets_next) {
             (true, true) => {
                 let (_, next_end) = self.pieces.remove(index);
-                if let Some(piece) = index.checked_sub(1).and_then(|before| self.pieces.get_mut(before)) {
+                if let Some(piece) = index
+                    .checked_sub(1)
+                    .and_then(|before| self.pieces.get_mut(before))
+                {
                     piece.1 = next_end;
                 }
             }

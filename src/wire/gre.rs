@@ -2,7 +2,7 @@
 
 use super::dissector::{Next, Step, Walk, malformed, unsupported};
 use super::ethernet::u24;
-use super::{Layer, Reason, Tunnel, ip};
+use super::{Layer, Reason, Tunnel};
 
 const CHECKSUM: u16 = 0x8000;
 const ROUTING: u16 = 0x4000;
@@ -139,7 +139,7 @@ pub(super) fn pim_register(walk: &mut Walk<'_>) -> Step {
         return unsupported(Layer::Pim, u32::from(header[0]));
     }
     let flags = walk.window.array::<4>(Layer::Pim)?[0];
-    if flags & NULL_REGISTER != 0 || !ip::plausible(walk.window) {
+    if flags & NULL_REGISTER != 0 || walk.window.wire() == 0 {
         return Ok(Next::Done);
     }
     walk.enter(Tunnel::Pim)?;

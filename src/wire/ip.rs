@@ -45,7 +45,10 @@ pub(super) fn packet(walk: &mut Walk<'_>) -> Step {
 
 /// Enters the header that is in the one read last.
 pub(super) fn in_ip(walk: &mut Walk<'_>, number: u8) -> Step {
-    let outer_is_v6 = walk.layers.network.is_some_and(|network| network.source.is_ipv6());
+    let outer_is_v6 = walk
+        .layers
+        .network
+        .is_some_and(|network| network.source.is_ipv6());
     let inner_is_v6 = Transport(number) == IN_IPV6;
     walk.enter(match (outer_is_v6, inner_is_v6) {
         (false, false) => Tunnel::IpIp,
@@ -53,7 +56,11 @@ pub(super) fn in_ip(walk: &mut Walk<'_>, number: u8) -> Step {
         (true, false) => Tunnel::FourInSix,
         (true, true) => Tunnel::SixInSix,
     })?;
-    if inner_is_v6 { version_6(walk) } else { version_4(walk) }
+    if inner_is_v6 {
+        version_6(walk)
+    } else {
+        version_4(walk)
+    }
 }
 
 fn version_4(walk: &mut Walk<'_>) -> Step {
@@ -212,7 +219,9 @@ fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
     if window.is_cut() {
         walk.pool.counters.cut = walk.pool.counters.cut.saturating_add(1);
         if piece.offset != 0 {
-            return Err(Stop::Truncated { layer: Layer::Fragment });
+            return Err(Stop::Truncated {
+                layer: Layer::Fragment,
+            });
         }
         // The datagram cannot be had, but the capture has its ports: with a short snap length, all that ever comes.
         walk.headless = true;
@@ -247,7 +256,10 @@ fn after_fragment(walk: &mut Walk<'_>, protocol: u8) -> Step {
 pub(super) fn authentication(walk: &mut Walk<'_>) -> Step {
     let [next, units] = *walk.window.array::<2>(walk_layer(walk))?;
     // The length counts words less two.
-    let rest = usize::from(units).saturating_add(2).saturating_mul(4).saturating_sub(2);
+    let rest = usize::from(units)
+        .saturating_add(2)
+        .saturating_mul(4)
+        .saturating_sub(2);
     let layer = walk_layer(walk);
     walk.window.skip(rest, layer)?;
     after_fragment(walk, next)

@@ -1,7 +1,7 @@
 //! Linux cooked captures (`any` device), versions 1 and 2.
 
-use super::dissector::{Next, Step, Walk, unsupported};
 use super::Layer;
+use super::dissector::{Next, Step, Walk, unsupported};
 
 /// ARPHRD_NETLINK: netlink messages, not packets.
 const NETLINK: u16 = 824;

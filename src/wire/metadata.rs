@@ -26,7 +26,12 @@ pub(super) fn pktap(walk: &mut Walk<'_>) -> Step {
     let header = *walk.window.array::<12>(Layer::Link)?;
     let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
     let link = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    behind(walk, usize::try_from(length).unwrap_or(usize::MAX), 12, link)
+    behind(
+        walk,
+        usize::try_from(length).unwrap_or(usize::MAX),
+        12,
+        link,
+    )
 }
 
 /// Goes past a header of `length` bytes, `read` of which are read.

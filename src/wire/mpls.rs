@@ -6,6 +6,10 @@ use super::ethernet;
 use super::window::Window;
 use super::{Layer, Stop, Tunnel, ip};
 
+/// Bytes that decide what is carried: control word, Ethernet and IPv6 header. A MAC address may start with any half-byte,
+/// so with less than that nothing is certain.
+const ENOUGH: usize = 4 + 14 + 40;
+
 /// Label, bottom of stack.
 fn entry(window: &mut Window<'_>) -> Result<(u32, bool), Stop> {
     let word = u32::from_be_bytes(*window.array(Layer::Mpls)?);
@@ -21,15 +25,26 @@ pub(super) fn stack(walk: &mut Walk<'_>) -> Step {
             break;
         }
     }
-    match walk.window.peek().map(|byte| byte >> 4) {
-        Some(4 | 6) if !ethernet::plausible(walk.window) => Ok(Next::Ip),
-        Some(0) if !ethernet::plausible(walk.window) => {
+    let window = walk.window;
+    let Some(nibble) = window.peek().map(|byte| byte >> 4) else {
+        return Err(window.short(1, Layer::Mpls));
+    };
+    if ip::plausible(window) {
+        return Ok(Next::Ip);
+    }
+    if ethernet::plausible(window) {
+        return Ok(Next::Ethernet);
+    }
+    if window.is_cut() && window.bytes().len() < ENOUGH {
+        return Err(Stop::Truncated { layer: Layer::Mpls });
+    }
+    match nibble {
+        4 | 6 => Ok(Next::Ip),
+        0 => {
             walk.window.skip(4, Layer::Mpls)?;
             Ok(Next::Ethernet)
         }
-        Some(_) if ethernet::plausible(walk.window) => Ok(Next::Ethernet),
-        Some(nibble) => unsupported(Layer::Mpls, u32::from(nibble)),
-        None => Err(walk.window.short(1, Layer::Mpls)),
+        other => unsupported(Layer::Mpls, u32::from(other)),
     }
 }
 

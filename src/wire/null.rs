@@ -1,8 +1,8 @@
 //! BSD loopback: four bytes of address family, in the byte order of the host that wrote the capture, or in network order
 //! (LINKTYPE_LOOP). The values are so small that the order shows.
 
-use super::dissector::{Next, Step, Walk, unsupported};
 use super::Layer;
+use super::dissector::{Next, Step, Walk, unsupported};
 
 /// From the address family on.
 pub(super) fn packet(walk: &mut Walk<'_>) -> Step {

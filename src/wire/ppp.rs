@@ -5,7 +5,9 @@ use super::window::Window;
 use super::{Layer, Reason, Tunnel, ip};
 
 /// Address and control of HDLC-like framing, which peers may agree to leave out (RFC 1661 §6.6).
-const ADDRESS_AND_CONTROL: [u8; 2] = [0xff, 0x03];
+const ADDRESS_AND_CONTROL: [u8; 2] = [ALL_STATIONS, 0x03];
+/// The address; no protocol has this number.
+const ALL_STATIONS: u8 = 0xff;
 const IPV4: u16 = 0x0021;
 const IPV6: u16 = 0x0057;
 
@@ -20,7 +22,10 @@ pub(super) fn session(walk: &mut Walk<'_>) -> Step {
         return unsupported(Layer::PppoE, u32::from(code));
     }
     walk.enter(Tunnel::PppoE)?;
-    if !walk.window.set_wire(usize::from(u16::from_be_bytes([high, low]))) {
+    if !walk
+        .window
+        .set_wire(usize::from(u16::from_be_bytes([high, low])))
+    {
         walk.note(Layer::PppoE, Reason::BeyondFrame);
     }
     Ok(Next::Ppp)
@@ -37,12 +42,16 @@ pub(super) fn frame(walk: &mut Walk<'_>) -> Step {
 
 /// The protocol number: one byte where it is compressed, which its lowest bit shows (RFC 1661 §2, §6.5).
 fn protocol(window: &mut Window<'_>) -> Result<u16, super::Stop> {
-    if window.bytes().first_chunk() == Some(&ADDRESS_AND_CONTROL) {
-        window.skip(2, Layer::Ppp)?;
+    if window.peek() == Some(ALL_STATIONS) && *window.array::<2>(Layer::Ppp)? != ADDRESS_AND_CONTROL
+    {
+        return unsupported(Layer::Ppp, u32::from(ALL_STATIONS));
     }
     match *window.array::<1>(Layer::Ppp)? {
         [low] if low & 1 != 0 => Ok(u16::from(low)),
-        [high] => Ok(u16::from_be_bytes([high, window.array::<1>(Layer::Ppp)?[0]])),
+        [high] => Ok(u16::from_be_bytes([
+            high,
+            window.array::<1>(Layer::Ppp)?[0],
+        ])),
     }
 }
 
@@ -53,8 +62,8 @@ pub(super) fn plausible(mut window: Window<'_>) -> bool {
 
 /// PPP on a serial line: Cisco HDLC is told from it by its address field.
 pub(super) fn or_cisco(walk: &mut Walk<'_>) -> Step {
-    match walk.window.bytes().first_chunk() {
-        Some([0x0f | 0x8f, 0]) => cisco(walk),
+    match walk.window.peek() {
+        Some(0x0f | 0x8f) => cisco(walk),
         _ => Ok(Next::Ppp),
     }
 }

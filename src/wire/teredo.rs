@@ -12,7 +12,9 @@ pub(super) fn carried(whole: Window<'_>) -> Option<Carried> {
     if window.bytes().starts_with(&[0, 1]) {
         let [_, _, id_len, value_len] = *window.array::<4>(Layer::Udp).ok()?;
         // Both values, a nonce of 8 bytes, a confirmation (§5.1.1).
-        let rest = usize::from(id_len).saturating_add(usize::from(value_len)).saturating_add(9);
+        let rest = usize::from(id_len)
+            .saturating_add(usize::from(value_len))
+            .saturating_add(9);
         window.skip(rest, Layer::Udp).ok()?;
     }
     if window.bytes().starts_with(&[0, 0]) {
@@ -28,7 +30,9 @@ pub(super) fn carried(whole: Window<'_>) -> Option<Carried> {
         [0xfe, second, ..] => second & 0xc0 == 0x80,
         _ => false,
     };
-    let consistent = header[0] >> 4 == 6 && payload_len == window.wire() && (known(source) || known(destination));
+    let consistent = header[0] >> 4 == 6
+        && payload_len == window.wire()
+        && (known(source) || known(destination));
     consistent.then_some(Carried {
         tunnel: Some(Tunnel::Teredo),
         header_len,

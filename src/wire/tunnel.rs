@@ -21,6 +21,8 @@ pub enum Tunnel {
     Vlan(u16),
     /// IEEE 802.1ah backbone tag: the service id, 24 bits.
     Pbb(u32),
+    /// Cisco FabricPath.
+    FabricPath,
     /// IEEE 802.1AE without encryption.
     MacSec,
     /// An MPLS label, 20 bits (RFC 3032).
@@ -70,7 +72,13 @@ impl Tunnel {
     pub const fn is_tag(self) -> bool {
         matches!(
             self,
-            Self::Vlan(_) | Self::Pbb(_) | Self::MacSec | Self::Mpls(_) | Self::PppoE | Self::Nsh
+            Self::Vlan(_)
+                | Self::Pbb(_)
+                | Self::FabricPath
+                | Self::MacSec
+                | Self::Mpls(_)
+                | Self::PppoE
+                | Self::Nsh
         )
     }
 }
@@ -80,6 +88,7 @@ impl fmt::Display for Tunnel {
         let (name, id) = match *self {
             Self::Vlan(id) => ("vlan", Some(u32::from(id))),
             Self::Pbb(id) => ("pbb", Some(id)),
+            Self::FabricPath => ("fabricpath", None),
             Self::MacSec => ("macsec", None),
             Self::Mpls(label) => ("mpls", Some(label)),
             Self::PppoE => ("pppoe", None),

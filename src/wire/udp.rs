@@ -3,7 +3,9 @@
 use super::checksum;
 use super::dissector::{Next, Step, Walk};
 use super::window::Window;
-use super::{Checksum, Layer, Reason, Stop, TransportHeader, Tunnel, capwap, gtp, l2tp, mpls, teredo, vxlan};
+use super::{
+    Checksum, Layer, Reason, Stop, TransportHeader, Tunnel, capwap, gtp, l2tp, mpls, teredo, vxlan,
+};
 
 const HEADER: usize = 8;
 
@@ -23,7 +25,8 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
         Err(stop) => return ports_and_stop(walk, stop),
     };
     let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
-    let (source_port, destination_port) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
+    let (source_port, destination_port) =
+        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
     let length = usize::from(u16::from_be_bytes([l0, l1]));
     let mut checkable = !whole.is_cut() && !walk.headless;
     match length.checked_sub(HEADER) {

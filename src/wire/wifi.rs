@@ -47,7 +47,11 @@ pub(super) fn frame(walk: &mut Walk<'_>) -> Step {
 fn data_frame(walk: &mut Walk<'_>, padded: bool) -> Step {
     let header: &[u8; HEADER] = walk.window.array(Layer::Wifi)?;
     let (control, flags) = (header[0], header[1]);
-    let (is_data, has_body, has_qos) = (control & 0x0c == 0x08, control & 0x40 == 0, control & 0x80 != 0);
+    let (is_data, has_body, has_qos) = (
+        control & 0x0c == 0x08,
+        control & 0x40 == 0,
+        control & 0x80 != 0,
+    );
     if !is_data || !has_body || flags & 0x40 != 0 {
         return unsupported(Layer::Wifi, u32::from(u16::from_be_bytes([control, flags])));
     }

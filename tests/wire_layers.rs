@@ -12,6 +12,7 @@ use exwire::wire::{
     Checksum, Dissector, Layer, Layers, Limits, Reason, Stop, TcpFlags, TransportHeader,
 };
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 const NOW: Timestamp = Timestamp::from_nanos(0);
 const PAYLOAD: &[u8] = b"EHLO x\r\n";
@@ -1101,6 +1102,12 @@ const LINKS: &[u16] = &[
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn random_bytes_of_any_link_type_never_panic(
         packets in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..200), any::<u16>()), 1..8),

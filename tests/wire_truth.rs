@@ -9,11 +9,11 @@
     reason = "a test"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use exwire::net::{Endpoint, FlowKey, LinkType, Timestamp, Transport};
-use exwire::wire::{Dissector, Limits};
+use exwire::wire::{Dissector, Limits, Tunnel};
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader, traits::PcapNGPacketBlock};
 
 /// Captures whose flows differ from the account, and why.
@@ -102,8 +102,17 @@ fn captures(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// Packets and payload bytes on the wire of each flow.
-type Flows = BTreeMap<FlowKey, (u64, u64)>;
+/// What is compared of each flow.
+#[derive(Debug, Default, PartialEq)]
+struct Flow {
+    packets: u64,
+    /// On the wire.
+    payload_bytes: u64,
+    vlans: BTreeSet<u16>,
+    tunnelled: bool,
+}
+
+type Flows = BTreeMap<FlowKey, Flow>;
 
 /// Reads packets until the file ends or breaks: link type, time, captured bytes, length on the wire.
 fn packets(bytes: &[u8], mut each: impl FnMut(LinkType, Timestamp, &[u8], u32)) {
@@ -193,11 +202,17 @@ fn seen(bytes: &[u8], dissector: &mut Dissector) -> Flows {
         if let Some((transport @ (Transport::TCP | Transport::UDP), source, destination)) =
             layers.flow()
         {
-            let volume = flows
+            let flow = flows
                 .entry(FlowKey::of(transport, source, destination).0)
                 .or_default();
-            volume.0 += 1;
-            volume.1 += u64::from(layers.payload_wire_len);
+            flow.packets += 1;
+            flow.payload_bytes += u64::from(layers.payload_wire_len);
+            for tunnel in &layers.tunnels {
+                match tunnel {
+                    Tunnel::Vlan(id) => drop(flow.vlans.insert(*id)),
+                    tunnel => flow.tunnelled |= !tunnel.is_tag(),
+                }
+            }
         }
     });
     flows
@@ -219,8 +234,15 @@ fn expected(truth: &serde_json::Value) -> Flows {
                 Transport::UDP
             };
             let key = FlowKey::of(transport, endpoint(&flow["a"]), endpoint(&flow["b"])).0;
-            let volume = |name: &str| flow[name].as_u64().unwrap();
-            (key, (volume("packets"), volume("payload_bytes")))
+            let count = |name: &str| flow[name].as_u64().unwrap();
+            let vlans = flow["vlans"].as_array().unwrap().iter();
+            let flow = Flow {
+                packets: count("packets"),
+                payload_bytes: count("payload_bytes"),
+                vlans: vlans.map(|id| id.as_u64().unwrap() as u16).collect(),
+                tunnelled: flow["tunnelled"].as_bool().unwrap(),
+            };
+            (key, flow)
         })
         .collect()
 }
@@ -249,9 +271,8 @@ fn flows_of_real_captures_are_those_of_the_independent_account() {
             .iter()
             .filter(|(flow, _)| seen.contains_key(flow))
             .count();
-        let differs = |flow: &FlowKey, volume: &(u64, u64)| {
-            seen.get(flow).is_some_and(|other| other != volume)
-        };
+        let differs =
+            |flow: &FlowKey, volume: &Flow| seen.get(flow).is_some_and(|other| other != volume);
         for (flow, volume) in expected
             .iter()
             .filter(|(flow, volume)| differs(flow, volume))

@@ -214,12 +214,16 @@ impl<'a> Walk<'a> {
             ip::NO_NEXT_HEADER => Ok(Next::Done),
             Transport(number) => {
                 self.deliver(TransportHeader::Other);
-                let layer = match self.layers.network {
-                    Some(network) if network.source.is_ipv6() => Layer::Ipv6,
-                    _ => Layer::Ipv4,
-                };
-                unsupported(layer, u32::from(number))
+                unsupported(self.ip_layer(), u32::from(number))
             }
+        }
+    }
+
+    /// The version of the IP header that was read last.
+    pub(super) fn ip_layer(&self) -> Layer {
+        match self.layers.network {
+            Some(network) if network.source.is_ipv6() => Layer::Ipv6,
+            _ => Layer::Ipv4,
         }
     }
 

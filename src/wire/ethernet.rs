@@ -12,6 +12,11 @@ const LONGEST_LENGTH: u16 = 1500;
 /// Bytes of a MACsec integrity check value at the end of a frame (IEEE 802.1AE §14.1).
 const MACSEC_ICV: usize = 16;
 
+/// IEEE 802.1Q, 802.1ad, and the values that switches used for stacked tags before it.
+const fn is_vlan(ethertype: u16) -> bool {
+    matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300)
+}
+
 /// From the destination address on.
 pub(super) fn frame(walk: &mut Walk<'_>) -> Step {
     let header: &[u8; 14] = walk.window.array(Layer::Ethernet)?;
@@ -56,7 +61,7 @@ pub(super) fn llc(walk: &mut Walk<'_>) -> Step {
 pub(super) fn carried(walk: &mut Walk<'_>, kind: u16) -> Step {
     match kind {
         IPV4 | IPV6 => Ok(Next::Ip),
-        0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => {
+        kind if is_vlan(kind) => {
             let control = walk.window.u16(Layer::Vlan)?;
             walk.enter(Tunnel::Vlan(control & 0x0fff))?;
             let inner = walk.window.u16(Layer::Vlan)?;
@@ -137,7 +142,7 @@ pub(super) fn plausible(mut window: Window<'_>) -> bool {
         for _ in 0..super::MAX_TAGS {
             match kind {
                 IPV4 | IPV6 => return Some(ip::plausible(window)),
-                0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => {
+                _ if is_vlan(kind) => {
                     let &[_, _, high, low] = window.array(Layer::Vlan).ok()?;
                     kind = u16::from_be_bytes([high, low]);
                 }

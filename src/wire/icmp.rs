@@ -60,7 +60,6 @@ pub(super) fn message(walk: &mut Walk<'_>) -> Step {
             checksum::of_message(whole.bytes())
         };
     }
-    let about_size = (is_v6, kind, code);
     let is_error = if is_v6 {
         matches!(kind, 1..=4)
     } else {
@@ -73,7 +72,7 @@ pub(super) fn message(walk: &mut Walk<'_>) -> Step {
             destination,
             kind,
             code,
-            mtu: match about_size {
+            mtu: match (is_v6, kind, code) {
                 (true, 2, _) => Some(rest),
                 (false, 3, 4) => Some(rest & 0xffff),
                 _ => None,

@@ -246,30 +246,23 @@ fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
 }
 
 fn after_fragment(walk: &mut Walk<'_>, protocol: u8) -> Step {
-    match walk.layers.network {
-        Some(network) if network.source.is_ipv6() => extensions(walk, protocol),
+    match walk.ip_layer() {
+        Layer::Ipv6 => extensions(walk, protocol),
         _ => Ok(Next::Protocol(protocol)),
     }
 }
 
 /// Passes over an authentication header: what it authenticates is in clear.
 pub(super) fn authentication(walk: &mut Walk<'_>) -> Step {
-    let [next, units] = *walk.window.array::<2>(walk_layer(walk))?;
+    let layer = walk.ip_layer();
+    let [next, units] = *walk.window.array::<2>(layer)?;
     // The length counts words less two.
     let rest = usize::from(units)
         .saturating_add(2)
         .saturating_mul(4)
         .saturating_sub(2);
-    let layer = walk_layer(walk);
     walk.window.skip(rest, layer)?;
     after_fragment(walk, next)
-}
-
-fn walk_layer(walk: &Walk<'_>) -> Layer {
-    match walk.layers.network {
-        Some(network) if network.source.is_ipv6() => Layer::Ipv6,
-        _ => Layer::Ipv4,
-    }
 }
 
 /// Whether the window starts with an IP header that is consistent: version, lengths within the window, and, for IPv4, a

@@ -6,8 +6,8 @@ use super::ethernet;
 use super::window::Window;
 use super::{Layer, Stop, Tunnel, ip};
 
-/// Bytes that decide what is carried: control word, Ethernet and IPv6 header. A MAC address may start with any half-byte,
-/// so with less than that nothing is certain.
+/// Bytes that decide what is carried: control word, Ethernet and IPv6 header. A MAC address may start with the
+/// half-byte of a control word, so with less than that nothing is certain.
 const ENOUGH: usize = 4 + 14 + 40;
 
 /// Label, bottom of stack.
@@ -35,11 +35,11 @@ pub(super) fn stack(walk: &mut Walk<'_>) -> Step {
     if ethernet::plausible(window) {
         return Ok(Next::Ethernet);
     }
-    if window.is_cut() && window.bytes().len() < ENOUGH {
-        return Err(Stop::Truncated { layer: Layer::Mpls });
-    }
     match nibble {
         4 | 6 => Ok(Next::Ip),
+        _ if window.is_cut() && window.bytes().len() < ENOUGH => {
+            Err(Stop::Truncated { layer: Layer::Mpls })
+        }
         0 => {
             walk.window.skip(4, Layer::Mpls)?;
             Ok(Next::Ethernet)

@@ -76,6 +76,7 @@ impl Dissector {
             time,
             verify_checksums: self.limits.verify_checksums,
             headless: false,
+            checkable: true,
             noted: None,
             pool: &mut self.pool,
             reassembled: self.reassembled.iter_mut(),
@@ -140,6 +141,8 @@ pub(super) struct Walk<'a> {
     pub(super) verify_checksums: bool,
     /// The window is the first fragment of a datagram that cannot be reassembled, so lengths inside may reach beyond it.
     pub(super) headless: bool,
+    /// The window is all that the transport checksum covers, and the addresses are those that it covers.
+    pub(super) checkable: bool,
     noted: Option<Stop>,
     pub(super) pool: &'a mut Pool,
     reassembled: IterMut<'a, Vec<u8>>,

@@ -52,7 +52,7 @@ pub(super) fn message(walk: &mut Walk<'_>) -> Step {
     };
     let is_v6 = network.protocol == Transport::ICMPV6;
     if walk.verify_checksums {
-        walk.layers.checksums.transport = if whole.is_cut() || walk.headless {
+        walk.layers.checksums.transport = if whole.is_cut() || !walk.checkable {
             Checksum::Unverifiable
         } else if is_v6 {
             checksum::of_segment(&network, whole.bytes(), u16::from_be_bytes([c0, c1]))

@@ -159,6 +159,7 @@ fn begin(walk: &mut Walk<'_>, network: Network) {
     walk.layers.payload_wire_len = 0;
     walk.layers.checksums = Checksums::UNCHECKED;
     walk.headless = false;
+    walk.checkable = true;
 }
 
 /// The IPv6 extension headers up to the transport (RFC 8200 §4).
@@ -170,6 +171,8 @@ fn extensions(walk: &mut Walk<'_>, mut next_header: u8) -> Step {
                 let [next, units] = *walk.window.array::<2>(Layer::Ipv6)?;
                 let rest = usize::from(units).saturating_mul(8).saturating_add(6);
                 walk.window.skip(rest, Layer::Ipv6)?;
+                // A route or a home address stands for an address of the header in the checksum (RFC 8200 §8.1).
+                walk.checkable &= !matches!(next_header, 43 | 60);
                 next_header = next;
             }
             FRAGMENT => return fragment_header(walk),
@@ -225,6 +228,7 @@ fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
         }
         // The datagram cannot be had, but the capture has its ports: with a short snap length, all that ever comes.
         walk.headless = true;
+        walk.checkable = false;
         return after_fragment(walk, piece.protocol);
     }
     let datagram = walk.pool.push(

@@ -135,7 +135,7 @@ pub(super) fn segment(walk: &mut Walk<'_>) -> Step {
     }
     if walk.verify_checksums {
         walk.layers.checksums.transport = match walk.layers.network {
-            Some(network) if !segment.is_cut() && !walk.headless => checksum::of_segment(
+            Some(network) if !segment.is_cut() && walk.checkable => checksum::of_segment(
                 &network,
                 segment.bytes(),
                 u16::from_be_bytes([header[16], header[17]]),

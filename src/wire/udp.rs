@@ -28,7 +28,7 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
     let (source_port, destination_port) =
         (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
     let length = usize::from(u16::from_be_bytes([l0, l1]));
-    let mut checkable = !whole.is_cut() && !walk.headless;
+    let mut checkable = !whole.is_cut() && walk.checkable;
     match length.checked_sub(HEADER) {
         Some(payload_len) => {
             if !walk.headless && payload_len > walk.window.wire() {

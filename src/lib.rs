@@ -22,3 +22,4 @@ pub mod report;
 pub mod signature;
 pub mod stream;
 pub mod topology;
+pub mod wire;

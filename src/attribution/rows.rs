@@ -4,7 +4,9 @@ use super::flow::Flow;
 use super::{Ends, Judge, Party, any_satisfies};
 use crate::evidence::{Offered, Strength};
 use crate::net::Transport;
-use crate::signature::{Direction, Dynamic, Kind, Polarity, Product, Role, Row, RowPort, ServiceId};
+use crate::signature::{
+    Direction, Dynamic, Kind, Polarity, Product, Role, Row, RowPort, ServiceId,
+};
 
 /// How an aspect of a flow stands to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +93,8 @@ impl Judge<'_> {
         }
         for service in dynamic {
             for row in matrix.by_service(service) {
-                let is_dynamic = row.polarity != Some(Polarity::MustNot) && row.has_dynamic(Dynamic::Rpc, transport);
+                let is_dynamic = row.polarity != Some(Polarity::MustNot)
+                    && row.has_dynamic(Dynamic::Rpc, transport);
                 if is_dynamic && fits.is_empty() | !fits.iter().any(|fit| fit.row.id == row.id) {
                     fits.push(self.fit(row, None, false, ends, protocols));
                 }

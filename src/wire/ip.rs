@@ -1,0 +1,304 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, the authentication header (RFC 4302), and IP in IP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::checksum;
+use super::dissector::{Next, Step, Walk, malformed};
+use super::fragments::{Fragment, Key};
+use super::window::Window;
+use super::{Checksums, Layer, Network, Reason, Stop, Transport, Tunnel};
+
+/// IPv4 in IP.
+pub(super) const IN_IPV4: Transport = Transport(4);
+/// DCCP, which has its ports where UDP has them.
+pub(super) const DCCP: Transport = Transport(33);
+/// IPv6 in IP.
+pub(super) const IN_IPV6: Transport = Transport(41);
+/// Generic routing encapsulation.
+pub(super) const GRE: Transport = Transport(47);
+/// The authentication header.
+pub(super) const AUTHENTICATION: Transport = Transport(51);
+/// The end of an IPv6 header chain.
+pub(super) const NO_NEXT_HEADER: Transport = Transport(59);
+/// Ethernet in IP.
+pub(super) const ETHER_IP: Transport = Transport(97);
+/// Protocol independent multicast.
+pub(super) const PIM: Transport = Transport(103);
+/// MPLS in IP (RFC 4023).
+pub(super) const MPLS: Transport = Transport(137);
+
+/// The key of an IPv6 datagram has no protocol (RFC 8200 §4.5); the number of the fragment header stands in its place.
+const FRAGMENT: u8 = 44;
+
+const V4_HEADER: usize = 20;
+const V6_HEADER: usize = 40;
+
+/// Either version, by its first half-byte.
+pub(super) fn packet(walk: &mut Walk<'_>) -> Step {
+    match walk.window.peek().map(|byte| byte >> 4) {
+        Some(4) => version_4(walk),
+        Some(6) => version_6(walk),
+        Some(_) => malformed(Layer::Ipv4, Reason::Version),
+        None => Err(walk.window.short(1, Layer::Ipv4)),
+    }
+}
+
+/// Enters the header that is in the one read last.
+pub(super) fn in_ip(walk: &mut Walk<'_>, number: u8) -> Step {
+    let outer_is_v6 = walk
+        .layers
+        .network
+        .is_some_and(|network| network.source.is_ipv6());
+    let inner_is_v6 = Transport(number) == IN_IPV6;
+    walk.enter(match (outer_is_v6, inner_is_v6) {
+        (false, false) => Tunnel::IpIp,
+        (false, true) => Tunnel::SixInFour,
+        (true, false) => Tunnel::FourInSix,
+        (true, true) => Tunnel::SixInSix,
+    })?;
+    if inner_is_v6 {
+        version_6(walk)
+    } else {
+        version_4(walk)
+    }
+}
+
+fn version_4(walk: &mut Walk<'_>) -> Step {
+    let frame = walk.window;
+    let header: &[u8; V4_HEADER] = walk.window.array(Layer::Ipv4)?;
+    if header[0] >> 4 != 4 {
+        return malformed(Layer::Ipv4, Reason::Version);
+    }
+    let header_len = usize::from(header[0] & 0x0f).saturating_mul(4);
+    let Some(options_len) = header_len.checked_sub(V4_HEADER) else {
+        return malformed(Layer::Ipv4, Reason::Length);
+    };
+    let options = walk.window.take(options_len, Layer::Ipv4)?;
+    // Segmentation offload leaves the length to the network card.
+    let (length, offloaded) = match u16::from_be_bytes([header[2], header[3]]) {
+        0 => (frame.wire(), true),
+        length => (usize::from(length), false),
+    };
+    let Some(payload_len) = length.checked_sub(header_len) else {
+        return malformed(Layer::Ipv4, Reason::Length);
+    };
+    if !walk.window.set_wire(payload_len) {
+        walk.note(Layer::Ipv4, Reason::BeyondFrame);
+    }
+    let protocol = header[9];
+    let identification = u16::from_be_bytes([header[4], header[5]]);
+    let flags_and_offset = u16::from_be_bytes([header[6], header[7]]);
+    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    let network = Network {
+        source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+        destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+        protocol: Transport(protocol),
+        wire_len: saturated(length),
+        hop_limit: header[8],
+        identification,
+        is_fragment: flags_and_offset & 0x3fff != 0,
+    };
+    begin(walk, network);
+    if walk.verify_checksums && !offloaded {
+        let stored = u16::from_be_bytes([header[10], header[11]]);
+        walk.layers.checksums.network = checksum::of_header(&[header, options], stored);
+    }
+    if !network.is_fragment {
+        return Ok(Next::Protocol(protocol));
+    }
+    let piece = Piece {
+        key: Key::new(&network, protocol, u32::from(identification)),
+        offset: usize::from(flags_and_offset & 0x1fff).saturating_mul(8),
+        more: flags_and_offset & 0x2000 != 0,
+        header_len,
+        protocol,
+    };
+    fragment(walk, &piece)
+}
+
+fn version_6(walk: &mut Walk<'_>) -> Step {
+    let header: &[u8; V6_HEADER] = walk.window.array(Layer::Ipv6)?;
+    if header[0] >> 4 != 6 {
+        return malformed(Layer::Ipv6, Reason::Version);
+    }
+    // 0 is what a jumbogram says (RFC 2675), or segmentation offload; either way the frame has the length.
+    let payload_len = match u16::from_be_bytes([header[4], header[5]]) {
+        0 => walk.window.wire(),
+        length => usize::from(length),
+    };
+    if !walk.window.set_wire(payload_len) {
+        walk.note(Layer::Ipv6, Reason::BeyondFrame);
+    }
+    let [_, _, _, _, _, _, next_header, hop_limit, addresses @ ..] = header;
+    let (source, destination) = addresses.split_at(16);
+    begin(
+        walk,
+        Network {
+            source: address_6(source),
+            destination: address_6(destination),
+            protocol: Transport(*next_header),
+            wire_len: saturated(payload_len.saturating_add(V6_HEADER)),
+            hop_limit: *hop_limit,
+            identification: 0,
+            is_fragment: false,
+        },
+    );
+    extensions(walk, *next_header)
+}
+
+fn address_6(bytes: &[u8]) -> IpAddr {
+    let octets: [u8; 16] = bytes.try_into().unwrap_or_default();
+    IpAddr::V6(Ipv6Addr::from(octets))
+}
+
+/// A new innermost IP header: what was read of an outer transport is the tunnel's, not the flow's.
+fn begin(walk: &mut Walk<'_>, network: Network) {
+    walk.layers.network = Some(network);
+    walk.layers.transport = None;
+    walk.layers.payload = &[];
+    walk.layers.payload_wire_len = 0;
+    walk.layers.checksums = Checksums::UNCHECKED;
+    walk.headless = false;
+    walk.checkable = true;
+}
+
+/// The IPv6 extension headers up to the transport (RFC 8200 §4).
+fn extensions(walk: &mut Walk<'_>, mut next_header: u8) -> Step {
+    loop {
+        match next_header {
+            // Hop-by-hop, routing, destination options, mobility, HIP, Shim6: length in units of 8 beyond the first.
+            0 | 43 | 60 | 135 | 139 | 140 => {
+                let [next, units] = *walk.window.array::<2>(Layer::Ipv6)?;
+                let rest = usize::from(units).saturating_mul(8).saturating_add(6);
+                walk.window.skip(rest, Layer::Ipv6)?;
+                // A route or a home address stands for an address of the header in the checksum (RFC 8200 §8.1).
+                walk.checkable &= !matches!(next_header, 43 | 60);
+                next_header = next;
+            }
+            FRAGMENT => return fragment_header(walk),
+            other => return Ok(Next::Protocol(other)),
+        }
+    }
+}
+
+/// RFC 8200 §4.5.
+fn fragment_header(walk: &mut Walk<'_>) -> Step {
+    let header: &[u8; 8] = walk.window.array(Layer::Fragment)?;
+    let protocol = header[0];
+    let offset_and_flag = u16::from_be_bytes([header[2], header[3]]);
+    // An atomic fragment is a whole datagram (RFC 6946).
+    if offset_and_flag & 0xfff9 == 0 {
+        return extensions(walk, protocol);
+    }
+    let Some(network) = &mut walk.layers.network else {
+        return Ok(Next::Done);
+    };
+    network.is_fragment = true;
+    network.protocol = Transport(protocol);
+    let identification = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+    let headers = usize::try_from(network.wire_len)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(walk.window.wire());
+    let piece = Piece {
+        key: Key::new(network, FRAGMENT, identification),
+        offset: usize::from(offset_and_flag & 0xfff8),
+        more: offset_and_flag & 1 != 0,
+        header_len: headers,
+        protocol,
+    };
+    fragment(walk, &piece)
+}
+
+struct Piece {
+    key: Key,
+    offset: usize,
+    more: bool,
+    header_len: usize,
+    protocol: u8,
+}
+
+fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
+    let window = walk.window;
+    if window.is_cut() {
+        walk.pool.counters.cut = walk.pool.counters.cut.saturating_add(1);
+        if piece.offset != 0 {
+            return Err(Stop::Truncated {
+                layer: Layer::Fragment,
+            });
+        }
+        // The datagram cannot be had, but the capture has its ports: with a short snap length, all that ever comes.
+        walk.headless = true;
+        walk.checkable = false;
+        return after_fragment(walk, piece.protocol);
+    }
+    let datagram = walk.pool.push(
+        walk.time,
+        &Fragment {
+            key: piece.key,
+            offset: piece.offset,
+            more: piece.more,
+            header_len: piece.header_len,
+            protocol: piece.protocol,
+            bytes: window.bytes(),
+        },
+    )?;
+    if let Some(network) = &mut walk.layers.network {
+        network.wire_len = saturated(datagram.header_len.saturating_add(datagram.bytes.len()));
+    }
+    walk.continue_in(datagram.bytes)?;
+    after_fragment(walk, datagram.protocol)
+}
+
+fn after_fragment(walk: &mut Walk<'_>, protocol: u8) -> Step {
+    match walk.ip_layer() {
+        Layer::Ipv6 => extensions(walk, protocol),
+        _ => Ok(Next::Protocol(protocol)),
+    }
+}
+
+/// Passes over an authentication header: what it authenticates is in clear.
+pub(super) fn authentication(walk: &mut Walk<'_>) -> Step {
+    let layer = walk.ip_layer();
+    let [next, units] = *walk.window.array::<2>(layer)?;
+    // The length counts words less two.
+    let rest = usize::from(units)
+        .saturating_add(2)
+        .saturating_mul(4)
+        .saturating_sub(2);
+    walk.window.skip(rest, layer)?;
+    after_fragment(walk, next)
+}
+
+/// Whether the window starts with an IP header that is consistent: version, lengths within the window, and, for IPv4, a
+/// checksum that fits (or is left to the network card). For tunnels that are known only by a port.
+pub(super) fn plausible(mut window: Window<'_>) -> bool {
+    let wire = window.wire();
+    match window.peek().map(|byte| byte >> 4) {
+        Some(4) => {
+            let Ok(header) = window.array::<V4_HEADER>(Layer::Ipv4) else {
+                return false;
+            };
+            let header_len = usize::from(header[0] & 0x0f).saturating_mul(4);
+            let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
+            let stored = u16::from_be_bytes([header[10], header[11]]);
+            let options = header_len
+                .checked_sub(V4_HEADER)
+                .and_then(|rest| window.take(rest, Layer::Ipv4).ok());
+            options.is_some_and(|options| {
+                (length == 0 || (header_len..=wire).contains(&length))
+                    && checksum::of_header(&[header, options], stored) != checksum::Checksum::Bad
+            })
+        }
+        Some(6) => {
+            let Ok(header) = window.array::<V6_HEADER>(Layer::Ipv6) else {
+                return false;
+            };
+            usize::from(u16::from_be_bytes([header[4], header[5]])) <= window.wire()
+        }
+        _ => false,
+    }
+}
+
+fn saturated(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -12,4 +12,5 @@
 )]
 
 pub mod bytes;
+pub mod capture;
 pub mod net;

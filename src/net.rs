@@ -50,6 +50,53 @@ impl Serialize for Timestamp {
     }
 }
 
+/// The link layer of a packet: a LINKTYPE number (<https://www.tcpdump.org/linktypes.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// BSD loopback: address family in the writer's byte order.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// PPP.
+    pub const PPP: Self = Self(9);
+    /// Raw IP, written with the DLT value of most BSD systems.
+    pub const RAW_BSD: Self = Self(12);
+    /// Raw IP, written with the DLT value of OpenBSD.
+    pub const RAW_OPENBSD: Self = Self(14);
+    /// PPP in HDLC-like framing.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPPoE session.
+    pub const PPP_ETHER: Self = Self(51);
+    /// Raw IP.
+    pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
+    /// IEEE 802.11.
+    pub const IEEE802_11: Self = Self(105);
+    /// OpenBSD loopback: address family in network order.
+    pub const LOOP: Self = Self(108);
+    /// Linux "cooked" capture.
+    pub const LINUX_SLL: Self = Self(113);
+    /// IEEE 802.11 behind a radiotap header.
+    pub const IEEE802_11_RADIOTAP: Self = Self(127);
+    /// Per-packet information, then another link type.
+    pub const PPI: Self = Self(192);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux netfilter log.
+    pub const NFLOG: Self = Self(239);
+    /// Hilscher netANALYZER: a pseudo-header, then Ethernet.
+    pub const NETANALYZER: Self = Self(240);
+    /// Apple PKTAP: a header that names the process, then another link type.
+    pub const PKTAP: Self = Self(258);
+    /// Linux "cooked" capture, version 2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
 /// The transport of a flow: an IP protocol number (IANA "Assigned Internet Protocol Numbers").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Transport(pub u8);

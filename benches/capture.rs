@@ -1,0 +1,4 @@
+//! How fast captures are framed: packets per second, warm, from memory.
+fn main() {
+    divan::main();
+}

@@ -34,6 +34,19 @@ pub(super) struct PacketIndex {
     pub(super) wire_len: u32,
     pub(super) interface: u32,
     pub(super) link: LinkType,
+    /// Whether the capture gives it a time.
+    pub(super) timed: bool,
+}
+
+impl PacketIndex {
+    /// Its bytes, out of those of its block.
+    pub(super) fn bytes<'a>(&self, block: &'a [u8]) -> &'a [u8] {
+        let bytes = block
+            .get(self.offset..)
+            .and_then(|rest| rest.get(..self.captured_len as usize));
+        debug_assert!(bytes.is_some(), "the framer indexes what is there");
+        bytes.unwrap_or_default()
+    }
 }
 
 /// A run of packets of one file, with their bytes. Give an emptied block back to [`super::Reader::fill`]: it keeps its
@@ -58,7 +71,7 @@ impl Block {
         self.packets.iter().map(|packet| Packet {
             time: packet.time,
             link: packet.link,
-            bytes: self.slice(packet),
+            bytes: packet.bytes(&self.bytes),
             wire_len: packet.wire_len,
             number: packet.number,
             interface: packet.interface,
@@ -89,23 +102,4 @@ impl Block {
             self.bytes.shrink_to_fit();
         }
     }
-
-    /// Keeps the packets for which `keep` says so.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(LinkType, &[u8]) -> bool) {
-        let bytes = &self.bytes;
-        self.packets
-            .retain(|packet| keep(packet.link, packet_bytes(bytes, packet)));
-    }
-
-    fn slice(&self, packet: &PacketIndex) -> &[u8] {
-        packet_bytes(&self.bytes, packet)
-    }
-}
-
-fn packet_bytes<'a>(bytes: &'a [u8], packet: &PacketIndex) -> &'a [u8] {
-    let slice = bytes
-        .get(packet.offset..)
-        .and_then(|rest| rest.get(..packet.captured_len as usize));
-    debug_assert!(slice.is_some(), "the framer indexes what is there");
-    slice.unwrap_or_default()
 }

@@ -172,7 +172,9 @@ impl Read for Members {
             if count > 0 {
                 return Ok(count);
             }
-            let Some(member) = self.member.take() else { break };
+            let Some(member) = self.member.take() else {
+                break;
+            };
             self.member = next_member(member.finish()?)?;
         }
         Ok(0)

@@ -46,7 +46,7 @@ pub enum CaptureError {
         format: Foreign,
     },
     /// A folder in which no file is a capture.
-    #[error("{path}: expected a folder with captures, found {files} files and no capture among them", path = path.display())]
+    #[error("{path}: expected a folder with captures, found none (files: {files})", path = path.display())]
     NoCaptures {
         /// As given.
         path: PathBuf,
@@ -92,7 +92,9 @@ pub enum CaptureError {
         message: String,
     },
     /// A filter was given to a program that was built without libpcap.
-    #[error("filter `{expression}`: expected a build with the feature `libpcap`, found one without")]
+    #[error(
+        "filter `{expression}`: expected a build with the feature `libpcap`, found one without"
+    )]
     FilterUnavailable {
         /// As given.
         expression: String,

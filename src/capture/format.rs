@@ -94,7 +94,9 @@ impl Foreign {
             Self::NetMon1 | Self::NetMon2 | Self::Snoop | Self::Sniffer | Self::NetXray => {
                 "convert it: editcap -F pcapng IN OUT.pcapng"
             }
-            Self::Etl => "convert it: etl2pcapng IN.etl OUT.pcapng, or pktmon etl2pcap IN.etl --out OUT.pcapng",
+            Self::Etl => {
+                "convert it: etl2pcapng IN.etl OUT.pcapng, or pktmon etl2pcap IN.etl --out OUT.pcapng"
+            }
             Self::TextModePcapNg => "copy it again in binary mode",
         }
     }
@@ -149,9 +151,8 @@ impl Content {
     }
 }
 
-/// Whether a pcapng block starts with what is left of a section header after line ends were rewritten: block types
-/// that are reserved for this (draft-ietf-opsawg-pcapng section 10.1), and the magic with each line feed doubled.
-pub(super) fn is_text_mode_section(bytes: &[u8]) -> bool {
+/// Whether a file starts with what is left of a pcapng section header after line ends were rewritten.
+fn is_text_mode_section(bytes: &[u8]) -> bool {
     matches!(
         bytes,
         [0x0a, 0x0d, 0x0a, ..] | [0x0d, 0x0d, 0x0a, ..] | [0x0d, 0x0a, 0x0d, 0x0d, 0x0d, 0x0a, ..]
@@ -194,7 +195,11 @@ fn describe(head: &[u8]) -> String {
     if head.iter().all(is_text) {
         return "text".to_owned();
     }
-    let start: Vec<String> = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let start: Vec<String> = head
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("unknown bytes {}", start.join(" "))
 }
 

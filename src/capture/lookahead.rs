@@ -16,6 +16,10 @@ pub(super) struct Lookahead {
     end: usize,
     /// The inner reader has said that nothing is left.
     ended: bool,
+    /// Somebody has asked for more than there was.
+    dry: bool,
+    /// An error that a peek met behind the bytes it could look at.
+    deferred: Option<io::Error>,
 }
 
 impl Lookahead {
@@ -26,13 +30,22 @@ impl Lookahead {
             start: 0,
             end: 0,
             ended: false,
+            dry: false,
+            deferred: None,
         }
     }
 
-    /// The next `count` bytes, or all that are left where there are fewer. They stay.
+    /// The next `count` bytes, or all that can be had where there are fewer. They stay.
+    ///
+    /// # Errors
+    /// Where nothing can be had because reading fails. A failure behind some bytes shows once they are taken.
     pub(super) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
-        while self.buffered().len() < count && !self.ended {
-            self.read_more()?;
+        while self.buffered().len() < count && !self.ended && self.deferred.is_none() {
+            match self.read_more() {
+                Ok(()) => {}
+                Err(error) if self.buffered().is_empty() => return Err(error),
+                Err(error) => self.deferred = Some(error),
+            }
         }
         let buffered = self.buffered();
         Ok(buffered.get(..count).unwrap_or(buffered))
@@ -40,7 +53,7 @@ impl Lookahead {
 
     /// Whether a reader has asked for more than there was.
     pub(super) fn ran_dry(&self) -> bool {
-        self.ended && self.buffered().is_empty()
+        self.dry
     }
 
     fn buffered(&self) -> &[u8] {
@@ -78,12 +91,14 @@ pub(super) fn retry(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<u
 
 impl Read for Lookahead {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.start == self.end && out.len() >= BUFFER_BYTES {
-            if self.ended {
-                return Ok(0);
-            }
+        if self.start == self.end
+            && out.len() >= BUFFER_BYTES
+            && !self.ended
+            && self.deferred.is_none()
+        {
             let count = retry(|| self.inner.read(out))?;
             self.ended = count == 0;
+            self.dry |= self.ended;
             return Ok(count);
         }
         let count = self.fill_buf()?.read(out)?;
@@ -94,8 +109,14 @@ impl Read for Lookahead {
 
 impl BufRead for Lookahead {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end && !self.ended {
-            self.read_more()?;
+        if self.start == self.end {
+            if let Some(error) = self.deferred.take() {
+                return Err(error);
+            }
+            if !self.ended {
+                self.read_more()?;
+            }
+            self.dry |= self.ended;
         }
         Ok(self.buffered())
     }
@@ -120,6 +141,28 @@ mod tests {
             out[0] = self.0.remove(0);
             Ok(1)
         }
+    }
+
+    /// Fails once its bytes are read.
+    struct Failing(&'static [u8]);
+
+    impl Read for Failing {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(out)? {
+                0 => Err(io::ErrorKind::BrokenPipe.into()),
+                count => Ok(count),
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_behind_peeked_bytes_shows_after_them() {
+        let mut lookahead = Lookahead::new(Box::new(Failing(b"abc")));
+        assert_eq!(lookahead.peek(10).unwrap(), b"abc");
+        let mut out = vec![0; BUFFER_BYTES];
+        assert_eq!(lookahead.read(&mut out).unwrap(), 3);
+        assert!(lookahead.read(&mut out).is_err());
+        assert!(Lookahead::new(Box::new(Failing(b""))).peek(1).is_err());
     }
 
     #[test]

@@ -45,11 +45,6 @@ impl Framer {
         }
     }
 
-    /// The link type, once the file header is read.
-    pub(super) fn link(&self) -> Option<LinkType> {
-        self.header.map(|header| header.link)
-    }
-
     /// See [`super::frame::Framer::frame`].
     pub(super) fn frame(
         &mut self,
@@ -93,7 +88,10 @@ impl Framer {
             (2, 3) => Lengths::Either,
             (2, _) => Lengths::CapturedFirst,
             (major, minor) => {
-                return Err(Damage::new("pcap version 2", format!("version {major}.{minor}")));
+                return Err(Damage::new(
+                    "pcap version 2",
+                    format!("version {major}.{minor}"),
+                ));
             }
         };
         // The upper half of the word holds the length of frame check sequences (draft section 4).
@@ -136,7 +134,11 @@ impl Framer {
                 Lengths::OriginalFirst => true,
                 Lengths::Either => first > second,
             };
-            let (captured_len, wire_len) = if swapped { (second, first) } else { (first, second) };
+            let (captured_len, wire_len) = if swapped {
+                (second, first)
+            } else {
+                (first, second)
+            };
             if captured_len > header.max_captured {
                 return Err(Damage::new(
                     format!("a captured length of at most {}", header.max_captured),
@@ -148,13 +150,17 @@ impl Framer {
                 return Ok(record_bytes);
             }
             packets.push(PacketIndex {
-                time: Timestamp::from_parts(i64::from(seconds), i64::from(fraction).saturating_mul(nanos_per_unit)),
+                time: Timestamp::from_parts(
+                    i64::from(seconds),
+                    i64::from(fraction).saturating_mul(nanos_per_unit),
+                ),
                 offset: position.saturating_add(header_bytes),
                 number: 0,
                 captured_len,
                 wire_len,
                 interface: 0,
                 link: header.link,
+                timed: true,
             });
             *position = position.saturating_add(record_bytes);
         }

@@ -9,7 +9,7 @@ mod time;
 use pcap_parser::pcapng as grammar;
 
 use super::block::PacketIndex;
-use super::format::{Order, is_text_mode_section};
+use super::format::Order;
 use super::frame::{Damage, MAX_RECORD_BYTES, max_captured};
 use crate::net::{LinkType, Timestamp};
 pub(super) use notes::Notes;
@@ -104,7 +104,9 @@ impl Framer {
         loop {
             let rest = bytes.get(*position..).unwrap_or_default();
             if self.skip > 0 {
-                let passed = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rest.len());
+                let passed = usize::try_from(self.skip)
+                    .unwrap_or(usize::MAX)
+                    .min(rest.len());
                 self.skip = self.skip.saturating_sub(passed as u64);
                 *position = position.saturating_add(passed);
                 if self.skip > 0 {
@@ -118,7 +120,7 @@ impl Framer {
             let order = self.order_at(head)?;
             let kind = order.u32([head[0], head[1], head[2], head[3]]);
             let total = order.u32([head[4], head[5], head[6], head[7]]);
-            let length = block_length(head, total)?;
+            let length = block_length(kind, total)?;
             let Some(block) = rest.get(..length) else {
                 if let Some(limit) = longest(kind) {
                     if length > limit {
@@ -129,7 +131,7 @@ impl Framer {
                     }
                     return Ok(length);
                 }
-                self.skip = u64::from(total);
+                self.skip = length as u64;
                 continue;
             };
             let trailer = block.last_chunk().map_or(0, |trailer| order.u32(*trailer));
@@ -180,7 +182,13 @@ impl Framer {
         Ok(())
     }
 
-    fn packet(&mut self, kind: u32, order: Order, block: &[u8], at: usize) -> Result<PacketIndex, Damage> {
+    fn packet(
+        &mut self,
+        kind: u32,
+        order: Order,
+        block: &[u8],
+        at: usize,
+    ) -> Result<PacketIndex, Damage> {
         let Some(h) = block.first_chunk::<PACKET_HEADER_BYTES>() else {
             return Err(too_short(block.len()));
         };
@@ -204,7 +212,10 @@ impl Framer {
             .saturating_sub(PACKET_HEADER_BYTES.saturating_add(4));
         if captured_len > interface.max_captured || padded > room {
             return Err(Damage::new(
-                format!("a captured length of at most {}", room.min(interface.max_captured as usize)),
+                format!(
+                    "a captured length of at most {}",
+                    room.min(interface.max_captured as usize)
+                ),
                 format!("{captured_len}"),
             ));
         }
@@ -223,6 +234,7 @@ impl Framer {
             wire_len,
             interface: index,
             link: interface.link,
+            timed: true,
         })
     }
 
@@ -244,7 +256,12 @@ impl Framer {
         }
     }
 
-    fn simple_packet(&mut self, order: Order, block: &[u8], at: usize) -> Result<PacketIndex, Damage> {
+    fn simple_packet(
+        &mut self,
+        order: Order,
+        block: &[u8],
+        at: usize,
+    ) -> Result<PacketIndex, Damage> {
         let Some(h) = block.first_chunk::<SIMPLE_HEADER_BYTES>() else {
             return Err(too_short(block.len()));
         };
@@ -266,7 +283,6 @@ impl Framer {
                 format!("{captured_len}"),
             ));
         }
-        self.notes.add_untimed();
         Ok(PacketIndex {
             time: self.last_time,
             offset: at.saturating_add(SIMPLE_HEADER_BYTES),
@@ -275,6 +291,7 @@ impl Framer {
             wire_len,
             interface: 0,
             link: interface.link,
+            timed: false,
         })
     }
 
@@ -289,8 +306,8 @@ impl Framer {
 
     /// A new section: byte order and interfaces start again.
     fn section(&mut self, order: Order, block: &[u8]) -> Result<(), Damage> {
-        let (_, header) =
-            grammar::parse_sectionheaderblock(block).map_err(|_| Damage::new("a section header", "a broken one"))?;
+        let (_, header) = grammar::parse_sectionheaderblock(block)
+            .map_err(|_| Damage::new("a section header", "a broken one"))?;
         // Minor version 2 was written by mistake and means 0 (draft section 4.1); no minor version changed the grammar.
         if header.major_version != 1 {
             return Err(Damage::new(
@@ -315,7 +332,8 @@ impl Framer {
             Order::Little => grammar::parse_interfacedescriptionblock_le(block),
             Order::Big => grammar::parse_interfacedescriptionblock_be(block),
         };
-        let (_, description) = parsed.map_err(|_| Damage::new("an interface description", "a broken one"))?;
+        let (_, description) =
+            parsed.map_err(|_| Damage::new("an interface description", "a broken one"))?;
         let [_, _, high, low] = description.linktype.0.to_be_bytes();
         let link = LinkType(u16::from_be_bytes([high, low]));
         self.interfaces.push(Interface {
@@ -346,26 +364,33 @@ impl Framer {
 fn longest(kind: u32) -> Option<usize> {
     match kind {
         ENHANCED_PACKET | OBSOLETE_PACKET | SIMPLE_PACKET => Some(MAX_RECORD_BYTES),
-        SECTION_HEADER | INTERFACE_DESCRIPTION | NAME_RESOLUTION | INTERFACE_STATISTICS => Some(MAX_PARSED_BYTES),
+        SECTION_HEADER | INTERFACE_DESCRIPTION | NAME_RESOLUTION | INTERFACE_STATISTICS => {
+            Some(MAX_PARSED_BYTES)
+        }
         _ => None,
     }
 }
 
-fn block_length(head: &[u8; EMPTY_BLOCK_BYTES], total: u32) -> Result<usize, Damage> {
+fn block_length(kind: u32, total: u32) -> Result<usize, Damage> {
     let length = total as usize;
-    if is_text_mode_section(head) {
+    // Types that no block has, so that line ends rewritten by a transfer show (draft section 10.1).
+    if matches!(
+        (kind >> 8, kind & 0x00ff_ffff),
+        (0x000a_0d0a | 0x000d_0d0a, _) | (_, 0x000a_0d0a | 0x000a_0d0d)
+    ) {
         return Err(Damage::new(
             "a block",
             "a section header that a transfer in text mode has damaged",
         ));
     }
-    if length < EMPTY_BLOCK_BYTES || !length.is_multiple_of(4) {
-        return Err(Damage::new(
-            "a block length of at least 12 that is a multiple of 4",
+    // Some writers leave the padding out of the length, but not out of the file.
+    match length.checked_next_multiple_of(4) {
+        Some(length) if length >= EMPTY_BLOCK_BYTES => Ok(length),
+        _ => Err(Damage::new(
+            "a block length of at least 12",
             format!("{length}"),
-        ));
+        )),
     }
-    Ok(length)
 }
 
 fn too_short(length: usize) -> Damage {

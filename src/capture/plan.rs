@@ -68,14 +68,17 @@ impl Chain {
         let size = |input: &Input| match input {
             Input::Path(path) => {
                 let metadata = fs::metadata(path).ok()?;
-                metadata.is_file().then(|| metadata.len())
+                metadata.is_file().then_some(metadata.len())
             }
             Input::Stdin => None,
         };
         let total_bytes = inputs
             .iter()
             .try_fold(0_u64, |sum, input| Some(sum.saturating_add(size(input)?)));
-        Self { inputs, total_bytes }
+        Self {
+            inputs,
+            total_bytes,
+        }
     }
 
     /// Its inputs in time order; none of them is a folder.
@@ -130,7 +133,11 @@ pub fn plan(inputs: &[Input], grouping: Grouping) -> Result<Plan, CaptureError> 
         }
     }
     if found.inputs.is_empty() {
-        return Err(found.rejected.into_iter().next().unwrap_or(CaptureError::NoInput));
+        return Err(found
+            .rejected
+            .into_iter()
+            .next()
+            .unwrap_or(CaptureError::NoInput));
     }
     let chains = match grouping {
         Grouping::Separate => found
@@ -165,7 +172,8 @@ impl Found {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
-                self.rejected.push(CaptureError::from_io(path.to_owned(), error));
+                self.rejected
+                    .push(CaptureError::from_io(path.to_owned(), error));
                 return;
             }
         };
@@ -194,20 +202,30 @@ impl Found {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => {
-                self.rejected.push(CaptureError::from_io(folder.to_owned(), error));
+                self.rejected
+                    .push(CaptureError::from_io(folder.to_owned(), error));
                 return 0;
             }
         };
         let mut entries: Vec<(PathBuf, bool)> = entries
             .flatten()
-            .map(|entry| (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_dir())))
+            .map(|entry| {
+                (
+                    entry.path(),
+                    entry.file_type().is_ok_and(|kind| kind.is_dir()),
+                )
+            })
             .collect();
         entries.sort();
         let mut captures: usize = 0;
         for (path, is_folder) in entries {
             if is_folder {
                 if depth < MAX_FOLDER_DEPTH {
-                    captures = captures.saturating_add(self.add_folder(&path, depth.saturating_add(1), files));
+                    captures = captures.saturating_add(self.add_folder(
+                        &path,
+                        depth.saturating_add(1),
+                        files,
+                    ));
                 }
             } else if fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
                 *files = files.saturating_add(1);

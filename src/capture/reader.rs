@@ -84,10 +84,18 @@ impl Reader {
         name: impl Into<PathBuf>,
         options: &Options,
     ) -> Result<Self, CaptureError> {
-        Self::start(vec![Upcoming::Stream(name.into(), Box::new(stream))], None, options)
+        Self::start(
+            vec![Upcoming::Stream(name.into(), Box::new(stream))],
+            None,
+            options,
+        )
     }
 
-    fn start(upcoming: Vec<Upcoming>, total_bytes: Option<u64>, options: &Options) -> Result<Self, CaptureError> {
+    fn start(
+        upcoming: Vec<Upcoming>,
+        total_bytes: Option<u64>,
+        options: &Options,
+    ) -> Result<Self, CaptureError> {
         let filter = options.filter.as_deref().map(Filter::new).transpose()?;
         let mut reader = Self {
             upcoming: upcoming.into_iter(),
@@ -201,18 +209,27 @@ impl Reader {
 
     /// Numbers the packets of a block and adds them to the summary of its file.
     fn count(&mut self, block: &mut Block) {
-        let Some(summary) = self.summaries.last_mut() else { return };
-        let Some(first) = block.packets.first() else { return };
+        let Some(summary) = self.summaries.last_mut() else {
+            return;
+        };
+        let Some(first) = block.packets.first() else {
+            return;
+        };
         if summary.packets == 0 {
-            summary.overlaps = self.latest.is_some_and(|latest| first.time < latest);
+            summary.overlaps = first.timed && self.latest.is_some_and(|latest| first.time < latest);
         }
-        let (mut earliest, mut latest) = (first.time, first.time);
         let mut last_link = None;
+        let (mut earliest, mut latest, mut untimed) =
+            (Timestamp::from_nanos(i64::MAX), None, 0_u64);
         for packet in &mut block.packets {
             self.packets = self.packets.saturating_add(1);
             packet.number = self.packets;
-            earliest = earliest.min(packet.time);
-            latest = latest.max(packet.time);
+            if packet.timed {
+                earliest = earliest.min(packet.time);
+                latest = latest.max(Some(packet.time));
+            } else {
+                untimed = untimed.saturating_add(1);
+            }
             summary.bytes = summary.bytes.saturating_add(u64::from(packet.captured_len));
             if last_link != Some(packet.link) {
                 last_link = Some(packet.link);
@@ -222,13 +239,22 @@ impl Reader {
             }
         }
         summary.packets = summary.packets.saturating_add(block.packets.len() as u64);
-        summary.first_time = Some(summary.first_time.map_or(earliest, |time| time.min(earliest)));
-        summary.last_time = summary.last_time.max(Some(latest));
+        summary.untimed = summary.untimed.saturating_add(untimed);
+        if latest.is_some() {
+            summary.first_time = Some(
+                summary
+                    .first_time
+                    .map_or(earliest, |time| time.min(earliest)),
+            );
+            summary.last_time = summary.last_time.max(latest);
+        }
     }
 
     /// Closes the summary of the current file.
     fn finish(&mut self, framer: &Framer, end: End) {
-        let Some(summary) = self.summaries.last_mut() else { return };
+        let Some(summary) = self.summaries.last_mut() else {
+            return;
+        };
         if let Framer::PcapNg(framer) = framer {
             let notes = framer.notes();
             summary.drops = Drops {
@@ -236,7 +262,6 @@ impl Reader {
                 interfaces: notes.interface_drops,
                 system: notes.system_drops,
             };
-            summary.untimed = notes.untimed;
             summary.names = notes.names.into_iter().collect();
             summary.names_dropped = notes.names_dropped;
         }
@@ -247,7 +272,9 @@ impl Reader {
     }
 
     fn apply_filter(&mut self, block: &mut Block) -> Result<(), CaptureError> {
-        let Some(filter) = &mut self.filter else { return Ok(()) };
+        let Some(filter) = &mut self.filter else {
+            return Ok(());
+        };
         let before = block.len();
         let applied = filter.apply(block);
         if let Some(summary) = self.summaries.get_mut(block.file) {
@@ -310,7 +337,7 @@ impl Current {
                 position = 0;
             } else {
                 let doubled = block.bytes.len().saturating_mul(2);
-                block.grow(doubled.min(needed).max(BLOCK_BYTES).min(MAX_RECORD_BYTES));
+                block.grow(doubled.min(MAX_RECORD_BYTES));
             }
         }
     }
@@ -318,7 +345,11 @@ impl Current {
     /// Reads until the block is full; false at the end of the file.
     fn read_to_full(&mut self, block: &mut Block) -> io::Result<bool> {
         loop {
-            let Some(room) = block.bytes.get_mut(block.filled..).filter(|room| !room.is_empty()) else {
+            let Some(room) = block
+                .bytes
+                .get_mut(block.filled..)
+                .filter(|room| !room.is_empty())
+            else {
                 return Ok(true);
             };
             let count = retry(|| self.bytes.read(room))?;
@@ -382,9 +413,10 @@ impl Place<'_> {
         }
         let expected = "more compressed data";
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                self.truncated(offset, Damage::new(expected, "the end of the compressed file"))
-            }
+            io::ErrorKind::UnexpectedEof => self.truncated(
+                offset,
+                Damage::new(expected, "the end of the compressed file"),
+            ),
             _ => self.malformed(offset, Damage::new(expected, error.to_string())),
         }
     }

@@ -3,7 +3,8 @@
 //! Writers rotate by counter, by time stamp, or by both (`dumpcap -b`: `name_00001_20240101120000.pcapng`; `tcpdump -C`:
 //! `name`, `name1`, `name2`; `tcpdump -G`: a pattern of date and time). So candidates are files of one folder whose names
 //! are equal once digits are left out. Two taps may be named like that, too (`server1`, `server2`), so that times decide:
-//! sorted by first packet, each file must end before the next one starts, and no later than [`MAX_GAP_NANOS`] before.
+//! sorted by first packet, each file must end before the next one starts, and no later than [`MAX_GAP_NANOS`] before;
+//! and the numbers in the names must rise with time.
 //!
 //! The first packet is cheap. The last one is, too: small files are read, and the tail of a large plain file is
 //! searched for a place from which records follow each other. Only the end of a large compressed file is unknown; there
@@ -47,9 +48,15 @@ pub(super) fn detect(inputs: Vec<Input>) -> Vec<Chain> {
     for (index, input) in inputs.into_iter().enumerate() {
         match &input {
             Input::Path(path) if path.is_file() => {
-                let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+                let folder = path
+                    .parent()
+                    .map(|parent| Path::new(".").join(parent))
+                    .unwrap_or_default();
                 let key = (folder, Name::of(path).without_digits(0));
-                candidates.entry(key).or_default().push((index, path.clone()));
+                candidates
+                    .entry(key)
+                    .or_default()
+                    .push((index, path.clone()));
             }
             _ => chains.push((index, vec![input])),
         }
@@ -59,14 +66,29 @@ pub(super) fn detect(inputs: Vec<Input>) -> Vec<Chain> {
             chains.push((*index, vec![Input::Path(path.clone())]));
             continue;
         }
-        let parts = files.into_iter().map(|(index, path)| Part::look(index, path));
+        let parts = files
+            .into_iter()
+            .map(|(index, path)| Part::look(index, path));
         for series in split(parts.collect(), 0) {
-            let index = series.iter().map(|part| part.index).min().unwrap_or_default();
-            chains.push((index, series.into_iter().map(|part| Input::Path(part.path)).collect()));
+            let index = series
+                .iter()
+                .map(|part| part.index)
+                .min()
+                .unwrap_or_default();
+            chains.push((
+                index,
+                series
+                    .into_iter()
+                    .map(|part| Input::Path(part.path))
+                    .collect(),
+            ));
         }
     }
     chains.sort_by_key(|(index, _)| *index);
-    chains.into_iter().map(|(_, inputs)| Chain::new(inputs)).collect()
+    chains
+        .into_iter()
+        .map(|(_, inputs)| Chain::new(inputs))
+        .collect()
 }
 
 /// One chain of all files, in the order of their first packets; those without a packet come last.
@@ -74,7 +96,9 @@ pub(super) fn forced(inputs: Vec<Input>) -> Chain {
     let mut parts: Vec<(Option<Timestamp>, Input)> = inputs
         .into_iter()
         .map(|input| match &input {
-            Input::Path(path) if path.is_file() => (first_packets(path).map(|(_, first, _)| first), input),
+            Input::Path(path) if path.is_file() => {
+                (first_packets(path).map(|(_, first, _)| first), input)
+            }
             _ => (None, input),
         })
         .collect();
@@ -93,7 +117,10 @@ fn split(parts: Vec<Part>, kept: usize) -> Vec<Vec<Part>> {
     let mut series = Vec::new();
     for mut group in groups.into_values() {
         group.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| a.path.cmp(&b.path)));
-        if group.windows(2).all(|pair| matches!(pair, [a, b] if a.is_before(b))) {
+        let in_turn = group
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.is_before(b)));
+        if in_turn && names_agree(&group) {
             series.extend(cut_at_gaps(group));
         } else if group.iter().all(|part| part.name.runs() <= kept) {
             series.extend(group.into_iter().map(|part| vec![part]));
@@ -104,11 +131,28 @@ fn split(parts: Vec<Part>, kept: usize) -> Vec<Vec<Part>> {
     series
 }
 
+/// Whether the numbers in the names rise with time. They may start again once, where a writer goes round a ring of
+/// files; in fewer than three files that could not be told from any disorder.
+fn names_agree(group: &[Part]) -> bool {
+    let numbers: Vec<_> = group.iter().map(|part| part.name.numbers()).collect();
+    let falls = numbers
+        .windows(2)
+        .filter(|pair| matches!(pair, [a, b] if a > b))
+        .count();
+    match falls {
+        0 => true,
+        1 => numbers.len() > 2 && numbers.last() < numbers.first(),
+        _ => false,
+    }
+}
+
 fn cut_at_gaps(group: Vec<Part>) -> Vec<Vec<Part>> {
     let mut series: Vec<Vec<Part>> = Vec::new();
     for part in group {
         match series.last_mut() {
-            Some(open) if open.last().is_some_and(|before| before.is_near(&part)) => open.push(part),
+            Some(open) if open.last().is_some_and(|before| before.is_near(&part)) => {
+                open.push(part)
+            }
             _ => series.push(vec![part]),
         }
     }
@@ -156,7 +200,11 @@ impl Part {
         };
         match self.last {
             Some(last) => last <= next_first,
-            None => own < next_first && self.name.has_time_stamp() && self.name.numbers() < next.name.numbers(),
+            None => {
+                own < next_first
+                    && self.name.has_time_stamp()
+                    && self.name.numbers() < next.name.numbers()
+            }
         }
     }
 
@@ -175,7 +223,9 @@ impl Name {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut pieces: Vec<(String, String)> = vec![(String::new(), String::new())];
         for character in name.chars() {
-            let Some((text, digits)) = pieces.last_mut() else { break };
+            let Some((text, digits)) = pieces.last_mut() else {
+                break;
+            };
             if character.is_ascii_digit() {
                 digits.push(character);
             } else if digits.is_empty() {
@@ -249,8 +299,10 @@ fn last_packet(path: &Path, first: Timestamp, mut reader: Reader) -> Option<Time
     let mut tail = Vec::new();
     let mut file = File::open(path).ok()?;
     // Blocks of pcapng start at multiples of four.
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES).next_multiple_of(4)))
-        .ok()?;
+    file.seek(SeekFrom::Start(
+        size.saturating_sub(TAIL_BYTES).next_multiple_of(4),
+    ))
+    .ok()?;
     file.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
     last_in_tail(reader.framer()?.clone(), &tail, first)
 }
@@ -272,7 +324,8 @@ fn last_in_tail(mut framer: Framer, tail: &[u8], first: Timestamp) -> Option<Tim
         let framed = framer.frame(tail, &mut position, &mut packets);
         let plausible = |packet: &PacketIndex| {
             let span = packet.time.since(first);
-            (-MAX_GAP_NANOS..=MAX_SPAN_NANOS).contains(&span) && packet.captured_len <= packet.wire_len
+            (-MAX_GAP_NANOS..=MAX_SPAN_NANOS).contains(&span)
+                && packet.captured_len <= packet.wire_len
         };
         if framed.is_ok() && packets.len() >= MIN_TAIL_PACKETS && packets.iter().all(plausible) {
             return packets.iter().map(|packet| packet.time).max();
@@ -294,14 +347,20 @@ mod tests {
             base("ex_00002_20240101130000.pcapng")
         );
         assert_ne!(base("client.pcap"), base("server.pcap"));
-        assert_eq!(Name::of(Path::new("eth0_0001.pcap")).without_digits(1), "eth0_.pcap");
+        assert_eq!(
+            Name::of(Path::new("eth0_0001.pcap")).without_digits(1),
+            "eth0_.pcap"
+        );
     }
 
     #[test]
     fn digit_runs_compare_as_numbers() {
         let numbers = |name: &str| -> Vec<(usize, String)> {
             let name = Name::of(Path::new(name));
-            name.numbers().into_iter().map(|(length, digits)| (length, digits.to_owned())).collect()
+            name.numbers()
+                .into_iter()
+                .map(|(length, digits)| (length, digits.to_owned()))
+                .collect()
         };
         assert!(numbers("a9") < numbers("a10"));
         assert!(numbers("a_0099_5") < numbers("a_100_1"));

@@ -11,7 +11,7 @@ use super::error::CaptureError;
 use super::format::{Content, Format, HEAD_BYTES, Variant};
 use super::frame::Framer;
 use super::lookahead::{Bytes, Lookahead};
-use super::{pcap, pcapng};
+use super::pcap;
 
 /// How deep compression may be nested: a compressed capture in a compressed archive member happens, more is an attack.
 const MAX_COMPRESSIONS: usize = 2;
@@ -27,17 +27,26 @@ pub(super) struct Source {
 impl Source {
     /// Opens a file; `read` counts the bytes that are read of it.
     pub(super) fn open(path: &Path, read: Arc<AtomicU64>) -> Result<Self, CaptureError> {
-        let file = File::open(path).map_err(|error| CaptureError::from_io(path.to_owned(), error))?;
+        let file =
+            File::open(path).map_err(|error| CaptureError::from_io(path.to_owned(), error))?;
         Self::from_bytes(Box::new(file), path, read)
     }
 
     /// From any byte source; `path` names it in errors.
-    pub(super) fn from_bytes(inner: Bytes, path: &Path, read: Arc<AtomicU64>) -> Result<Self, CaptureError> {
+    pub(super) fn from_bytes(
+        inner: Bytes,
+        path: &Path,
+        read: Arc<AtomicU64>,
+    ) -> Result<Self, CaptureError> {
         let mut bytes = Lookahead::new(Box::new(Counted { inner, read }));
         let mut compression = Vec::new();
         loop {
-            let head = bytes.peek(HEAD_BYTES).map_err(|error| broken_head(path, &compression, error))?;
-            let Some(found) = Compression::of(head) else { break };
+            let head = bytes
+                .peek(HEAD_BYTES)
+                .map_err(|error| broken_head(path, &compression, error))?;
+            let Some(found) = Compression::of(head) else {
+                break;
+            };
             if compression.len() >= MAX_COMPRESSIONS {
                 return Err(CaptureError::NotCapture {
                     path: path.to_owned(),
@@ -45,10 +54,13 @@ impl Source {
                 });
             }
             compression.push(found);
-            let members = Members::new(bytes).map_err(|error| broken_head(path, &compression, error))?;
+            let members =
+                Members::new(bytes).map_err(|error| broken_head(path, &compression, error))?;
             bytes = Lookahead::new(members.boxed());
         }
-        let head = bytes.peek(HEAD_BYTES).map_err(|error| broken_head(path, &compression, error))?;
+        let head = bytes
+            .peek(HEAD_BYTES)
+            .map_err(|error| broken_head(path, &compression, error))?;
         let (format, framer) = framer(Content::of(head), path, &compression)?;
         Ok(Self {
             bytes,
@@ -59,7 +71,11 @@ impl Source {
     }
 }
 
-fn framer(content: Content, path: &Path, compression: &[Compression]) -> Result<(Format, Framer), CaptureError> {
+fn framer(
+    content: Content,
+    path: &Path,
+    compression: &[Compression],
+) -> Result<(Format, Framer), CaptureError> {
     let path: PathBuf = path.to_owned();
     match content {
         Content::Pcap(order, variant) => {

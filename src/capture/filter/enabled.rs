@@ -37,9 +37,10 @@ impl Filter {
                 }
             }
         }
-        block.retain(|link, bytes| {
-            let program = self.programs.iter().find(|(known, _)| *known == link);
-            program.is_some_and(|(_, program)| program.filter(bytes))
+        let Block { bytes, packets, .. } = block;
+        packets.retain(|packet| {
+            let program = self.programs.iter().find(|(link, _)| *link == packet.link);
+            program.is_some_and(|(_, program)| program.filter(packet.bytes(bytes)))
         });
         Ok(())
     }

@@ -23,8 +23,6 @@ pub(in super::super) struct Notes {
     pub(in super::super) names: BTreeSet<(IpAddr, String)>,
     /// Names beyond [`MAX_NAMES`] or [`MAX_NAME_BYTES`], or with control characters.
     pub(in super::super) names_dropped: u64,
-    /// Packets without a time.
-    pub(in super::super) untimed: u64,
     /// Losses that packet blocks report.
     pub(in super::super) packet_drops: u64,
     /// Losses at interfaces.
@@ -41,10 +39,6 @@ impl Notes {
     pub(super) fn add_interface_drops(&mut self, (interface, system): (u64, u64)) {
         self.interface_drops = self.interface_drops.saturating_add(interface);
         self.system_drops = self.system_drops.saturating_add(system);
-    }
-
-    pub(super) fn add_untimed(&mut self) {
-        self.untimed = self.untimed.saturating_add(1);
     }
 
     /// Reads a name resolution block. One that cannot be read is passed over: no packet depends on it.
@@ -72,7 +66,10 @@ impl Notes {
                 _ => continue,
             };
             // Names end with a zero each; the padding is empty names.
-            for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            for name in names
+                .split(|byte| *byte == 0)
+                .filter(|name| !name.is_empty())
+            {
                 self.add_name(address, name);
             }
         }
@@ -80,7 +77,10 @@ impl Notes {
 
     fn add_name(&mut self, address: IpAddr, name: &[u8]) {
         let text = String::from_utf8_lossy(name);
-        if self.names.len() >= MAX_NAMES || name.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
+        if self.names.len() >= MAX_NAMES
+            || name.len() > MAX_NAME_BYTES
+            || text.chars().any(char::is_control)
+        {
             self.names_dropped = self.names_dropped.saturating_add(1);
         } else {
             self.names.insert((address, text.into_owned()));

@@ -20,6 +20,7 @@ use capture_support::{Drip, LITTLE, Seen, drain, pcap, pcapng, read, read_bytes}
 use exwire::capture::{
     CaptureError, Chain, Compression, FileSummary, Grouping, Input, Options, Plan, Reader, plan,
 };
+use proptest::prelude::*;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -576,4 +577,26 @@ fn a_filter_without_libpcap_is_refused() {
     let folder = Folder::new(&[("a.pcap", pcap(&[(1, b"abc")]))]);
     let error = filtered(&folder.path("a.pcap"), "tcp").unwrap_err();
     assert!(matches!(error, CaptureError::FilterUnavailable { .. }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn damaged_compressed_bytes_never_panic(
+        encoder in 0..ENCODERS.len(),
+        flips in proptest::collection::vec((any::<u32>(), 1_u8..), 1..8),
+        cut in any::<u32>(),
+    ) {
+        let plain = pcap(&[(1, b"abcdefgh"), (2, &[7; 400]), (3, b"xyz")]);
+        let mut file = ENCODERS[encoder].1(&plain);
+        for (place, flip) in flips {
+            let place = place as usize % file.len();
+            file[place] ^= flip;
+        }
+        if cut % 3 == 0 {
+            file.truncate(cut as usize % file.len());
+        }
+        let _ = read_bytes(&file);
+    }
 }

@@ -14,6 +14,7 @@
 pub mod attribution;
 pub mod audit;
 pub mod bytes;
+pub mod capture;
 pub mod evidence;
 pub mod flow;
 pub mod net;

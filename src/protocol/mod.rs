@@ -9,6 +9,7 @@
 
 mod conversation;
 mod datagrams;
+mod rtcp;
 mod sdp;
 mod sip;
 
@@ -20,7 +21,7 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[sdp::SDP, sip::SIP];
+pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, sdp::SDP, sip::SIP];
 
 /// A registered protocol.
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 mod conversation;
 mod datagrams;
 mod rtcp;
+mod rtp;
 mod sdp;
 mod sip;
 
@@ -21,7 +22,7 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, sdp::SDP, sip::SIP];
+pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, rtp::RTP, sdp::SDP, sip::SIP];
 
 /// A registered protocol.
 #[derive(Debug)]

@@ -57,6 +57,8 @@ const MAX_MEDIA: usize = 64;
 /// cards lists some forty candidates.
 const MAX_ENTRIES: usize = 128;
 
+/// The port of the discard service (RFC 863), which stands for "none" where the grammar asks for a port.
+const DISCARD: u16 = 9;
 /// Addresses kept of one media line, and of the session: layered multicast has a few (RFC 8866 section 5.7).
 const MAX_HOSTS: usize = 8;
 
@@ -191,7 +193,7 @@ impl Session {
             rtcp_port: media.rtcp_port(),
             direction: direction.unwrap_or("sendrecv").into(),
             keyed,
-            call_id: call_id.into(),
+            call_id: short(call_id),
         };
         for host in hosts {
             let address = match host {
@@ -199,8 +201,11 @@ impl Session {
                     fact(notes, HOST_NAME, name);
                     continue;
                 }
+                // With the discard port, candidates are still to come (RFC 8840 section 4.1.1).
                 Host::Address(address) if address.is_unspecified() => {
-                    fact(notes, HELD, &media.kind);
+                    if media.port != DISCARD {
+                        fact(notes, HELD, &media.kind);
+                    }
                     continue;
                 }
                 Host::Address(address) => *address,
@@ -211,7 +216,7 @@ impl Session {
         for candidate in own.candidates.iter().chain(&shared.candidates) {
             let offered = Offered::Candidate {
                 kind: candidate.kind.clone(),
-                call_id: call_id.into(),
+                call_id: short(call_id),
             };
             notes.offer(candidate.transport, candidate.endpoint, offered);
         }
@@ -362,7 +367,7 @@ impl Candidate {
         };
         let port: u16 = port.parse().ok()?;
         let address = parse_address(address).filter(|address| !address.is_unspecified())?;
-        let is_discard = transport == Transport::TCP && port == 9;
+        let is_discard = transport == Transport::TCP && port == DISCARD;
         (port != 0 && !is_discard).then(|| Self {
             transport,
             endpoint: Endpoint::new(address, port),

@@ -45,17 +45,29 @@ impl Header {
             ssrc: cursor.u32()?,
             payload_bytes: 0,
         };
-        cursor.skip(usize::from(first & 0x0f).saturating_mul(4))?;
+        let sources_bytes = usize::from(first & 0x0f).saturating_mul(4);
+        let mut header_bytes = cursor.offset().saturating_add(sources_bytes);
         if first & 0x10 != 0 {
-            let _profile = cursor.u16()?;
-            let words = cursor.u16()?;
-            cursor.skip(usize::from(words).saturating_mul(4))?;
+            header_bytes = header_bytes.saturating_add(4);
+            // Of a packet cut before its extension, the rest says enough.
+            let extension = cursor.skip(sources_bytes).and_then(|()| cursor.u32());
+            match extension {
+                Ok(extension) => {
+                    let words = usize::try_from(extension & 0xffff).unwrap_or(usize::MAX);
+                    header_bytes = header_bytes.saturating_add(words.saturating_mul(4));
+                }
+                Err(short) if !datagram.is_cut() => return Err(short.into()),
+                Err(_) => {}
+            }
         }
-        let payload_bytes = datagram.wire_len.saturating_sub(cursor.offset());
+        let payload_bytes = datagram
+            .wire_len
+            .checked_sub(header_bytes)
+            .ok_or(Reject::Invalid("length"))?;
         let padding = if first & 0x20 == 0 || datagram.is_cut() {
             0
         } else {
-            match usize::from(cursor.rest().last().copied().unwrap_or(0)) {
+            match usize::from(datagram.bytes.last().copied().unwrap_or(0)) {
                 0 => return Err(Reject::Invalid("padding")),
                 count if count > payload_bytes => return Err(Reject::Invalid("padding")),
                 count => count,

@@ -192,6 +192,17 @@ fn headers_that_do_not_fit_their_packet_are_refused() {
 }
 
 #[test]
+fn a_header_is_read_from_a_packet_that_was_cut() {
+    let mut bytes = packet(0, 1, 2, 3);
+    bytes[0] = 0xb0;
+    let cut = Datagram {
+        bytes: &bytes[..12],
+        wire_len: bytes.len(),
+    };
+    assert_eq!(Header::parse(cut).unwrap().payload_bytes, 156);
+}
+
+#[test]
 fn random_bytes_are_not_rtp() {
     let mut state = 1u64;
     let mut random = || {

@@ -253,6 +253,8 @@ impl DatagramDecoder for Datagrams {
 #[derive(Default)]
 struct Stream {
     bodies: PerSide<Option<(Body, usize)>>,
+    /// The head that is waited for was noted as far as it came.
+    begun: PerSide<bool>,
 }
 
 impl StreamDecoder for Stream {
@@ -290,6 +292,7 @@ impl StreamDecoder for Stream {
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
         self.bodies[side] = None;
+        self.begun[side] = false;
         head::find_start(bytes)
     }
 }
@@ -333,12 +336,13 @@ impl Stream {
             at_least: bytes.len().saturating_add(1),
         };
         let Some(end) = head::find_end(bytes) else {
-            return if bytes.len() > MAX_HEAD || head::probe(bytes) == Probe::No {
-                Err(Reject::Other)
-            } else {
-                Ok(wait)
-            };
+            if bytes.len() > MAX_HEAD || head::probe(bytes) == Probe::No {
+                return Err(Reject::Other);
+            }
+            self.begin(side, bytes, notes);
+            return Ok(wait);
         };
+        self.begun[side] = false;
         let (head, rest) = bytes.split_at_checked(end).unwrap_or_default();
         let head = Head::parse(head).ok_or(Reject::Other)?;
         note(&head, notes);
@@ -359,6 +363,22 @@ impl Stream {
                 consumed: end,
                 bytes: length as u64,
             }),
+        }
+    }
+
+    /// Notes once what an incomplete head says: the rest may have been cut from the capture. A folded line may go on, and
+    /// facts without their call would be misplaced.
+    fn begin(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) {
+        if self.begun[side] {
+            return;
+        }
+        let lines = head::whole_lines(bytes);
+        let lines = head::whole_lines(lines.strip_suffix(b"\n").unwrap_or(lines));
+        if let Some(head) = Head::parse(lines)
+            && !head.text(&["call-id", "i"]).is_empty()
+        {
+            self.begun[side] = true;
+            note(&head, notes);
         }
     }
 }

@@ -169,6 +169,19 @@ fn a_direction_alone_and_a_missing_beginning_are_enough() {
 }
 
 #[test]
+fn an_incomplete_head_says_what_came_of_it() {
+    let message = invite(OFFER);
+    let cut = message
+        .windows(12)
+        .position(|bytes| bytes == b"Content-Type")
+        .unwrap();
+    let recorder = conversation(&[(CLIENT, &message[..cut])]);
+    assert_eq!(protocols(&recorder), ["sip"]);
+    assert_eq!(values(&recorder, "sip", METHOD), ["INVITE"]);
+    assert!(values(&recorder, "sip", CONTACT).is_empty(), "it may go on");
+}
+
+#[test]
 fn a_stream_is_taken_up_again_at_the_next_start_line() {
     let mut stream = Stream::default();
     let mut segment = b"a=x SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n\r\nrest\r\n".to_vec();

@@ -1,9 +1,10 @@
 //! RTP Control Protocol (RFC 3550 section 6): compound packets, what receivers report, and round trips.
 //!
 //! Proves: packets whose lengths add up to the datagram, of which the first is a report as long as its own count of blocks
-//! says, or a lone goodbye (RFC 3550 A.2, RFC 5506). After a proof, and beside RTP on one flow (RFC 5761), compounds may
-//! begin with any type. Of SRTCP (RFC 3711 section 3.4) the first header and the index at the end are in clear: the one
-//! must be exact, the other encrypted and small; where RTP is on the flow, the header is enough. Reads no names, and does not follow who left.
+//! says, or a lone goodbye (RFC 3550 A.2, RFC 5506). Beside RTP on one flow (RFC 5761) a compound may begin with any type,
+//! after a proof a single packet may be of any type. Of SRTCP (RFC 3711 section 3.4) the first header and the index at
+//! the end are in clear: the one must be exact, the other flagged as encrypted and small; beside RTP the header is enough.
+//! Reads no names, and does not follow who left.
 
 use arrayvec::ArrayVec;
 

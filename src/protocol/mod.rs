@@ -9,6 +9,10 @@
 
 mod conversation;
 mod datagrams;
+mod rtcp;
+mod rtp;
+mod sdp;
+mod sip;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -18,7 +22,7 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[];
+pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, rtp::RTP, sdp::SDP, sip::SIP];
 
 /// A registered protocol.
 #[derive(Debug)]

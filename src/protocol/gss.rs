@@ -9,6 +9,20 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::bytes::Cursor;
+use crate::evidence::Notes;
+
+/// `ntlm`, `kerberos`, `negoex` or `negotiate` (see [`Token::mechanism`]); of either side.
+pub(super) const GSS_MECHANISM: &str = "gss_mechanism";
+/// A mechanism that was offered.
+pub(super) const GSS_OFFERED: &str = "gss_offered";
+/// The sender's domain or the ticket's realm.
+pub(super) const GSS_DOMAIN: &str = "gss_domain";
+/// The sending host.
+pub(super) const GSS_HOST: &str = "gss_host";
+/// The service that a Kerberos ticket is for.
+pub(super) const GSS_SERVICE: &str = "gss_service";
+/// 1 where nobody was authenticated.
+pub(super) const GSS_ANONYMOUS: &str = "gss_anonymous";
 
 /// Bytes of a token that are read: names stand at its beginning, tickets with large authorisation data come after.
 const MAX_TOKEN: usize = 16 * 1024;
@@ -48,6 +62,24 @@ impl Token {
             server_names: Vec::new(),
             service: None,
             anonymous: false,
+        }
+    }
+
+    /// Notes what the token shows under the names above, which the decoder must have registered as its own.
+    pub(super) fn note(&self, notes: &mut Notes<'_>) {
+        notes.text(GSS_MECHANISM, self.mechanism);
+        for offered in &self.offered {
+            notes.text(GSS_OFFERED, offered);
+        }
+        for (name, value) in [
+            (GSS_DOMAIN, &self.domain),
+            (GSS_HOST, &self.host),
+            (GSS_SERVICE, &self.service),
+        ] {
+            notes.text(name, value.as_deref().unwrap_or_default());
+        }
+        if self.anonymous {
+            notes.number(GSS_ANONYMOUS, 1);
         }
     }
 }

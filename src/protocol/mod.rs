@@ -13,6 +13,10 @@ mod rtcp;
 mod rtp;
 mod sdp;
 mod sip;
+mod gss;
+mod http;
+mod smtp;
+mod tls;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -23,6 +27,7 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, rtp::RTP, sdp::SDP, sip::SIP];
+pub static PROTOCOLS: &[Protocol] = &[http::HTTP, smtp::SMTP, tls::TLS];
 
 /// A registered protocol.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 
 mod conversation;
 mod datagrams;
+mod gss;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;

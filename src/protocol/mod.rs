@@ -9,6 +9,7 @@
 
 mod conversation;
 mod datagrams;
+mod dcerpc;
 mod gss;
 
 pub use conversation::{Context, Conversation};
@@ -19,7 +20,7 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[];
+pub static PROTOCOLS: &[Protocol] = &[dcerpc::DCERPC];
 
 /// A registered protocol.
 #[derive(Debug)]

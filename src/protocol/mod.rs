@@ -7,10 +7,13 @@
 //!   the first bytes, and answers each chunk with a [`Step`].
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
+mod ber;
 mod conversation;
 mod datagrams;
 mod dcerpc;
+mod dns;
 mod gss;
+mod kerberos;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -20,7 +23,13 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[dcerpc::DCERPC];
+pub static PROTOCOLS: &[Protocol] = &[
+    dcerpc::DCERPC,
+    dns::DNS,
+    kerberos::KERBEROS,
+    dns::LLMNR,
+    dns::MDNS,
+];
 
 /// A registered protocol.
 #[derive(Debug)]

@@ -325,8 +325,10 @@ impl Stream {
     }
 
     fn bind(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
-        // A continued bind repeats no contexts.
-        let proposals = if header.is_first() {
+        // A continued bind repeats no contexts, and is continued for its token. Some scanners set no flags at all.
+        let is_first = header.is_first()
+            || (header.auth_length == 0 && !self.proposals.contains_key(&header.call_id));
+        let proposals = if is_first {
             bind::proposals(header, bytes)
         } else {
             Proposals::new()
@@ -346,7 +348,7 @@ impl Stream {
         let announced = match trailer {
             Some(trailer) => Some((trailer.service, trailer.level)),
             // Contexts that are added later use the security of the connection.
-            None if header.kind == Kind::BIND && header.is_first() => {
+            None if header.kind == Kind::BIND && is_first => {
                 Some((AuthType::NONE, AuthLevel::NONE))
             }
             None => None,
@@ -359,7 +361,7 @@ impl Stream {
                 notes.text(BIND_AUTH_LEVEL, &level.to_string());
             }
         }
-        if header.is_first() {
+        if is_first {
             if self.proposals.len() >= MAX_OPEN {
                 self.proposals.pop_first();
             }

@@ -7,6 +7,7 @@
 //!   the first bytes, and answers each chunk with a [`Step`].
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
+mod ber;
 mod conversation;
 mod datagrams;
 mod rtcp;
@@ -17,6 +18,10 @@ mod gss;
 mod http;
 mod smtp;
 mod tls;
+mod dcerpc;
+mod dns;
+mod gss;
+mod kerberos;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -28,6 +33,13 @@ use crate::net::{PerSide, Side};
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, rtp::RTP, sdp::SDP, sip::SIP];
 pub static PROTOCOLS: &[Protocol] = &[http::HTTP, smtp::SMTP, tls::TLS];
+pub static PROTOCOLS: &[Protocol] = &[
+    dcerpc::DCERPC,
+    dns::DNS,
+    kerberos::KERBEROS,
+    dns::LLMNR,
+    dns::MDNS,
+];
 
 /// A registered protocol.
 #[derive(Debug)]

@@ -178,7 +178,13 @@ mod tests {
     fn a_short_read_says_where_and_how_much_and_does_not_move() {
         let mut cursor = Cursor::new(&[1, 2, 3]);
         assert_eq!(cursor.u16(), Ok(0x0102));
-        assert_eq!(cursor.u32(), Err(Short { offset: 2, missing: 3 }));
+        assert_eq!(
+            cursor.u32(),
+            Err(Short {
+                offset: 2,
+                missing: 3
+            })
+        );
         assert_eq!(cursor.u8(), Ok(3));
         assert!(cursor.is_empty());
     }

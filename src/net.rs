@@ -283,7 +283,9 @@ impl FlowKey {
 impl Hash for FlowKey {
     /// Three machine words for IPv4, six for IPv6: derived hashing of `IpAddr` costs several calls more on the hot path.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let ports = u64::from(self.a.port) << 32 | u64::from(self.b.port) << 16 | u64::from(self.transport.0);
+        let ports = u64::from(self.a.port) << 32
+            | u64::from(self.b.port) << 16
+            | u64::from(self.transport.0);
         state.write_u64(ports);
         match (self.a.address, self.b.address) {
             (IpAddr::V4(a), IpAddr::V4(b)) => {

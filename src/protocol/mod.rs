@@ -10,18 +10,17 @@
 mod ber;
 mod conversation;
 mod datagrams;
+mod dcerpc;
+mod dns;
+mod gss;
+mod http;
+mod kerberos;
 mod rtcp;
 mod rtp;
 mod sdp;
 mod sip;
-mod gss;
-mod http;
 mod smtp;
 mod tls;
-mod dcerpc;
-mod dns;
-mod gss;
-mod kerberos;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -31,14 +30,19 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[rtcp::RTCP, rtp::RTP, sdp::SDP, sip::SIP];
-pub static PROTOCOLS: &[Protocol] = &[http::HTTP, smtp::SMTP, tls::TLS];
 pub static PROTOCOLS: &[Protocol] = &[
     dcerpc::DCERPC,
     dns::DNS,
+    http::HTTP,
     kerberos::KERBEROS,
     dns::LLMNR,
     dns::MDNS,
+    rtcp::RTCP,
+    rtp::RTP,
+    sdp::SDP,
+    sip::SIP,
+    smtp::SMTP,
+    tls::TLS,
 ];
 
 /// A registered protocol.

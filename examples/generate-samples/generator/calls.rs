@@ -1,10 +1,10 @@
 //! Sample "um-lync-calls": telephone calls of Unified Messaging and Lync, signalling and media, good and bad.
 
-use super::hosts::{CAS13, GATEWAY1, GATEWAY2, GATEWAY3, LYNC_CLIENT, MBX13, MEDIATION, UM1, at};
-use super::media::{self, Codec, G723, PCMU, RTAUDIO, Talk};
+use super::hosts::{CAS13, GATEWAY1, GATEWAY2, GATEWAY3, MBX13, UM1, at};
+use super::lync;
+use super::media::{self, Codec, G723, PCMU, Talk};
 use super::sip::{Dialogue, Media};
 use super::tcp::{Side, Tcp};
-use super::tls::{self, Identity};
 use super::trace::{Announced, Call, Finished, Flow, START, Trace};
 
 const SECOND: u64 = 1_000_000;
@@ -20,7 +20,8 @@ pub(crate) fn calls() -> Finished {
     odd_port(&mut trace);
     redirected(&mut trace);
     over_udp(&mut trace);
-    lync(&mut trace);
+    lync::call(&mut trace);
+    lync::outside_the_range(&mut trace);
     unannounced(&mut trace);
     trace.finish()
 }
@@ -415,86 +416,6 @@ fn over_udp(trace: &mut Trace) {
         (at(GATEWAY1, 20_061), at(GATEWAY2, 22_061)),
         &[],
     );
-}
-
-/// Lync: signalling in mutual TLS, so nothing says where the media will be; STUN checks come before it.
-fn lync(trace: &mut Trace) {
-    let um = Identity::new(6, &["um1.example.com"]);
-    let mediation = Identity::new(7, &["mediation.example.com"]);
-    let ends = (at(MEDIATION, 50_077), at(UM1, 5061));
-    let mut tcp = Tcp::open(trace, 22 * SECOND, ends.0, ends.1);
-    tls::handshakes(&mut tcp, Some("um1.example.com"), &um, Some(&mediation));
-    for (question, answer) in [(1380, 420), (0, 650), (310, 0), (320, 280)] {
-        if question > 0 {
-            let sealed = tls::application(&mut tcp, question);
-            tcp.client(&sealed);
-        }
-        if answer > 0 {
-            let sealed = tls::application(&mut tcp, answer);
-            tcp.server(&sealed);
-        }
-        tcp.pause(300_000);
-    }
-    tls::close(tcp);
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "sip")
-            .proves(&["tls"])
-            .encrypted("tls")
-            .mutual()
-            .verdict("unproven")
-            .note("SIP in mutual TLS between the Mediation server and UM; the SIP inside stays hidden"),
-    );
-
-    let (caller, called) = (at(LYNC_CLIENT, 50_012), at(MEDIATION, 52_304));
-    media::check(trace, 22_700_000, caller, called);
-    media::check(trace, 22_740_000, called, caller);
-    let talk = Talk {
-        at: 22_800_000,
-        caller,
-        called,
-        codec: RTAUDIO,
-        packets: 10,
-        secure: true,
-        lost: None,
-    };
-    let streams = talk.play(trace);
-    trace.flow(
-        Flow::udp(caller, called, "media")
-            .proves(&["stun", "rtp"])
-            .encrypted("unknown")
-            .note("Lync media inside 50000-59999, after STUN checks; whether it is SRTP cannot be told"),
-    );
-    trace.calls.push(Call {
-        id: None,
-        result: None,
-        streams,
-    });
-
-    let (caller, called) = (at(LYNC_CLIENT, 50_020), at(MEDIATION, 40_000));
-    media::check(trace, 25_000_000, caller, called);
-    let talk = Talk {
-        at: 25_100_000,
-        caller,
-        called,
-        codec: RTAUDIO,
-        packets: 10,
-        secure: true,
-        lost: None,
-    };
-    let streams = talk.play(trace);
-    trace.flow(
-        Flow::udp(caller, called, "media")
-            .proves(&["stun", "rtp"])
-            .encrypted("unknown")
-            .verdict("undocumented")
-            .finds(&["EXW303"])
-            .note("media to a Lync server on port 40000, outside its range"),
-    );
-    trace.calls.push(Call {
-        id: None,
-        result: None,
-        streams,
-    });
 }
 
 fn unannounced(trace: &mut Trace) {

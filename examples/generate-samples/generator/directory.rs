@@ -1,7 +1,7 @@
 //! Sample "exchange2010-site", part: the domain controller. DNS, Kerberos, LDAP and the locator's ping.
 
 use super::dns::{self, Kind};
-use super::hosts::{CAS1, DC1, DC1_V6, HUB1, HUB1_V6, MBX1, OUTLOOK, at};
+use super::hosts::{CAS1, DC1, DC1_V6, HUB1, HUB1_V6, MBX1, MBX2, at};
 use super::kerberos;
 use super::ldap;
 use super::tcp::Tcp;
@@ -16,7 +16,7 @@ type Lookup = (&'static str, Kind, Vec<Vec<u8>>);
 pub(crate) fn lookups(trace: &mut Trace) {
     let lookups: [(_, Lookup); 4] = [
         (
-            at(OUTLOOK, 61_033),
+            at(MBX2, 61_033),
             ("cas1.example.com", Kind::A, vec![dns::address(CAS1)]),
         ),
         (
@@ -82,18 +82,18 @@ pub(crate) fn kerberos(trace: &mut Trace) {
         let random = &mut trace.random;
         [
             (
-                at(OUTLOOK, 61_101),
+                at(CAS1, 53_101),
                 900_000,
-                kerberos::as_req(random, "ann", false),
+                kerberos::as_req(random, "CAS1$", false),
                 kerberos::preauthentication_required(),
-                "Kerberos: a logon, first told to pre-authenticate",
+                "Kerberos: the server logs on, first told to pre-authenticate",
             ),
             (
-                at(OUTLOOK, 61_102),
+                at(CAS1, 53_102),
                 910_000,
-                kerberos::as_req(random, "ann", true),
-                kerberos::as_rep(random, "ann"),
-                "Kerberos: the logon",
+                kerberos::as_req(random, "CAS1$", true),
+                kerberos::as_rep(random, "CAS1$"),
+                "Kerberos: it logs on",
             ),
             (
                 at(CAS1, 53_120),
@@ -120,17 +120,17 @@ pub(crate) fn kerberos(trace: &mut Trace) {
         ));
     }
 
-    let client = at(OUTLOOK, 49_690);
-    let service = "exchangeMDB/cas1.example.com";
+    let client = at(HUB1, 50_195);
+    let service = "exchangeMDB/mbx1.example.com";
     let question = kerberos::tgs_req(&mut trace.random, service);
-    let answer = kerberos::tgs_rep(&mut trace.random, "ann", service);
+    let answer = kerberos::tgs_rep(&mut trace.random, "HUB1$", service);
     let mut tcp = Tcp::open(trace, 1_100_000, client, server);
     tcp.client(&kerberos::over_tcp(&question));
     tcp.server(&kerberos::over_tcp(&answer));
     tcp.close();
     let flow = Flow::tcp(client, server, "kerberos").proves(&["kerberos"]);
     trace.flow(protected(flow.note(
-        "Kerberos over TCP: a ticket for exchangeMDB/cas1.example.com",
+        "Kerberos over TCP: a ticket for exchangeMDB/mbx1.example.com",
     )));
 }
 

@@ -275,7 +275,7 @@ fn log_shipping(trace: &mut Trace) {
     );
 }
 
-/// Heartbeats of the two cluster nodes, every seven seconds here: each asks, and the other answers.
+/// Heartbeats of the two cluster nodes, every eight seconds here: each asks, and the other answers.
 ///
 /// Route control protocol: a header of 16 bytes, identifier, version, type (0 request, 1 response), next header, length, sequence number,
 /// little-endian. Microsoft has not published it; the layout is what public dissectors of it agree on.
@@ -291,8 +291,8 @@ fn heartbeat(trace: &mut Trace) {
         let pair = cat(&[&octets(from.ip()), &[0; 12], &octets(to.ip()), &[0; 12]]);
         cat(&[&header, &[0, 0, 40, 0, 0, 0, 0, 0], &pair])
     };
-    for beat in 0..12_u32 {
-        let start = 500_000 + u64::from(beat) * 7 * SECOND;
+    for beat in 0..10_u32 {
+        let start = 500_000 + u64::from(beat) * 8 * SECOND;
         for (late, from, to, first) in [(0, one, other, 0x41D0), (1_181_000, other, one, 0x9C07)] {
             trace.udp(start + late, from, to, &message(0, first + beat, from, to));
             trace.udp(

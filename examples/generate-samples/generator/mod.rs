@@ -19,6 +19,7 @@ mod files;
 mod hosts;
 mod kerberos;
 mod ldap;
+mod lync;
 mod manifest;
 mod media;
 mod mirror;

@@ -16,6 +16,9 @@ const ACK: u8 = 0x10;
 const FIRST_WINDOW: u16 = 8192;
 const LATER_WINDOW: u16 = 513;
 
+/// How long Windows waits for data to carry an acknowledgement, microseconds.
+const DELAYED_ACKNOWLEDGEMENT: u64 = 200_000;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
@@ -141,9 +144,16 @@ impl<'a> Tcp<'a> {
         self.send(Side::Server, bytes);
     }
 
-    /// Waits before the next packet.
+    /// Waits before the next packet; meanwhile the delayed acknowledgement of the last one is due.
     pub(crate) fn pause(&mut self, microseconds: u64) {
-        self.now += microseconds;
+        let then = self.now + microseconds;
+        if let Some(last) = self.last
+            && microseconds > 2 * DELAYED_ACKNOWLEDGEMENT
+        {
+            self.now += DELAYED_ACKNOWLEDGEMENT;
+            self.acknowledge(last.other());
+        }
+        self.now = then;
     }
 
     /// Time of the next packet.
@@ -222,7 +232,7 @@ impl<'a> Tcp<'a> {
     /// Leaves the connection open at the end of the sample, with everything acknowledged.
     pub(crate) fn leave(mut self) {
         if let Some(last) = self.last {
-            self.now += 200_000;
+            self.now += DELAYED_ACKNOWLEDGEMENT;
             self.acknowledge(last.other());
         }
     }

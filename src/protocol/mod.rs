@@ -10,6 +10,9 @@
 mod conversation;
 mod datagrams;
 mod gss;
+mod http;
+mod smtp;
+mod tls;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -19,7 +22,7 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[];
+pub static PROTOCOLS: &[Protocol] = &[http::HTTP, smtp::SMTP, tls::TLS];
 
 /// A registered protocol.
 #[derive(Debug)]

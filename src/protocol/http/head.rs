@@ -23,7 +23,6 @@ const NOTABLE: &[&str] = &[
     "x-requesttype",
     "x-diaginfo",
     "x-ms-server-fqdn",
-    "x-ms-correlation-id",
     "ms-server-activesync",
     "ms-asprotocolversion",
     "ms-webstorage",
@@ -59,40 +58,76 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads a whole head.
+    /// Reads a whole head. Where `httparse` refuses it (blanks in the target, a line without a colon), the first line
+    /// still counts.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Reject> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let invalid = |_| Reject::Invalid("head");
-        if bytes.starts_with(b"HTTP/") {
+        let strict = if bytes.starts_with(b"HTTP/") {
             let mut response = httparse::Response::new(&mut headers);
             // Servers exist that put blanks before the colon, or break lines.
-            httparse::ParserConfig::default()
+            let parsed = httparse::ParserConfig::default()
                 .allow_spaces_after_header_name_in_responses(true)
                 .allow_obsolete_multiline_headers_in_responses(true)
                 .ignore_invalid_headers_in_responses(true)
-                .parse_response(&mut response, bytes)
-                .map_err(invalid)?;
-            let status = response.code.ok_or(Reject::Invalid("status"))?;
-            return Ok(Self {
-                start: Start::Response { status },
-                target: "",
-                minor: response.version.unwrap_or(1),
-                headers: owned(response.headers),
-            });
-        }
-        let mut request = httparse::Request::new(&mut headers);
-        httparse::ParserConfig::default()
-            .allow_multiple_spaces_in_request_line_delimiters(true)
-            .ignore_invalid_headers_in_requests(true)
-            .parse_request(&mut request, bytes)
-            .map_err(invalid)?;
-        Ok(Self {
-            start: Start::Request {
-                method: request.method.ok_or(Reject::Invalid("method"))?,
-            },
-            target: request.path.unwrap_or_default(),
-            minor: request.version.unwrap_or(1),
-            headers: owned(request.headers),
+                .parse_response(&mut response, bytes);
+            parsed.ok().and_then(|_| {
+                Some(Self {
+                    start: Start::Response {
+                        status: response.code?,
+                    },
+                    target: "",
+                    minor: response.version?,
+                    headers: owned(response.headers),
+                })
+            })
+        } else {
+            let mut request = httparse::Request::new(&mut headers);
+            let parsed = httparse::ParserConfig::default()
+                .ignore_invalid_headers_in_requests(true)
+                .parse_request(&mut request, bytes);
+            parsed.ok().and_then(|_| {
+                Some(Self {
+                    start: Start::Request {
+                        method: request.method?,
+                    },
+                    target: request.path?,
+                    minor: request.version?,
+                    headers: owned(request.headers),
+                })
+            })
+        };
+        strict
+            .or_else(|| Self::first_line(bytes))
+            .ok_or(Reject::Invalid("head"))
+    }
+
+    fn first_line(bytes: &'a [u8]) -> Option<Self> {
+        let end = memchr(b'\n', bytes)?;
+        let (line, rest) = (bytes.get(..end)?, bytes.get(end.saturating_add(1)..)?);
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let headers = match httparse::parse_headers(rest, &mut headers) {
+            Ok(httparse::Status::Complete((_, headers))) => owned(headers),
+            _ => Vec::new(),
+        };
+        let line = std::str::from_utf8(line).ok()?.trim_end();
+        let (first, rest) = line.split_once(' ')?;
+        let (start, target, version) = if first.starts_with("HTTP/") {
+            let status = rest.get(..3)?.parse().ok()?;
+            (Start::Response { status }, "", first)
+        } else {
+            let (target, version) = rest.rsplit_once(' ')?;
+            (Start::Request { method: first }, target.trim(), version)
+        };
+        let minor = match version {
+            "HTTP/1.0" => 0,
+            "HTTP/1.1" => 1,
+            _ => return None,
+        };
+        Some(Self {
+            start,
+            target,
+            minor,
+            headers,
         })
     }
 

@@ -119,10 +119,7 @@ pub(super) fn may_be_head(bytes: &[u8]) -> bool {
         return true;
     }
     match method(bytes) {
-        Some((method, rest)) => {
-            (METHODS.contains(&method) || PREFACE.starts_with(method))
-                && (rest.is_empty() || is_target(rest) || b"http".starts_with(rest))
-        }
+        Some((method, _)) => METHODS.contains(&method) || PREFACE.starts_with(method),
         None => {
             METHODS.iter().any(|method| method.starts_with(bytes)) || PREFACE.starts_with(bytes)
         }

@@ -119,14 +119,14 @@ fn replies(bytes: &[u8]) -> Look {
         let proof = match reply.code {
             220 | 421 | 554 if first && says_smtp(reply.text) => true,
             // The second answer of an SMTP server is to EHLO; that of an FTP server asks for a password.
-            250 => (greeted && !first) || status || is_keyword(&reply),
+            250 => greeted || status || is_keyword(&reply),
             220 | 221 | 354 | 400..=599 => status,
             _ => false,
         };
         if proof {
             return Look::Sure;
         }
-        greeted |= reply.code == 220 && !reply.more;
+        greeted = reply.code == 220 && !reply.more;
         first = false;
     }
     match Reply::parse(trimmed(

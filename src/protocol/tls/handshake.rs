@@ -1,9 +1,10 @@
 //! Handshake messages (RFC 8446 §4, RFC 5246 §7.4): found across records, and noted.
 
+use super::connection::Connection;
 use super::hello::{self, Version};
 use super::{
-    CERTIFICATE_VERIFY, CLIENT, CLIENT_CERTIFICATE, CLIENT_CERTIFICATE_REQUESTED, Connection,
-    SERVER, certificate,
+    CERTIFICATE_VERIFY, CLIENT, CLIENT_CERTIFICATE, CLIENT_CERTIFICATE_REQUESTED, SERVER,
+    certificate,
 };
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;

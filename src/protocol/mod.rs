@@ -14,6 +14,7 @@ mod dcerpc;
 mod dns;
 mod gss;
 mod kerberos;
+mod ldap;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -24,9 +25,11 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
     kerberos::KERBEROS,
+    ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
 ];

@@ -105,28 +105,26 @@ fn probe(opening: &Opening<'_>) -> Probe {
 }
 
 fn probe_side(bytes: &[u8], midstream: bool) -> Probe {
-    let (total, decisive) = if bytes.first() == Some(&0x30) {
-        (
-            Message::parse(bytes).map(|message| message.total),
-            Message::DECISIVE,
-        )
+    let (answer, decisive) = if bytes.first() == Some(&0x30) {
+        (is_chain(bytes), Message::DECISIVE)
     } else if midstream {
         // Nothing but a bind leads to a security layer.
-        (
-            Wrapped::parse(bytes).map(|wrapped| wrapped.total),
-            Wrapped::DECISIVE,
-        )
+        (wrap::is_chain(bytes), Wrapped::DECISIVE)
     } else {
         return Probe::No;
     };
-    let total = match total {
-        Ok(total) => total,
-        Err(Reject::Short(_)) if bytes.len() < decisive => return Probe::More,
-        Err(_) => return Probe::No,
-    };
-    let next = bytes.get(total..).unwrap_or_default();
-    let chained = next.is_empty() || matches!(next.first(), Some(0x30 | 0));
-    if chained { Probe::Yes } else { Probe::No }
+    match answer {
+        Ok(true) => Probe::Yes,
+        Err(Reject::Short(_)) if bytes.len() < decisive => Probe::More,
+        Ok(false) | Err(_) => Probe::No,
+    }
+}
+
+/// Whether `bytes` begin with a message, after which another or a wrapped one may begin.
+fn is_chain(bytes: &[u8]) -> Result<bool, Reject> {
+    let message = Message::parse(bytes)?;
+    let next = bytes.get(message.total..).unwrap_or_default();
+    Ok(next.is_empty() || matches!(next.first(), Some(0x30 | 0)))
 }
 
 /// One connection.
@@ -139,7 +137,8 @@ struct Stream {
     starttls: Option<u64>,
     /// A SASL bind was seen: its layer may be one whose tokens are not known here.
     sasl: bool,
-    sealed: [bool; 2],
+    /// Protections noted already: sealed or only signed.
+    protections: BTreeSet<bool>,
 }
 
 impl StreamDecoder for Stream {
@@ -221,11 +220,8 @@ impl Stream {
             }
         };
         notes.proved();
-        if let Some(sealed) = wrapped.sealed
-            && let Some(noted) = self.sealed.get_mut(usize::from(sealed))
-            && !std::mem::replace(noted, true)
-        {
-            notes.text(SEALED, if sealed { "sealed" } else { "signed" });
+        if self.protections.insert(wrapped.sealed) {
+            notes.text(SEALED, if wrapped.sealed { "sealed" } else { "signed" });
         }
         Step::Skip {
             consumed: 0,

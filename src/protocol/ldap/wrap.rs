@@ -9,8 +9,20 @@ use crate::bytes::{Cursor, Short};
 pub(super) struct Wrapped {
     /// Octets, the length before it included.
     pub(super) total: usize,
-    /// Whether it is encrypted; `None` where its token does not say.
-    pub(super) sealed: Option<bool>,
+    /// Whether it is encrypted, not only signed.
+    pub(super) sealed: bool,
+}
+
+/// Whether `bytes`, from the middle of a connection, are wrapped messages to their end. NTLM's tokens are little more than
+/// a version number: there the length must agree with the segment as well.
+pub(super) fn is_chain(bytes: &[u8]) -> Result<bool, Reject> {
+    let wrapped = Wrapped::parse(bytes)?;
+    let is_ntlm = bytes.get(4) == Some(&1);
+    let next = match bytes.get(wrapped.total..) {
+        Some(next) => next,
+        None => return Ok(!is_ntlm),
+    };
+    Ok(next.is_empty() || !matches!(Wrapped::parse(next), Err(Reject::Other)))
 }
 
 /// Octets that a wrapped message may claim (the layer's own limit, RFC 4752 section 3.1).
@@ -42,11 +54,11 @@ impl Wrapped {
 }
 
 /// Whether a token seals. Tokens that are none are refused.
-fn protection(mut cursor: Cursor<'_>, length: usize) -> Result<Option<bool>, Reject> {
+fn protection(mut cursor: Cursor<'_>, length: usize) -> Result<bool, Reject> {
     let start = cursor;
     match *cursor.array::<4>()? {
         // RFC 4121 section 4.2.6.2: three flags, a filler.
-        [5, 4, flags @ 0..=7, 0xff] => Ok(Some(flags & 2 != 0)),
+        [5, 4, flags @ 0..=7, 0xff] => Ok(flags & 2 != 0),
         // MS-NLMP 2.2.2.9: version 1, checksum, sequence number. Under signatures alone the message follows in clear.
         [1, 0, 0, 0] => {
             cursor.skip(NTLM_SIGNATURE - 4)?;
@@ -63,7 +75,7 @@ fn protection(mut cursor: Cursor<'_>, length: usize) -> Result<Option<bool>, Rej
                 }
                 Err(_) => false,
             };
-            Ok(Some(!clear))
+            Ok(!clear)
         }
         [0x60, ..] => old_kerberos(start),
         _ => Err(Reject::Other),
@@ -71,7 +83,7 @@ fn protection(mut cursor: Cursor<'_>, length: usize) -> Result<Option<bool>, Rej
 }
 
 /// RFC 4757 section 7.3: the frame of RFC 2743, then token 02 01, and algorithms; FFFF seals nothing.
-fn old_kerberos(mut cursor: Cursor<'_>) -> Result<Option<bool>, Reject> {
+fn old_kerberos(mut cursor: Cursor<'_>) -> Result<bool, Reject> {
     cursor.skip(1)?;
     let first = cursor.u8()?;
     if first & 0x80 != 0 {
@@ -84,5 +96,5 @@ fn old_kerberos(mut cursor: Cursor<'_>) -> Result<Option<bool>, Reject> {
     if (token, one, filler, filler_low) != (2, 1, 0xff, 0xff) {
         return Err(Reject::Other);
     }
-    Ok(Some((seal, seal_low) != (0xff, 0xff)))
+    Ok((seal, seal_low) != (0xff, 0xff))
 }

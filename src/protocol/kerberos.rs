@@ -425,3 +425,151 @@ const fn error_name(code: u64) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::evidence::Recorder;
+
+    fn tlv(tag: u8, contents: &[u8]) -> Vec<u8> {
+        let mut element = vec![tag];
+        if contents.len() < 0x80 {
+            element.push(contents.len() as u8);
+        } else {
+            element.push(0x82);
+            element.extend((contents.len() as u16).to_be_bytes());
+        }
+        element.extend(contents);
+        element
+    }
+
+    fn int(tag: u8, value: u8) -> Vec<u8> {
+        tlv(tag, &tlv(2, &[value]))
+    }
+
+    fn principal(tag: u8, parts: &[&str]) -> Vec<u8> {
+        let parts: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| tlv(0x1b, part.as_bytes()))
+            .collect();
+        let names = tlv(0xa1, &tlv(0x30, &parts));
+        tlv(tag, &tlv(0x30, &[int(0xa0, 2), names].concat()))
+    }
+
+    fn ticket_request() -> Vec<u8> {
+        let padata = tlv(
+            0x30,
+            &[int(0xa1, 1), tlv(0xa2, &tlv(4, &[7; 200]))].concat(),
+        );
+        let etypes: Vec<u8> = [18, 23]
+            .iter()
+            .flat_map(|&number| tlv(2, &[number]))
+            .collect();
+        let body = [
+            tlv(0xa0, &tlv(3, &[0, 0x40, 0x81, 0, 0])),
+            tlv(0xa2, &tlv(0x1b, b"EXAMPLE.COM")),
+            principal(0xa3, &["exchangeMDB", "mail.example.com"]),
+            tlv(0xa8, &tlv(0x30, &etypes)),
+        ];
+        let fields = [
+            int(0xa1, 5),
+            int(0xa2, 12),
+            tlv(0xa3, &tlv(0x30, &padata)),
+            tlv(0xa4, &tlv(0x30, &body.concat())),
+        ];
+        tlv(0x6c, &tlv(0x30, &fields.concat()))
+    }
+
+    fn refusal(code: u8) -> Vec<u8> {
+        let fields = [
+            int(0xa0, 5),
+            int(0xa1, 30),
+            int(0xa6, code),
+            tlv(0xa9, &tlv(0x1b, b"EXAMPLE.COM")),
+            principal(0xaa, &["krbtgt", "EXAMPLE.COM"]),
+        ];
+        tlv(0x7e, &tlv(0x30, &fields.concat()))
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        [&(message.len() as u32).to_be_bytes()[..], message].concat()
+    }
+
+    fn of(recorder: &Recorder, name: &str) -> Vec<String> {
+        only_registered_attributes(recorder, &[&KERBEROS]);
+        values(recorder, "kerberos", name)
+    }
+
+    #[test]
+    fn a_request_names_the_service_before_the_connection_exists() {
+        let recorder = datagrams(&[(CLIENT, &ticket_request()), (SERVER, &refusal(25))]);
+        assert_eq!(protocols(&recorder), ["kerberos"]);
+        assert_eq!(recorder.client, Some(CLIENT));
+        assert_eq!(of(&recorder, "message"), ["KRB-ERROR", "TGS-REQ"]);
+        assert_eq!(
+            of(&recorder, "service"),
+            ["exchangeMDB/mail.example.com", "krbtgt/EXAMPLE.COM"]
+        );
+        assert_eq!(of(&recorder, "etype"), ["18", "23"]);
+        assert_eq!(of(&recorder, "preauth"), ["PA-TGS-REQ"]);
+        assert_eq!(of(&recorder, "error"), ["25 KDC_ERR_PREAUTH_REQUIRED"]);
+    }
+
+    #[test]
+    fn several_messages_of_a_stream_are_read() {
+        let asked = [framed(&ticket_request()), framed(&ticket_request())].concat();
+        let refused = framed(&refusal(7));
+        let segments: &[(Side, &[u8])] = &[(CLIENT, &asked), (SERVER, &refused)];
+        let recorder = conversation(segments);
+        assert_eq!(protocols(&recorder), ["kerberos"]);
+        assert_eq!(of(&recorder, "error"), ["7 KDC_ERR_S_PRINCIPAL_UNKNOWN"]);
+        survives_every_cut(segments);
+    }
+
+    #[test]
+    fn a_cut_datagram_still_shows_what_it_holds() {
+        let whole = ticket_request();
+        let mut recorder = Recorder::default();
+        let moment = crate::evidence::Moment {
+            time: crate::net::Timestamp::default(),
+            frame: 1,
+            key: crate::net::FlowKey::of(
+                crate::net::Transport::UDP,
+                crate::net::Endpoint::new("192.0.2.1".parse().unwrap(), 1),
+                crate::net::Endpoint::new("192.0.2.2".parse().unwrap(), 2),
+            )
+            .0,
+            side: CLIENT,
+        };
+        let datagram = Datagram {
+            bytes: &whole[..60],
+            wire_len: whole.len(),
+        };
+        super::super::Datagrams::default().datagram(datagram, moment, &mut recorder);
+        assert_eq!(of(&recorder, "message"), ["TGS-REQ"]);
+        assert!(of(&recorder, "service").is_empty());
+    }
+
+    #[test]
+    fn prefixes_longer_messages_and_neighbours_are_refused() {
+        let whole = ticket_request();
+        for length in 0..whole.len() {
+            assert!(protocols(&datagrams(&[(CLIENT, &whole[..length])])).is_empty());
+        }
+        let longer = [whole.clone(), vec![0]].concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &longer)])).is_empty());
+        // A password change (RFC 3244) and a version that is not 5.
+        let change = [&[0, 0, 0, 1, 0, 0][..], &whole].concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &change)])).is_empty());
+        let mut old = refusal(1);
+        old[8] = 4;
+        assert!(protocols(&datagrams(&[(CLIENT, &old)])).is_empty());
+        for bytes in [
+            &b"\x00\x00\x00\x10\xffSMBr\0\0\0\0\0\0\0"[..],
+            b"\x00\x00\x00\x00\x00\x00\x00\x00",
+        ] {
+            assert!(protocols(&conversation(&[(CLIENT, bytes)])).is_empty());
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod dns;
 mod gss;
 mod http;
 mod kerberos;
+mod ldap;
 mod rtcp;
 mod rtp;
 mod sdp;
@@ -31,10 +32,12 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
     http::HTTP,
     kerberos::KERBEROS,
+    ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
     rtcp::RTCP,

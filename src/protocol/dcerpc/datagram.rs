@@ -33,8 +33,7 @@ crate::open_enum! {
     }
 }
 
-/// One flow.
-#[derive(Default)]
+/// One flow: every datagram stands for itself.
 pub(super) struct Datagrams;
 
 /// The header: 80 bytes.

@@ -17,7 +17,7 @@ use crate::net::{Endpoint, Transport};
 
 /// The mapper's interface.
 pub(super) const INTERFACE: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
-/// Bytes of a reply that are put together from fragments: `ept_lookup` of 500 entries with annotations needs some 100 KiB.
+/// Bytes of replies that one connection may have put together from fragments: `ept_lookup` of 500 entries with annotations needs some 100 KiB.
 pub(super) const MAX_REPLY_BYTES: usize = 256 * 1024;
 /// Bytes of the context handle that opens every answer.
 const HANDLE: usize = 20;

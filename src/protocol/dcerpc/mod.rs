@@ -7,6 +7,7 @@
 //! done for mapper replies only, up to [`epm::MAX_REPLY_BYTES`].
 
 mod bind;
+mod calls;
 mod datagram;
 mod epm;
 mod pdu;
@@ -80,6 +81,9 @@ pub(super) const DCERPC: Protocol = Protocol {
     }),
     datagram: Some(DatagramEntry {
         first_byte: |byte| byte == datagram::VERSION,
-        start: || Box::new(datagram::Datagrams::default()),
+        start: || Box::new(datagram::Datagrams),
     }),
 };
+
+#[cfg(test)]
+mod tests;

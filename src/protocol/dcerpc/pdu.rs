@@ -144,8 +144,9 @@ impl Header {
         let length = usize::from(order.u16(&mut cursor)?);
         let auth_length = usize::from(order.u16(&mut cursor)?);
         let call_id = order.u32(&mut cursor)?;
-        let first = flags & Self::FIRST != 0;
-        let least = if first || kind == Kind::REQUEST || kind == Kind::RESPONSE {
+        // Continued binds need not repeat their fixed fields; calls do.
+        let repeats = matches!(kind, Kind::REQUEST | Kind::RESPONSE | Kind::FAULT);
+        let least = if repeats || flags & Self::FIRST != 0 {
             kind.least()
         } else {
             Self::BYTES

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::gss;
 use super::super::{Probe, Reject, Step, StreamDecoder};
 use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
-use super::epm::{self, Encoding, Operation, Reply};
+use super::calls::Calls;
+use super::epm::{self, Operation};
 use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
 use super::probe::{HTTP_GREETING, likely};
 use super::{
-    AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND, EPT_CUT, FAULT, GREETING, MECHANISM,
-    OPNUM, REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
+    AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND, FAULT, GREETING, MECHANISM, OPNUM,
+    REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -18,8 +19,8 @@ use crate::net::{PerSide, Side};
 
 /// Presentation contexts remembered: Windows clients use a handful, servers allow some dozens.
 const MAX_CONTEXTS: usize = 256;
-/// Binds and mapper calls without an answer yet that are remembered.
-const MAX_OPEN: usize = 64;
+/// Binds without an answer yet that are remembered.
+const MAX_BINDS: usize = 64;
 /// What was said already and need not be said again; beyond it facts are noted anew, which costs time only.
 const MAX_NOTED: usize = 1024;
 
@@ -31,8 +32,7 @@ pub(super) struct Stream {
     contexts: BTreeMap<u16, Context>,
     /// Proposals without an answer, by call id.
     proposals: BTreeMap<u32, Proposals>,
-    /// Mapper calls without an answer, by call id.
-    calls: BTreeMap<u32, Call>,
+    calls: Calls,
     noted: BTreeSet<Noted>,
     proved: bool,
     /// A bind was seen: contexts that it does not explain are not the mapper's.
@@ -59,18 +59,6 @@ enum Position {
 struct Context {
     interface: Syntax,
     ndr64: bool,
-}
-
-/// A call of the endpoint mapper.
-struct Call {
-    operation: Operation,
-    /// The context is known to be the mapper's.
-    bound: bool,
-    /// In NDR64.
-    wide: bool,
-    stub: Vec<u8>,
-    /// Bytes beyond the bound.
-    cut: u64,
 }
 
 /// What a fact was said of: context, what, value, side.
@@ -183,12 +171,12 @@ impl Stream {
         let whole = bytes.get(..header.length);
         let wanted = match header.kind {
             Kind::REQUEST => self.is_mapper_call(&header, context, number),
-            Kind::RESPONSE => self.calls.contains_key(&header.call_id),
+            Kind::RESPONSE => self.calls.awaits(header.call_id),
             _ => true,
         };
         match whole {
             None if wanted => return need(header.length),
-            None => return self.pass_over(side, &header, context),
+            None => return self.pass_over(&header, context, notes),
             Some(_) => {}
         }
         let whole = whole.unwrap_or_default();
@@ -205,32 +193,36 @@ impl Stream {
         self.note_protection(header.kind, context, trailer, notes);
         let sealed = trailer.is_some_and(|trailer| trailer.level == AuthLevel::PRIVACY);
         if wanted && header.kind == Kind::FAULT {
-            self.calls.remove(&header.call_id);
+            self.calls.forget(header.call_id);
             fault(&header, whole, notes);
         } else if wanted && !sealed {
             let stub = stub(&header, whole, trailer);
             if header.kind == Kind::REQUEST {
-                self.mapper_request(&header, context, number, stub, notes);
+                let ndr64 = self.contexts.get(&context).map(|known| known.ndr64);
+                self.calls.request(&header, number, ndr64, stub, notes);
             } else {
-                self.mapper_response(&header, stub, notes);
+                self.calls.response(&header, stub, notes);
             }
         } else if wanted {
-            self.calls.remove(&header.call_id);
+            self.calls.forget(header.call_id);
         }
         skip(header.length)
     }
 
     /// Passes over the rest of a fragment that is not all there; its security trailer is read when it comes.
-    fn pass_over(&mut self, side: Side, header: &Header, context: u16) -> Step {
+    fn pass_over(&mut self, header: &Header, context: u16, notes: &mut Notes<'_>) -> Step {
         // Header and fixed fields are read.
         const READ: usize = 24;
         let to_trailer = header
             .trailer_offset()
             .and_then(|offset| offset.checked_sub(READ));
         let Some(bytes) = to_trailer else {
+            if header.auth_length == 0 {
+                self.note_protection(header.kind, context, None, notes);
+            }
             return skip(header.length);
         };
-        self.sides[side] = Position::Trailer {
+        self.sides[notes.side()] = Position::Trailer {
             kind: header.kind,
             context,
             auth_length: header.auth_length,
@@ -362,7 +354,7 @@ impl Stream {
             }
         }
         if is_first {
-            if self.proposals.len() >= MAX_OPEN {
+            if self.proposals.len() >= MAX_BINDS {
                 self.proposals.pop_first();
             }
             self.proposals.insert(header.call_id, proposals);
@@ -417,87 +409,6 @@ impl Stream {
                 (Some(operation), None) => operation == Operation::Map && !self.bind_seen,
                 (None, _) => false,
             }
-    }
-
-    fn mapper_request(
-        &mut self,
-        header: &Header,
-        context: u16,
-        opnum: u16,
-        stub: &[u8],
-        notes: &mut Notes<'_>,
-    ) {
-        let Some(operation) = Operation::of(opnum) else {
-            return;
-        };
-        let encoding = |wide| Encoding {
-            order: header.order,
-            wide,
-        };
-        let known = self.contexts.get(&context);
-        let encodings = match known {
-            Some(known) => vec![encoding(known.ndr64)],
-            None => vec![encoding(false), encoding(true)],
-        };
-        let wanted = encodings.into_iter().find_map(|encoding| {
-            let wanted = epm::wanted(stub, encoding).ok()?;
-            Some((wanted, encoding))
-        });
-        // Without a bind, only a request that names a tower shows that this is the mapper.
-        if known.is_none() && wanted.is_none() {
-            return;
-        }
-        let encoding = match (known, wanted) {
-            (Some(known), _) => encoding(known.ndr64),
-            (None, Some((_, encoding))) => encoding,
-            (None, None) => return,
-        };
-        if operation == Operation::Map
-            && let Some((interface, _)) = wanted
-        {
-            epm::note_wanted(interface, notes);
-        }
-        if self.calls.len() >= MAX_OPEN {
-            self.calls.pop_first();
-        }
-        let call = Call {
-            operation,
-            bound: known.is_some(),
-            wide: encoding.wide,
-            stub: Vec::new(),
-            cut: 0,
-        };
-        self.calls.insert(header.call_id, call);
-    }
-
-    fn mapper_response(&mut self, header: &Header, stub: &[u8], notes: &mut Notes<'_>) {
-        let Some(call) = self.calls.get_mut(&header.call_id) else {
-            return;
-        };
-        if header.is_first() {
-            call.stub.clear();
-        }
-        let room = epm::MAX_REPLY_BYTES.saturating_sub(call.stub.len());
-        let (kept, cut) = stub.split_at(room.min(stub.len()));
-        call.stub.extend_from_slice(kept);
-        call.cut = call.cut.saturating_add(cut.len() as u64);
-        if !header.is_last() {
-            return;
-        }
-        let Some(call) = self.calls.remove(&header.call_id) else {
-            return;
-        };
-        let encoding = Encoding {
-            order: header.order,
-            wide: call.wide,
-        };
-        let reply = Reply::parse(&call.stub, call.operation, encoding);
-        if call.bound || reply.is_exact() {
-            reply.note(notes);
-        }
-        if call.cut > 0 {
-            notes.number(EPT_CUT, call.cut);
-        }
     }
 }
 

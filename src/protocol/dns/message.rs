@@ -97,11 +97,16 @@ impl Header {
             counts: [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?],
         };
         let [questions, answers, authorities, additional] = header.counts.map(usize::from);
-        let records = answers + authorities + additional;
-        let least = Self::BYTES + questions * Self::LEAST_QUESTION + records * Self::LEAST_RECORD;
+        let records = answers
+            .saturating_add(authorities)
+            .saturating_add(additional);
+        let least = Self::BYTES
+            .saturating_add(questions.saturating_mul(Self::LEAST_QUESTION))
+            .saturating_add(records.saturating_mul(Self::LEAST_RECORD));
+        let is_bare = header.is_bare();
         let zero = header.flags & 0x40;
         let sane = match (header.is_response(), header.opcode()) {
-            _ if multicast => header.opcode() == QUERY && questions + records > 0,
+            _ if multicast => header.opcode() == QUERY && !is_bare,
             (false, QUERY) => {
                 questions == 1
                     && answers == 0
@@ -112,7 +117,7 @@ impl Header {
             (false, STATUS | NOTIFY) => questions == 1 && answers <= 1 && header.rcode().0 == 0,
             (_, UPDATE) => questions <= 1 && header.rcode().name().is_some(),
             (true, QUERY | STATUS | NOTIFY) => questions <= 1 && header.rcode().name().is_some(),
-            (_, STATEFUL) => questions + records == 0,
+            (_, STATEFUL) => is_bare,
             _ => false,
         };
         if !sane || zero != 0 || least > length {

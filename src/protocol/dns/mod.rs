@@ -18,6 +18,8 @@ use super::{
 use crate::bytes::Cursor;
 use crate::evidence::{Notes, Offered};
 use crate::net::{Endpoint, Side, Transport};
+pub(in crate::protocol) use name::read as read_name;
+
 use message::{Header, Kind, Message, Rcode, Record, Section};
 
 /// Name asked for.
@@ -379,3 +381,6 @@ fn offer(address: IpAddr, owner: String, aliases: &[String], notes: &mut Notes<'
         None => put(&owner),
     }
 }
+
+#[cfg(test)]
+mod tests;

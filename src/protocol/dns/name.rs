@@ -55,7 +55,7 @@ pub(super) fn skip(message: &[u8], start: usize) -> Result<usize, Reject> {
 
 /// The name at `start` as text: lower case, without the final dot, `.` for the root; octets that are no printable ASCII
 /// and no UTF-8, and dots inside labels, are written as `\DDD` (RFC 1035 section 5.1).
-pub(super) fn read(message: &[u8], start: usize) -> Result<(String, usize), Reject> {
+pub(in crate::protocol) fn read(message: &[u8], start: usize) -> Result<(String, usize), Reject> {
     let mut name = String::new();
     let behind = walk(message, start, |label| {
         if !name.is_empty() {

@@ -146,7 +146,7 @@ macro_rules! open_enum {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis struct $name(pub $int);
 
-        #[allow(dead_code, reason = "a wire enumeration names every documented value, read or not")]
+        #[allow(dead_code, unreachable_pub, reason = "a wire enumeration names every documented value, read or not, here or elsewhere")]
         impl $name {
             $($(#[$item])* pub const $constant: Self = Self($value);)*
 

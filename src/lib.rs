@@ -14,11 +14,14 @@
 pub mod attribution;
 pub mod audit;
 pub mod bytes;
+pub mod capture;
+pub mod cli;
 pub mod evidence;
 pub mod flow;
 pub mod net;
 pub mod protocol;
 pub mod report;
+pub mod scan;
 pub mod signature;
 pub mod stream;
 pub mod topology;

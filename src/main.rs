@@ -1,2 +1,5 @@
-//! The `exwire` program.
-fn main() {}
+//! The `exwire` program: a thin shell around the library.
+
+fn main() -> std::process::ExitCode {
+    exwire::cli::main()
+}

@@ -7,8 +7,21 @@
 //!   the first bytes, and answers each chunk with a [`Step`].
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
+mod ber;
 mod conversation;
 mod datagrams;
+mod dcerpc;
+mod dns;
+mod gss;
+mod http;
+mod kerberos;
+mod ldap;
+mod rtcp;
+mod rtp;
+mod sdp;
+mod sip;
+mod smtp;
+mod tls;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -18,7 +31,22 @@ use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
-pub static PROTOCOLS: &[Protocol] = &[];
+pub static PROTOCOLS: &[Protocol] = &[
+    ldap::CLDAP,
+    dcerpc::DCERPC,
+    dns::DNS,
+    http::HTTP,
+    kerberos::KERBEROS,
+    ldap::LDAP,
+    dns::LLMNR,
+    dns::MDNS,
+    rtcp::RTCP,
+    rtp::RTP,
+    sdp::SDP,
+    sip::SIP,
+    smtp::SMTP,
+    tls::TLS,
+];
 
 /// A registered protocol.
 #[derive(Debug)]

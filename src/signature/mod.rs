@@ -19,6 +19,7 @@ pub use row::{
     RowTransport, ServiceId,
 };
 pub use search::Query;
+pub use vocabulary::UnknownWord;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

@@ -1,0 +1,193 @@
+//! What can be typed.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::audit::Severity;
+use crate::capture::Grouping;
+use crate::report::Format;
+use crate::signature::{PortOverride, Product, Role};
+
+/// Reads packet captures and says, flow by flow, which Exchange or Lync service it sees, how it knows, which documented
+/// data path that is, and what does not belong.
+#[derive(Debug, Parser)]
+#[command(
+    name = "exwire",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// One record per flow: what it is, how we know, what matrix rows it fits
+    Classify(Scanning),
+    /// Findings: what does not belong, is not protected as documented, or does not work
+    Audit(Auditing),
+    /// What was offered: RPC endpoints by the endpoint mapper, media endpoints by signalling
+    Endpoints(Scanning),
+    /// The documented matrix, searchable, with its sources
+    Matrix(Searching),
+    /// What a finding's code means, what it rests on, and what to do
+    Explain(Explaining),
+}
+
+/// Which captures, read how, judged by what.
+#[derive(Debug, Args)]
+pub(super) struct Scanning {
+    /// Capture files or folders, or `-` for standard input
+    #[arg(required = true, value_name = "CAPTURE")]
+    pub(super) captures: Vec<OsString>,
+    /// Hosts, networks, zones and roles (TOML; see samples/topology.toml)
+    #[arg(long, value_name = "FILE")]
+    pub(super) topology: Option<PathBuf>,
+    /// Read only packets that this libpcap filter admits, such as 'tcp port 25'
+    #[arg(long, value_name = "BPF")]
+    pub(super) filter: Option<String>,
+    /// Read all captures as one chain, in the order of their first packets
+    #[arg(long, conflicts_with = "separate")]
+    pub(super) chain: bool,
+    /// Take every capture as a tap of its own, also where names look like one rotated series
+    #[arg(long)]
+    pub(super) separate: bool,
+    /// Threads that scan [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+    #[command(flatten)]
+    pub(super) signatures: SignatureFiles,
+    /// A port that this organisation has changed, such as log_shipping=64400
+    #[arg(long, value_name = "SERVICE=PORT")]
+    pub(super) port: Vec<PortOverride>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl Scanning {
+    pub(super) const fn grouping(&self) -> Grouping {
+        match (self.chain, self.separate) {
+            (true, _) => Grouping::Chain,
+            (false, true) => Grouping::Separate,
+            (false, false) => Grouping::Auto,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Auditing {
+    #[command(flatten)]
+    pub(super) scanning: Scanning,
+    /// Least severity that makes the exit status 1
+    #[arg(long, value_name = "SEVERITY", default_value = "error")]
+    pub(super) fail_on: FailOn,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum FailOn {
+    /// Any finding
+    Info,
+    /// Warnings and errors
+    Warning,
+    /// Errors
+    Error,
+    /// Nothing
+    Never,
+}
+
+impl FailOn {
+    pub(super) fn admits(self, severity: Severity) -> bool {
+        match self {
+            Self::Info => true,
+            Self::Warning => severity >= Severity::Warning,
+            Self::Error => severity >= Severity::Error,
+            Self::Never => false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Searching {
+    /// Rows that list this port; or a changed port, such as log_shipping=64400
+    #[arg(long, value_name = "N")]
+    pub(super) port: Vec<PortArgument>,
+    /// Rows with this role at either end
+    #[arg(long, value_name = "ROLE")]
+    pub(super) role: Option<Role>,
+    /// Rows for this product
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: Option<Product>,
+    /// The row of this id, or all whose ids begin with it
+    #[arg(long, value_name = "ID")]
+    pub(super) row: Option<String>,
+    /// Rows of this service
+    #[arg(long, value_name = "SERVICE")]
+    pub(super) service: Option<String>,
+    /// Rows whose title, rule, condition or quote contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(super) text: Option<String>,
+    #[command(flatten)]
+    pub(super) signatures: SignatureFiles,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explaining {
+    /// The code, such as EXW201; all codes without it
+    #[arg(value_name = "CODE")]
+    pub(super) code: Option<String>,
+    #[command(flatten)]
+    pub(super) signatures: SignatureFiles,
+}
+
+/// What rows and services there are.
+#[derive(Debug, Args)]
+pub(super) struct SignatureFiles {
+    /// Folder of further signature files, which extend or replace the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub(super) signatures: Vec<PathBuf>,
+}
+
+/// What `matrix --port` takes: a port to look for, or a changed one.
+#[derive(Clone, Debug)]
+pub(super) enum PortArgument {
+    /// Rows that list this port.
+    Wanted(u16),
+    /// A port that the organisation has changed.
+    Changed(PortOverride),
+}
+
+impl std::str::FromStr for PortArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('=') {
+            return text.parse().map(Self::Changed);
+        }
+        match text.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(Self::Wanted(port)),
+            _ => Err(format!(
+                "expected a port from 1 to 65535, or SERVICE=PORT, found `{text}`"
+            )),
+        }
+    }
+}
+
+/// Where results go, and how they look.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// table, csv, json or jsonl [default: table on a terminal, else jsonl]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Write to this file, whole or not at all
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Neither progress nor summary
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}

@@ -1,0 +1,104 @@
+//! Where results go: standard output, or a file that is written whole or not at all.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::args;
+use crate::report::{self, Format, Record, Style};
+
+/// Width of a table where the terminal does not say.
+const DEFAULT_WIDTH: u16 = 120;
+
+/// The output of one run.
+pub(super) struct Output {
+    format: Format,
+    file: Option<std::path::PathBuf>,
+    style: Style,
+}
+
+impl Output {
+    pub(super) fn new(args: &args::Output) -> Self {
+        let to_terminal = args.output.is_none() && io::stdout().is_terminal();
+        let format = args.format.unwrap_or(if to_terminal {
+            Format::Table
+        } else {
+            Format::Jsonl
+        });
+        let width = match terminal_width() {
+            Some(width) if to_terminal => width,
+            _ => columns().unwrap_or(DEFAULT_WIDTH),
+        };
+        let choice = anstream::AutoStream::choice(&io::stdout());
+        let colour = to_terminal && choice != anstream::ColorChoice::Never;
+        Self {
+            format,
+            file: args.output.clone(),
+            style: Style { width, colour },
+        }
+    }
+
+    /// Writes all records of the run.
+    pub(super) fn write<R: Record>(
+        &mut self,
+        records: impl Iterator<Item = R>,
+    ) -> anyhow::Result<()> {
+        match &self.file {
+            None => {
+                let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+                report::write(records, self.format, self.style, &mut out)?;
+                out.flush()?;
+            }
+            Some(path) => write_file(path, |out| {
+                report::write(records, self.format, self.style, out)
+            })
+            .with_context(|| format!("cannot write {}", path.display()))?,
+        }
+        Ok(())
+    }
+}
+
+/// Writes beside the file and renames, so that a reader never sees half of it.
+fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".exwire-")
+        .tempfile_in(folder)?;
+    let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A line on standard error; nobody is told where that is closed.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Whether the reader of standard output has gone: that ends a run quietly.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width().or_else(columns)
+}
+
+/// The width that the user's shell names.
+fn columns() -> Option<u16> {
+    std::env::var("COLUMNS")
+        .ok()?
+        .parse()
+        .ok()
+        .filter(|width| *width >= 40)
+}

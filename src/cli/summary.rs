@@ -1,0 +1,136 @@
+//! What a person wants to know first: services found, flows by verdict, worst findings first.
+
+use std::collections::BTreeMap;
+
+use super::output::say;
+use crate::attribution::Judged;
+use crate::audit::{Finding, Severity};
+use crate::scan::Scanned;
+
+/// Findings shown in a summary.
+const MAX_FINDINGS: usize = 5;
+/// Services shown in a summary.
+const MAX_SERVICES: usize = 12;
+
+pub(super) fn flows(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
+    say(&read(judged, scanned));
+    say(&format!("services: {}", services(judged)));
+    say(&format!("verdicts: {}", verdicts(judged)));
+    if !findings.is_empty() {
+        say(&format!("findings: {}", severities(findings)));
+        for finding in findings.iter().take(MAX_FINDINGS) {
+            say(&format!(
+                "  {} {} {}",
+                finding.severity.word(),
+                finding.code,
+                finding.message
+            ));
+        }
+        if findings.len() > MAX_FINDINGS {
+            say(&format!(
+                "  ... {} more: `exwire audit` lists them",
+                findings.len().saturating_sub(MAX_FINDINGS)
+            ));
+        }
+    }
+}
+
+pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
+    say(&read(judged, scanned));
+    say(&format!("verdicts: {}", verdicts(judged)));
+    say(&if findings.is_empty() {
+        "no findings; what the captures do not show is not thereby healthy".to_owned()
+    } else {
+        format!(
+            "findings: {}; `exwire explain CODE` says what a code means",
+            severities(findings)
+        )
+    });
+}
+
+pub(super) fn endpoints(count: usize, scanned: &Scanned) {
+    say(&format!(
+        "{count} endpoints offered in {} packets",
+        scanned.packets
+    ));
+}
+
+fn read(judged: &Judged, scanned: &Scanned) -> String {
+    let drops: u64 = scanned
+        .ledger
+        .captures()
+        .values()
+        .map(|record| record.drops)
+        .sum();
+    let lost = if drops > 0 {
+        format!(", {drops} packets lost by the capturing host")
+    } else {
+        String::new()
+    };
+    format!(
+        "{} packets, {} flows{lost}",
+        scanned.packets,
+        judged.attributions.len()
+    )
+}
+
+fn services(judged: &Judged) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for attribution in &judged.attributions {
+        let name = attribution
+            .service
+            .as_ref()
+            .map_or("none", |service| service.as_str());
+        *counts.entry(name).or_default() += 1;
+    }
+    list(counts)
+}
+
+fn verdicts(judged: &Judged) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for attribution in &judged.attributions {
+        *counts.entry(attribution.verdict.word()).or_default() += 1;
+    }
+    list(counts)
+}
+
+fn severities(findings: &[Finding]) -> String {
+    let mut parts = Vec::new();
+    for (severity, word) in [
+        (Severity::Error, "error"),
+        (Severity::Warning, "warning"),
+        (Severity::Info, "info"),
+    ] {
+        let count = findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count();
+        if count > 0 {
+            let plural = if count > 1 && severity != Severity::Info {
+                "s"
+            } else {
+                ""
+            };
+            parts.push(format!("{count} {word}{plural}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// The most frequent first.
+fn list(counts: BTreeMap<&str, u64>) -> String {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    let mut parts: Vec<String> = counts
+        .iter()
+        .take(MAX_SERVICES)
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    if counts.len() > MAX_SERVICES {
+        parts.push(format!(
+            "{} more",
+            counts.len().saturating_sub(MAX_SERVICES)
+        ));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,127 @@
+//! Reading of BER and DER elements (ITU-T X.690) as LDAP and Kerberos use them: tags of one octet, definite lengths in any
+//! form. A helper for decoders, no protocol of its own; it knows no schema.
+
+use super::Reject;
+use crate::bytes::Cursor;
+
+/// An element: its tag, and of its contents what is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element<'a> {
+    /// Identifier octet.
+    pub(super) tag: u8,
+    /// Contents; fewer than `length` octets where the bytes end before.
+    pub(super) contents: &'a [u8],
+    /// Length of the contents as claimed.
+    pub(super) length: usize,
+    /// Octets of identifier and length.
+    pub(super) header: usize,
+}
+
+impl<'a> Element<'a> {
+    /// Reads the element that `cursor` is at, and passes over it.
+    pub(super) fn parse(cursor: &mut Cursor<'a>) -> Result<Self, Reject> {
+        let start = cursor.offset();
+        let tag = cursor.u8()?;
+        if tag & 0x1f == 0x1f {
+            return Err(Reject::Invalid("tag of several octets"));
+        }
+        let length = length(cursor)?;
+        let header = cursor.offset().saturating_sub(start);
+        let there = length.min(cursor.len());
+        Ok(Self {
+            tag,
+            contents: cursor.take(there)?,
+            length,
+            header,
+        })
+    }
+
+    /// The same, for an element that must have this tag.
+    pub(super) fn expect(cursor: &mut Cursor<'a>, tag: u8) -> Result<Self, Reject> {
+        let element = Self::parse(cursor)?;
+        if element.tag == tag {
+            Ok(element)
+        } else {
+            Err(Reject::Invalid("tag"))
+        }
+    }
+
+    /// Octets of the whole element.
+    pub(super) const fn total(&self) -> usize {
+        self.header.saturating_add(self.length)
+    }
+
+    /// Whether the bytes end inside it.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.contents.len() < self.length
+    }
+
+    /// A cursor over the contents.
+    pub(super) const fn cursor(&self) -> Cursor<'a> {
+        Cursor::new(self.contents)
+    }
+
+    /// The elements inside, as far as they can be read.
+    pub(super) fn children(&self) -> impl Iterator<Item = Element<'a>> + use<'a> {
+        let mut cursor = self.cursor();
+        std::iter::from_fn(move || Element::parse(&mut cursor).ok())
+    }
+
+    /// The value of a whole INTEGER or ENUMERATED that is not negative and fits.
+    pub(super) fn number(&self) -> Option<u64> {
+        let sane = !self.is_cut() && (1..=9).contains(&self.length);
+        let is_negative = self.contents.first().is_some_and(|byte| byte & 0x80 != 0);
+        if !sane || is_negative {
+            return None;
+        }
+        self.contents.iter().try_fold(0_u64, |value, &byte| {
+            value.checked_mul(256)?.checked_add(u64::from(byte))
+        })
+    }
+}
+
+/// A length: short, or long with up to four octets, minimal or not (Windows writes `84 xx xx xx xx` for all).
+fn length(cursor: &mut Cursor<'_>) -> Result<usize, Reject> {
+    let first = cursor.u8()?;
+    let octets = match first {
+        0..=0x7f => return Ok(usize::from(first)),
+        0x81..=0x84 => usize::from(first & 0x7f),
+        _ => return Err(Reject::Invalid("length form")),
+    };
+    let octets = cursor.take(octets)?;
+    let length = octets
+        .iter()
+        .fold(0_u32, |value, &byte| value << 8 | u32::from(byte));
+    usize::try_from(length).map_err(|_| Reject::Invalid("length"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(bytes: &[u8]) -> Result<Element<'_>, Reject> {
+        Element::parse(&mut Cursor::new(bytes))
+    }
+
+    #[test]
+    fn long_lengths_need_not_be_minimal() {
+        let whole = element(&[4, 0x84, 0, 0, 0, 1, 9]).unwrap();
+        assert_eq!((whole.contents, whole.total()), (&[9][..], 7));
+    }
+
+    #[test]
+    fn indefinite_lengths_and_long_tags_are_refused() {
+        assert!(element(&[0x30, 0x80, 0, 0]).is_err());
+        assert!(element(&[0x3f, 0x81, 1, 0]).is_err());
+        assert!(element(&[0x30, 0x85, 0, 0, 0, 0, 1]).is_err());
+    }
+
+    #[test]
+    fn a_cut_element_keeps_what_is_there_and_gives_no_number() {
+        let cut = element(&[2, 2, 1]).unwrap();
+        assert!(cut.is_cut());
+        assert_eq!(cut.number(), None);
+        assert_eq!(element(&[2, 2, 1, 0]).unwrap().number(), Some(256));
+        assert_eq!(element(&[2, 1, 0x80]).unwrap().number(), None);
+    }
+}

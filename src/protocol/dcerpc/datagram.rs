@@ -1,0 +1,182 @@
+//! The connectionless protocol (C706 12.5): every datagram names its interface and operation.
+//!
+//! Datagrams of fragmented calls are noted, but not put together.
+
+use uuid::Uuid;
+
+use super::super::{Datagram, DatagramDecoder, Reject};
+use super::bind::Syntax;
+use super::epm::{self, Encoding, Operation, Reply};
+use super::pdu::{self, AuthType, Order};
+use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, OPNUM, REQUESTED};
+use crate::bytes::Cursor;
+use crate::evidence::Notes;
+use crate::net::Side;
+
+/// The protocol's major version.
+pub(super) const VERSION: u8 = 4;
+
+crate::open_enum! {
+    /// PDU types of the connectionless protocol (C706 12.5.3).
+    pub(super) struct Kind(u8) {
+        REQUEST = 0 => "request",
+        PING = 1 => "ping",
+        RESPONSE = 2 => "response",
+        FAULT = 3 => "fault",
+        WORKING = 4 => "working",
+        NOCALL = 5 => "nocall",
+        REJECT = 6 => "reject",
+        ACK = 7 => "ack",
+        CANCEL = 8 => "cl_cancel",
+        FACK = 9 => "fack",
+        CANCEL_ACK = 10 => "cancel_ack",
+    }
+}
+
+/// One flow: every datagram stands for itself.
+pub(super) struct Datagrams;
+
+/// The header: 80 bytes.
+struct Header {
+    kind: Kind,
+    fragment: bool,
+    order: Order,
+    interface: Syntax,
+    opnum: u16,
+    auth: AuthType,
+    body: usize,
+}
+
+impl Header {
+    const BYTES: usize = 80;
+    /// More of the call follows, or came before.
+    const FRAGMENT: u8 = 4;
+    /// Reserved bits of the two flag bytes.
+    const RESERVED_1: u8 = 0x81;
+    const RESERVED_2: u8 = 0xfd;
+    /// Fragments of one call: even the largest arguments need far fewer.
+    const MAX_FRAGMENTS: u16 = 0x1000;
+
+    fn parse(datagram: Datagram<'_>) -> Result<Self, Reject> {
+        let mut cursor = Cursor::new(datagram.bytes);
+        let [version, kind, flags1, flags2, drep, float, zero, _] = *cursor.array::<8>()?;
+        let kind = Kind(kind);
+        if version != VERSION
+            || kind.name().is_none()
+            || flags1 & Self::RESERVED_1 != 0
+            || flags2 & Self::RESERVED_2 != 0
+            || float > 3
+            || zero != 0
+        {
+            return Err(Reject::Other);
+        }
+        let order = Order::parse(drep).ok_or(Reject::Other)?;
+        let _object = order.uuid(&mut cursor)?;
+        let uuid = order.uuid(&mut cursor)?;
+        let activity = order.uuid(&mut cursor)?;
+        let _boot_time = order.u32(&mut cursor)?;
+        let version = order.u32(&mut cursor)?;
+        let _sequence = order.u32(&mut cursor)?;
+        let opnum = order.u16(&mut cursor)?;
+        cursor.skip(4)?;
+        let body = usize::from(order.u16(&mut cursor)?);
+        let number = order.u16(&mut cursor)?;
+        let auth = AuthType(cursor.u8()?);
+        cursor.skip(1)?;
+        let claimed = Self::BYTES.saturating_add(body);
+        let fits = if auth == AuthType::NONE {
+            claimed == datagram.wire_len
+        } else {
+            claimed < datagram.wire_len
+        };
+        if !fits || uuid.is_nil() || activity.is_nil() || number > Self::MAX_FRAGMENTS {
+            return Err(Reject::Invalid("datagram length or identifiers"));
+        }
+        let [high, low, major_high, major_low] = version.to_be_bytes();
+        Ok(Self {
+            kind,
+            fragment: flags1 & Self::FRAGMENT != 0,
+            order,
+            interface: Syntax {
+                uuid,
+                major: u16::from_be_bytes([major_high, major_low]),
+                minor: u16::from_be_bytes([high, low]),
+            },
+            opnum,
+            auth,
+            body,
+        })
+    }
+
+    fn client(&self, side: Side) -> Option<Side> {
+        match self.kind {
+            Kind::REQUEST | Kind::PING | Kind::ACK | Kind::CANCEL => Some(side),
+            Kind::RESPONSE
+            | Kind::FAULT
+            | Kind::WORKING
+            | Kind::NOCALL
+            | Kind::REJECT
+            | Kind::CANCEL_ACK => Some(side.other()),
+            // Either side acknowledges fragments.
+            _ => None,
+        }
+    }
+}
+
+impl DatagramDecoder for Datagrams {
+    fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
+        let header = Header::parse(datagram)?;
+        notes.proved();
+        if let Some(client) = header.client(notes.side()) {
+            notes.client(client);
+        }
+        match header.kind {
+            Kind::REQUEST => {
+                notes.value(REQUESTED, header.interface.value());
+                notes.number(OPNUM, u64::from(header.opnum));
+                notes.text(AUTH_TYPE, &header.auth.to_string());
+                if header.auth == AuthType::NONE {
+                    notes.text(AUTH_LEVEL, "none");
+                }
+            }
+            // The call was executed: the server has the interface.
+            Kind::RESPONSE => notes.value(BOUND, header.interface.value()),
+            _ => {}
+        }
+        let rest = datagram.bytes.get(Header::BYTES..).unwrap_or_default();
+        let body = rest.get(..header.body).unwrap_or(rest);
+        match header.kind {
+            Kind::FAULT | Kind::REJECT => {
+                if let Ok(status) = header.order.u32(&mut Cursor::new(body)) {
+                    notes.text(FAULT, &pdu::status(status));
+                }
+            }
+            Kind::REQUEST | Kind::RESPONSE if is_mapper(&header.interface.uuid) => {
+                mapper(&header, body, notes);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn is_mapper(interface: &Uuid) -> bool {
+    *interface == epm::INTERFACE
+}
+
+fn mapper(header: &Header, stub: &[u8], notes: &mut Notes<'_>) {
+    let Some(operation) = Operation::of(header.opnum).filter(|_| !header.fragment) else {
+        return;
+    };
+    let encoding = Encoding {
+        order: header.order,
+        wide: false,
+    };
+    if header.kind == Kind::RESPONSE {
+        Reply::parse(stub, operation, encoding).note(notes);
+    } else if operation == Operation::Map
+        && let Ok(interface) = epm::wanted(stub, encoding)
+    {
+        epm::note_wanted(interface, notes);
+    }
+}

@@ -1,0 +1,82 @@
+//! Detection of the connection-oriented protocol: strict headers, and chains of them.
+
+use super::super::{Opening, Probe};
+use super::pdu::{Header, Kind};
+use crate::bytes::{Cursor, Short};
+
+/// What a server says first on an RPC-over-HTTP endpoint (RPC over HTTP v1, MS-RPCH).
+pub(super) const HTTP_GREETING: &[u8] = b"ncacn_http/1.0";
+/// Context ids and operation numbers that a beginning without a bind may show: no known client goes near.
+const MAX_LIKELY_CONTEXT: u16 = 0xff;
+const MAX_LIKELY_OPNUM: u16 = 0x3ff;
+
+/// A bind may come first, or anything where its beginning is missing.
+pub(super) fn probe(opening: &Opening<'_>) -> Probe {
+    let answers = opening.bytes.iter().map(|(_, bytes)| bytes);
+    let mut unsure = false;
+    let mut yes = false;
+    for bytes in answers.filter(|bytes| !bytes.is_empty()) {
+        match probe_side(bytes, opening.midstream) {
+            Probe::Yes => yes = true,
+            Probe::More => unsure = true,
+            // In the middle of a connection one side's bytes may begin inside a fragment.
+            Probe::No if opening.midstream => {}
+            Probe::No => return Probe::No,
+        }
+    }
+    match (yes, unsure) {
+        (true, _) => Probe::Yes,
+        (false, true) => Probe::More,
+        (false, false) => Probe::No,
+    }
+}
+
+fn probe_side(bytes: &[u8], midstream: bool) -> Probe {
+    if bytes.first() == HTTP_GREETING.first() {
+        return match bytes.get(..HTTP_GREETING.len()) {
+            Some(HTTP_GREETING) => Probe::Yes,
+            None if HTTP_GREETING.starts_with(bytes) => Probe::More,
+            Some(_) | None => Probe::No,
+        };
+    }
+    if !Header::can_begin(bytes) {
+        return Probe::No;
+    }
+    let Ok(header) = Header::parse(bytes) else {
+        return Probe::More;
+    };
+    let next = bytes.get(header.length..).unwrap_or_default();
+    if !next.is_empty() && !Header::can_begin(next) {
+        return Probe::No;
+    }
+    if midstream || header.kind == Kind::REQUEST {
+        return likely(&header, bytes);
+    }
+    Probe::Yes
+}
+
+/// Whether a header's first fields are those of a real fragment as well.
+pub(super) fn likely(header: &Header, bytes: &[u8]) -> Probe {
+    let mut cursor = Cursor::new(bytes);
+    let mut numbers = || {
+        cursor.skip(20)?;
+        Ok::<_, Short>((
+            header.order.u16(&mut cursor)?,
+            header.order.u16(&mut cursor)?,
+        ))
+    };
+    match (header.kind, numbers()) {
+        (Kind::REQUEST | Kind::RESPONSE | Kind::FAULT, Err(_)) => Probe::More,
+        (Kind::REQUEST, Ok((context, opnum))) => {
+            if context <= MAX_LIKELY_CONTEXT && opnum <= MAX_LIKELY_OPNUM {
+                Probe::Yes
+            } else {
+                Probe::No
+            }
+        }
+        (Kind::RESPONSE | Kind::FAULT, Ok((context, _))) if context > MAX_LIKELY_CONTEXT => {
+            Probe::No
+        }
+        _ => Probe::Yes,
+    }
+}

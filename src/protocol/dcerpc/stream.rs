@@ -1,0 +1,452 @@
+//! The connection-oriented protocol: framing, and what is remembered of one connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::gss;
+use super::super::{Probe, Reject, Step, StreamDecoder};
+use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
+use super::calls::Calls;
+use super::epm::{self, Operation};
+use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
+use super::probe::{HTTP_GREETING, likely};
+use super::{
+    AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND, FAULT, GREETING, MECHANISM, OPNUM,
+    REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
+};
+use crate::bytes::Cursor;
+use crate::evidence::Notes;
+use crate::net::{PerSide, Side};
+
+/// Presentation contexts remembered: Windows clients use a handful, servers allow some dozens.
+const MAX_CONTEXTS: usize = 256;
+/// Binds without an answer yet that are remembered.
+const MAX_BINDS: usize = 64;
+/// What was said already and need not be said again; beyond it facts are noted anew, which costs time only.
+const MAX_NOTED: usize = 1024;
+
+/// The state of one connection.
+#[derive(Default)]
+pub(super) struct Stream {
+    sides: PerSide<Position>,
+    /// Accepted contexts.
+    contexts: BTreeMap<u16, Context>,
+    /// Proposals without an answer, by call id.
+    proposals: BTreeMap<u32, Proposals>,
+    calls: Calls,
+    noted: BTreeSet<Noted>,
+    proved: bool,
+    /// A bind was seen: contexts that it does not explain are not the mapper's.
+    bind_seen: bool,
+    /// Protection that the last bind announced.
+    announced: Option<(AuthType, AuthLevel)>,
+}
+
+/// Where one side's stream stands.
+#[derive(Clone, Copy, Default)]
+enum Position {
+    /// At a header.
+    #[default]
+    Header,
+    /// At the security trailer of a fragment whose stub was passed over.
+    Trailer {
+        kind: Kind,
+        context: u16,
+        auth_length: usize,
+    },
+}
+
+#[derive(Clone, Copy)]
+struct Context {
+    interface: Syntax,
+    ndr64: bool,
+}
+
+/// What a fact was said of: context, what, value, side.
+type Noted = (u16, &'static str, u64, Side);
+
+impl StreamDecoder for Stream {
+    fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+        if let Position::Trailer {
+            kind,
+            context,
+            auth_length,
+        } = self.sides[side]
+        {
+            return self.trailer(kind, context, auth_length, bytes, notes);
+        }
+        if bytes.first() == HTTP_GREETING.first() {
+            return greeting(side, bytes, notes);
+        }
+        if bytes.len() < Header::BYTES {
+            if !Header::can_begin(bytes) {
+                return Step::Reject(Reject::Other);
+            }
+            return Step::NeedMore {
+                consumed: 0,
+                at_least: Header::BYTES,
+            };
+        }
+        let header = match Header::parse(bytes) {
+            Ok(header) => header,
+            Err(reject) => return Step::Reject(reject),
+        };
+        if !self.proved {
+            notes.proved();
+            self.proved = true;
+        }
+        if let Some(of_client) = header.kind.is_of_client() {
+            let client = if of_client { side } else { side.other() };
+            if self.is_news(0, "client", 0, client) {
+                notes.client(client);
+            }
+        }
+        match header.kind {
+            Kind::REQUEST | Kind::RESPONSE | Kind::FAULT => self.call(header, bytes, notes),
+            _ => self.control(header, bytes, notes),
+        }
+    }
+
+    fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
+        self.sides[side] = Position::Header;
+        memchr::memchr_iter(pdu::VERSION, bytes).find(|&offset| {
+            let rest = bytes.get(offset..).unwrap_or_default();
+            let Ok(header) = Header::parse(rest) else {
+                return false;
+            };
+            let next = rest.get(header.length..).unwrap_or_default();
+            (next.is_empty() || Header::can_begin(next)) && likely(&header, rest) == Probe::Yes
+        })
+    }
+}
+
+fn greeting(side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+    if bytes.starts_with(HTTP_GREETING) {
+        notes.proved();
+        notes.client(side.other());
+        notes.bytes(GREETING, HTTP_GREETING);
+        return Step::Skip {
+            consumed: HTTP_GREETING.len(),
+            bytes: 0,
+        };
+    }
+    if HTTP_GREETING.starts_with(bytes) {
+        return Step::NeedMore {
+            consumed: 0,
+            at_least: HTTP_GREETING.len(),
+        };
+    }
+    Step::Reject(Reject::Other)
+}
+
+impl Stream {
+    /// Whether this is said for the first time.
+    fn is_news(&mut self, context: u16, what: &'static str, value: u64, side: Side) -> bool {
+        if self.noted.len() >= MAX_NOTED {
+            return !self.noted.contains(&(context, what, value, side));
+        }
+        self.noted.insert((context, what, value, side))
+    }
+
+    /// Requests, responses and faults: their stubs are passed over, unless they may be the mapper's.
+    fn call(&mut self, header: Header, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+        let need = |at_least| Step::NeedMore {
+            consumed: 0,
+            at_least,
+        };
+        let mut cursor = Cursor::new(bytes);
+        let numbers = cursor.skip(20).and_then(|()| {
+            Ok((
+                header.order.u16(&mut cursor)?,
+                header.order.u16(&mut cursor)?,
+            ))
+        });
+        let Ok((context, number)) = numbers else {
+            return need(24.min(header.length));
+        };
+        notes.about(u64::from(context));
+        let side = notes.side();
+        if header.kind == Kind::REQUEST && self.is_news(context, OPNUM, u64::from(number), side) {
+            notes.number(OPNUM, u64::from(number));
+        }
+        let whole = bytes.get(..header.length);
+        let wanted = match header.kind {
+            Kind::REQUEST => self.is_mapper_call(&header, context, number),
+            Kind::RESPONSE => self.calls.awaits(header.call_id),
+            _ => true,
+        };
+        match whole {
+            None if wanted => return need(header.length),
+            None => return self.pass_over(&header, context, notes),
+            Some(_) => {}
+        }
+        let whole = whole.unwrap_or_default();
+        let trailer = header
+            .trailer_offset()
+            .and_then(|offset| whole.get(offset..))
+            .map(|rest| Trailer::parse(&mut Cursor::new(rest)));
+        let trailer = match trailer {
+            Some(Ok(trailer)) => Some(trailer),
+            // An authentication that makes no sense is no reason to doubt the call.
+            Some(Err(_)) => return skip(header.length),
+            None => None,
+        };
+        self.note_protection(header.kind, context, trailer, notes);
+        let sealed = trailer.is_some_and(|trailer| trailer.level == AuthLevel::PRIVACY);
+        if wanted && header.kind == Kind::FAULT {
+            self.calls.forget(header.call_id);
+            fault(&header, whole, notes);
+        } else if wanted && !sealed {
+            let stub = stub(&header, whole, trailer);
+            if header.kind == Kind::REQUEST {
+                let ndr64 = self.contexts.get(&context).map(|known| known.ndr64);
+                self.calls.request(&header, number, ndr64, stub, notes);
+            } else {
+                self.calls.response(&header, stub, notes);
+            }
+        } else if wanted {
+            self.calls.forget(header.call_id);
+        }
+        skip(header.length)
+    }
+
+    /// Passes over the rest of a fragment that is not all there; its security trailer is read when it comes.
+    fn pass_over(&mut self, header: &Header, context: u16, notes: &mut Notes<'_>) -> Step {
+        // Header and fixed fields are read.
+        const READ: usize = 24;
+        let to_trailer = header
+            .trailer_offset()
+            .and_then(|offset| offset.checked_sub(READ));
+        let Some(bytes) = to_trailer else {
+            if header.auth_length == 0 {
+                self.note_protection(header.kind, context, None, notes);
+            }
+            return skip(header.length);
+        };
+        self.sides[notes.side()] = Position::Trailer {
+            kind: header.kind,
+            context,
+            auth_length: header.auth_length,
+        };
+        Step::Skip {
+            consumed: READ,
+            bytes: bytes as u64,
+        }
+    }
+
+    fn trailer(
+        &mut self,
+        kind: Kind,
+        context: u16,
+        auth_length: usize,
+        bytes: &[u8],
+        notes: &mut Notes<'_>,
+    ) -> Step {
+        if bytes.len() < Header::TRAILER {
+            return Step::NeedMore {
+                consumed: 0,
+                at_least: Header::TRAILER,
+            };
+        }
+        self.sides[notes.side()] = Position::Header;
+        if let Ok(trailer) = Trailer::parse(&mut Cursor::new(bytes)) {
+            notes.about(u64::from(context));
+            self.note_protection(kind, context, Some(trailer), notes);
+        }
+        skip(Header::TRAILER.saturating_add(auth_length))
+    }
+
+    /// Notes how a call is protected. Without a trailer that is as the bind said: calls at level `connect` carry none.
+    fn note_protection(
+        &mut self,
+        kind: Kind,
+        context: u16,
+        trailer: Option<Trailer>,
+        notes: &mut Notes<'_>,
+    ) {
+        let (service, level) = match (trailer, self.announced) {
+            (Some(trailer), _) => (trailer.service, trailer.level),
+            (None, Some((service, AuthLevel::CONNECT))) => (service, AuthLevel::CONNECT),
+            (None, Some(_)) if kind == Kind::REQUEST => (AuthType::NONE, AuthLevel::NONE),
+            (None, _) => return,
+        };
+        let side = notes.side();
+        if self.is_news(context, AUTH_TYPE, u64::from(service.0), side) {
+            notes.text(AUTH_TYPE, &service.to_string());
+        }
+        if self.is_news(context, AUTH_LEVEL, u64::from(level.0), side) {
+            notes.text(AUTH_LEVEL, &level.to_string());
+        }
+    }
+
+    /// Everything that is no call. Short ones are read whole; of a long one that is not all there yet, what can be
+    /// read is noted at once, because the capture may be cut.
+    fn control(&mut self, header: Header, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+        let whole = bytes.get(..header.length);
+        let there = whole.unwrap_or(bytes);
+        match header.kind {
+            Kind::BIND | Kind::ALTER_CONTEXT => self.bind(&header, there, whole.is_some(), notes),
+            Kind::BIND_ACK | Kind::ALTER_CONTEXT_RESP => {
+                self.acknowledge(&header, there, whole.is_some(), notes);
+            }
+            Kind::BIND_NAK if whole.is_some() => {
+                let mut cursor = Cursor::new(there);
+                let reason = cursor
+                    .skip(Header::BYTES)
+                    .and_then(|()| header.order.u16(&mut cursor));
+                if let Ok(reason) = reason {
+                    notes.text(BIND_NAK, &NakReason(reason).to_string());
+                }
+                self.proposals.remove(&header.call_id);
+            }
+            _ => {}
+        }
+        let carries_token = header.auth_length > 0 && header.kind != Kind::RTS;
+        match whole {
+            Some(whole) => {
+                if carries_token {
+                    token(&header, whole, notes);
+                }
+                skip(header.length)
+            }
+            None if header.kind.least() > Header::BYTES || carries_token => Step::NeedMore {
+                consumed: 0,
+                at_least: header.length,
+            },
+            None => skip(header.length),
+        }
+    }
+
+    fn bind(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
+        // A continued bind repeats no contexts, and is continued for its token. Some scanners set no flags at all.
+        let is_first = header.is_first()
+            || (header.auth_length == 0 && !self.proposals.contains_key(&header.call_id));
+        let proposals = if is_first {
+            bind::proposals(header, bytes)
+        } else {
+            Proposals::new()
+        };
+        for proposal in proposals.iter().filter(|p| !p.interface.is_transfer()) {
+            notes.about(u64::from(proposal.context));
+            notes.value(REQUESTED, proposal.interface.value());
+        }
+        if !whole {
+            return;
+        }
+        self.bind_seen |= header.kind == Kind::BIND;
+        let trailer = header
+            .trailer_offset()
+            .and_then(|offset| bytes.get(offset..))
+            .and_then(|rest| Trailer::parse(&mut Cursor::new(rest)).ok());
+        let announced = match trailer {
+            Some(trailer) => Some((trailer.service, trailer.level)),
+            // Contexts that are added later use the security of the connection.
+            None if header.kind == Kind::BIND && is_first => {
+                Some((AuthType::NONE, AuthLevel::NONE))
+            }
+            None => None,
+        };
+        if let Some((service, level)) = announced {
+            self.announced = announced;
+            for proposal in &proposals {
+                notes.about(u64::from(proposal.context));
+                notes.text(AUTH_TYPE, &service.to_string());
+                notes.text(BIND_AUTH_LEVEL, &level.to_string());
+            }
+        }
+        if is_first {
+            if self.proposals.len() >= MAX_BINDS {
+                self.proposals.pop_first();
+            }
+            self.proposals.insert(header.call_id, proposals);
+        }
+    }
+
+    fn acknowledge(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
+        let answer = bind::acknowledgement(header, bytes);
+        notes.about(0);
+        notes.bytes(SECONDARY_ADDRESS, answer.secondary_address);
+        let Some(proposals) = self.proposals.get(&header.call_id) else {
+            return;
+        };
+        let pairs = || proposals.iter().zip(&answer.outcomes);
+        let is_accepted = |interface: Syntax| {
+            pairs().any(|(p, o)| p.interface == interface && o.result == Outcome::ACCEPTED)
+        };
+        for (proposal, outcome) in pairs() {
+            let interface = proposal.interface;
+            notes.about(u64::from(proposal.context));
+            if outcome.result == Outcome::ACCEPTED {
+                if !interface.is_transfer() {
+                    notes.value(BOUND, interface.value());
+                }
+                if self.contexts.len() < MAX_CONTEXTS
+                    || self.contexts.contains_key(&proposal.context)
+                {
+                    let ndr64 = outcome.transfer.is_ndr64();
+                    self.contexts
+                        .insert(proposal.context, Context { interface, ndr64 });
+                }
+            } else if let Some(reason) = outcome.reason_name()
+                // One interface is offered once for each transfer syntax, and accepted once.
+                && whole
+                && !is_accepted(interface)
+            {
+                let Syntax { uuid, major, minor } = interface;
+                notes.text(REJECTED, &format!("{uuid} {major}.{minor}: {reason}"));
+            }
+        }
+        if whole {
+            self.proposals.remove(&header.call_id);
+        }
+    }
+
+    /// Whether a request is one of the mapper's that can be followed.
+    fn is_mapper_call(&self, header: &Header, context: u16, opnum: u16) -> bool {
+        let whole = header.is_first() && header.is_last();
+        whole
+            && match (Operation::of(opnum), self.contexts.get(&context)) {
+                (Some(_), Some(known)) => known.interface.uuid == epm::INTERFACE,
+                (Some(operation), None) => operation == Operation::Map && !self.bind_seen,
+                (None, _) => false,
+            }
+    }
+}
+
+const fn skip(length: usize) -> Step {
+    Step::Skip {
+        consumed: 0,
+        bytes: length as u64,
+    }
+}
+
+/// The stub of a whole request or response, without padding and trailer.
+fn stub<'a>(header: &Header, whole: &'a [u8], trailer: Option<Trailer>) -> &'a [u8] {
+    let end = match (header.trailer_offset(), trailer) {
+        (Some(offset), Some(trailer)) => offset.saturating_sub(trailer.padding),
+        _ => header.length,
+    };
+    whole.get(header.stub_offset()..end).unwrap_or_default()
+}
+
+/// Notes the mechanism that a token chooses, and the service that its ticket is for.
+fn token(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
+    let token = header
+        .trailer_offset()
+        .and_then(|offset| whole.get(offset.saturating_add(Header::TRAILER)..))
+        .and_then(gss::mechanism);
+    if let Some(token) = token {
+        notes.about(0);
+        if token.mechanism != "negotiate" {
+            notes.text(MECHANISM, token.mechanism);
+        }
+        notes.text(SERVICE, token.service.as_deref().unwrap_or_default());
+    }
+}
+
+fn fault(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
+    let mut cursor = Cursor::new(whole);
+    let status = cursor.skip(24).and_then(|()| header.order.u32(&mut cursor));
+    if let Ok(status) = status {
+        notes.text(FAULT, &pdu::status(status));
+    }
+}

@@ -1,0 +1,238 @@
+use super::super::testing::*;
+use super::super::{Datagram, Datagrams};
+use super::{DNS, Family, LLMNR, MDNS};
+use crate::evidence::{Moment, Offered, Recorder};
+use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+
+fn header(flags: u16, counts: [u16; 4]) -> Vec<u8> {
+    let mut bytes = vec![0x12, 0x34];
+    bytes.extend(flags.to_be_bytes());
+    counts
+        .iter()
+        .for_each(|count| bytes.extend(count.to_be_bytes()));
+    bytes
+}
+
+fn name(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for label in text.split('.').filter(|label| !label.is_empty()) {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.push(0);
+    bytes
+}
+
+fn question(text: &str, kind: u16) -> Vec<u8> {
+    [name(text), kind.to_be_bytes().to_vec(), vec![0, 1]].concat()
+}
+
+fn record(owner: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = owner.to_vec();
+    bytes.extend(kind.to_be_bytes());
+    bytes.extend([0, 1, 0, 0, 0, 60]);
+    bytes.extend((data.len() as u16).to_be_bytes());
+    bytes.extend(data);
+    bytes
+}
+
+fn query(text: &str, kind: u16) -> Vec<u8> {
+    [header(0x0100, [1, 0, 0, 0]), question(text, kind)].concat()
+}
+
+/// An answer by way of an alias.
+fn answer() -> Vec<u8> {
+    [
+        header(0x8180, [1, 2, 0, 0]),
+        question("Mail.Example.COM", 1),
+        record(&[0xc0, 12], 5, &name("srv1.example.com")),
+        record(&name("srv1.example.com"), 1, &[192, 0, 2, 7]),
+    ]
+    .concat()
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes()[..], message].concat()
+}
+
+fn of(recorder: &Recorder, name: &str) -> Vec<String> {
+    values(recorder, "dns", name)
+}
+
+fn names(recorder: &Recorder) -> Vec<String> {
+    let host = |offer: crate::evidence::Offer| match offer.offered {
+        Offered::Host { name } => format!("{} {name}", offer.endpoint),
+        other => panic!("{other:?}"),
+    };
+    offers(recorder).into_iter().map(host).collect()
+}
+
+/// One datagram to `receiver`.
+fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
+    let source = Endpoint::new("192.0.2.1".parse().unwrap(), 40000);
+    let target = Endpoint::new(receiver.parse().unwrap(), 5353);
+    let (key, side) = FlowKey::of(Transport::UDP, source, target);
+    let moment = Moment {
+        time: Timestamp::default(),
+        frame: 1,
+        key,
+        side,
+    };
+    let mut recorder = Recorder::default();
+    let datagram = Datagram {
+        bytes,
+        wire_len: bytes.len(),
+    };
+    Datagrams::default().datagram(datagram, moment, &mut recorder);
+    only_registered_attributes(&recorder, &[&DNS, &LLMNR, &MDNS]);
+    protocols(&recorder)
+}
+
+#[test]
+fn an_answer_names_its_address_for_the_name_asked_and_its_alias() {
+    let recorder = datagrams(&[(CLIENT, &query("Mail.Example.COM", 1)), (SERVER, &answer())]);
+    assert_eq!(protocols(&recorder), ["dns"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+    assert_eq!(
+        of(&recorder, "query"),
+        ["mail.example.com", "mail.example.com"]
+    );
+    assert_eq!(
+        names(&recorder),
+        [
+            "192.0.2.7:0 mail.example.com",
+            "192.0.2.7:0 srv1.example.com"
+        ]
+    );
+}
+
+#[test]
+fn services_and_errors_are_facts() {
+    let mut service = vec![0, 0, 0, 100, 0x13, 0xc5];
+    service.extend(name("edge.example"));
+    let found = [
+        header(0x8180, [1, 1, 0, 1]),
+        question("_sip._tls.example", 33),
+        record(&[0xc0, 12], 33, &service),
+        record(&name("edge.example"), 1, &[192, 0, 2, 8]),
+    ]
+    .concat();
+    let missing = [header(0x8183, [1, 0, 0, 0]), question("gone.example", 1)].concat();
+    let recorder = datagrams(&[(SERVER, &found), (SERVER, &missing)]);
+    assert_eq!(
+        of(&recorder, "srv"),
+        ["_sip._tls.example -> edge.example:5061"]
+    );
+    assert_eq!(of(&recorder, "rcode"), ["NXDOMAIN gone.example"]);
+    assert_eq!(names(&recorder), ["192.0.2.8:0 edge.example"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn a_bare_refusal_counts_only_where_a_question_was_seen() {
+    let refusal = header(0x8185, [0; 4]);
+    assert!(protocols(&datagrams(&[(SERVER, &refusal)])).is_empty());
+    let recorder = datagrams(&[(CLIENT, &query("a.example", 1)), (SERVER, &refusal)]);
+    assert_eq!(of(&recorder, "rcode"), ["REFUSED"]);
+}
+
+#[test]
+fn messages_over_a_stream_are_read_one_after_the_other() {
+    let two = [
+        framed(&query("a.example", 1)),
+        framed(&query("b.example", 28)),
+    ]
+    .concat();
+    let reply = framed(&answer());
+    let segments: &[(Side, &[u8])] = &[(CLIENT, &two), (SERVER, &reply)];
+    let recorder = conversation(segments);
+    assert_eq!(protocols(&recorder), ["dns"]);
+    assert_eq!(
+        of(&recorder, "query"),
+        ["a.example", "b.example", "mail.example.com"]
+    );
+    survives_every_cut(segments);
+    assert_eq!(protocols(&midstream(&[(SERVER, &reply)])), ["dns"]);
+}
+
+#[test]
+fn every_prefix_is_refused_unless_the_capture_cut_it() {
+    let whole = answer();
+    for length in 0..whole.len() {
+        assert!(protocols(&datagrams(&[(SERVER, &whole[..length])])).is_empty());
+    }
+    let question_end = 12 + question("Mail.Example.COM", 1).len();
+    for length in question_end..whole.len() {
+        let cut = super::Message::parse(&whole[..length], whole.len(), false);
+        assert!(cut.is_ok(), "{length}");
+    }
+    let longer = [answer(), vec![0]].concat();
+    assert!(protocols(&datagrams(&[(SERVER, &longer)])).is_empty());
+}
+
+#[test]
+fn loops_and_wrong_pointers_are_refused() {
+    for owner in [[0xc0, 12], [0xc0, 14], [0xff, 0xff]] {
+        let bytes = [
+            header(0x0100, [1, 0, 0, 0]),
+            owner.to_vec(),
+            vec![0, 1, 0, 1],
+        ]
+        .concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &bytes)])).is_empty());
+    }
+}
+
+#[test]
+fn netbios_names_are_not_dns() {
+    let encoded = "CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for kind in [0x20, 0x21] {
+        let bytes = [header(0x0110, [1, 0, 0, 0]), question(encoded, kind)].concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &bytes)])).is_empty());
+    }
+}
+
+#[test]
+fn other_protocols_are_refused() {
+    for bytes in [
+        // RTP, STUN, NTP and text.
+        &b"\x80\x00\x00\x01\x00\x00\x00\xa0\xde\xad\xbe\xef\x00\x01\x02\x03\x04\x05\x06\x07"[..],
+        b"\x00\x01\x00\x00\x21\x12\xa4\x42\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b",
+        b"\x1b\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+        b"OPTIONS sip:a SIP/2.0\r\n",
+        &[0; 40],
+        &[0xff; 40],
+    ] {
+        assert!(
+            protocols(&datagrams(&[(CLIENT, bytes)])).is_empty(),
+            "{bytes:x?}"
+        );
+        assert!(!protocols(&conversation(&[(CLIENT, bytes)])).contains(&"dns"));
+    }
+}
+
+#[test]
+fn the_relatives_are_told_by_group_and_header() {
+    let browse = [
+        header(0, [2, 0, 0, 0]),
+        question("_http._tcp.local", 12),
+        question("_ipp._tcp.local", 12),
+    ]
+    .concat();
+    assert_eq!(to("224.0.0.251", &browse), ["mdns"]);
+    assert_eq!(to("ff02::fb", &browse), ["mdns"]);
+    assert_eq!(to("224.0.0.252", &query("host", 1)), ["llmnr"]);
+    assert_eq!(to("ff02::1:3", &query("host", 28)), ["llmnr"]);
+    assert_eq!(to("192.0.2.53", &query("host", 1)), ["dns"]);
+    let found = [
+        header(0x8000, [1, 1, 0, 0]),
+        question("host", 1),
+        record(&name("host"), 1, &[192, 0, 2, 9]),
+    ]
+    .concat();
+    assert_eq!(to("192.0.2.53", &found), ["llmnr"]);
+    assert_eq!(
+        Family::of(&answer(), "192.0.2.53".parse().unwrap()),
+        Family::Dns
+    );
+}

@@ -1,0 +1,75 @@
+//! HTTP/1 (RFC 9112, RFC 9110): heads of requests and responses, authentication by scheme and mechanism, the headers that
+//! tell Exchange, and what a connection turns into (CONNECT, Upgrade, RPC over HTTP).
+//!
+//! Bodies are passed over by their length or chunk by chunk, never read; queries of URLs and credentials are not kept. The
+//! one query that is: the server that a request asks an RPC proxy for (MS-RPCH §2.2.2). HTTP/2 with prior knowledge (RFC
+//! 9113 §3.4) is named and left. Heads are recognised after a gap and in the middle of a connection.
+
+mod connection;
+mod head;
+mod probe;
+
+use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE};
+use super::{Protocol, StreamEntry};
+use connection::Connection;
+
+/// `1.0`, `1.1` or `2`, as each side says it.
+const VERSION: &str = "version";
+/// The method of a request.
+const METHOD: &str = "method";
+/// The path of a request, without its query.
+const PATH: &str = "path";
+/// The server and port that a request asks an RPC proxy for.
+const RPC_TARGET: &str = "rpc_target";
+/// The host that a request is for.
+const HOST: &str = "host";
+/// The client's software.
+const USER_AGENT: &str = "user_agent";
+/// The server's software.
+const SERVER: &str = "server";
+/// The status code of a response.
+const STATUS: &str = "status";
+/// An authentication scheme that the server offers.
+const AUTHENTICATE: &str = "authenticate";
+/// The authentication scheme that the client uses.
+const AUTHORIZATION: &str = "authorization";
+/// The media type of a body.
+const CONTENT_TYPE: &str = "content_type";
+/// A header that Exchange or Lync sends, as `Name: value`.
+const EXCHANGE_HEADER: &str = "exchange_header";
+/// What a connection was upgraded to (RFC 9110 §7.8).
+const UPGRADE: &str = "upgrade";
+
+pub(super) const HTTP: Protocol = Protocol {
+    name: "http",
+    attributes: &[
+        VERSION,
+        METHOD,
+        PATH,
+        RPC_TARGET,
+        HOST,
+        USER_AGENT,
+        SERVER,
+        STATUS,
+        AUTHENTICATE,
+        AUTHORIZATION,
+        CONTENT_TYPE,
+        EXCHANGE_HEADER,
+        UPGRADE,
+        GSS_MECHANISM,
+        GSS_OFFERED,
+        GSS_DOMAIN,
+        GSS_HOST,
+        GSS_SERVICE,
+        GSS_ANONYMOUS,
+    ],
+    stream: Some(StreamEntry {
+        first_byte: |byte| byte.is_ascii_uppercase(),
+        probe: probe::probe,
+        start: || Box::<Connection>::default(),
+    }),
+    datagram: None,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! One connection: lines of both directions, commands matched to their replies, and content passed over.
+
+use std::collections::VecDeque;
+
+use memchr::memchr;
+
+use super::line::{self, Command, Reply};
+use super::{
+    AUTH_MECHANISM, AUTH_RESULT, BANNER, COMMAND, EXPS_MECHANISM, HELO, KEYWORD, MAIL_FROM,
+    RCPT_TO, REPLY_ERROR, STARTTLS, STARTTLS_REFUSED, probe,
+};
+use crate::evidence::Notes;
+use crate::net::{PerSide, Side};
+use crate::protocol::tls::TLS;
+use crate::protocol::{Next, Reject, Step, StreamDecoder, gss};
+
+/// Longest line that is read: RFC 4954 §4 asks for 12,288 bytes in authentication.
+const MAX_LINE: usize = 12_288 + 2;
+/// Commands that may wait for their replies: pipelined recipients of one group (RFC 2920). Beyond it the order is lost,
+/// as it is where the replies are not in the capture.
+const MAX_OUTSTANDING: usize = 1024;
+/// Lines in a row that are neither command nor reply, before the stream is taken for something else.
+const MAX_STRANGE: u8 = 8;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Option<Side>,
+    /// The server was heard.
+    answered: bool,
+    mode: Mode,
+    /// Commands whose replies are to come.
+    outstanding: VecDeque<Awaited>,
+    /// Lines of the reply that is being read.
+    reply_lines: u64,
+    /// A switch to TLS was agreed, or may have been: the next binary byte begins it.
+    tls: bool,
+    /// The rest of an overlong line is passed over.
+    overlong: PerSide<bool>,
+    strange: u8,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self {
+            client: None,
+            answered: false,
+            mode: Mode::Commands,
+            outstanding: VecDeque::from([Awaited::Greeting]),
+            reply_lines: 0,
+            tls: false,
+            overlong: PerSide::default(),
+            strange: 0,
+        }
+    }
+}
+
+/// What the client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Commands,
+    /// A message, up to a line with a single dot. `matched` bytes of [`END`] were read.
+    Data {
+        matched: usize,
+    },
+    /// Answers to the challenges of an authentication.
+    Authentication,
+    /// A chunk of that many bytes, which the server asked for.
+    Chunk(u64),
+}
+
+/// End of a message, RFC 5321 §4.1.1.4.
+const END: &[u8; 5] = b"\r\n.\r\n";
+
+/// What a reply will answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Greeting,
+    Hello,
+    /// The switch to TLS, and the verb that asked for it.
+    Tls(&'static str),
+    Authentication,
+    /// 354, or a refusal.
+    Data,
+    /// The verdict on the message.
+    Message,
+    /// 354, or a refusal; then a chunk of that many bytes.
+    Exch50(u64),
+    Other,
+}
+
+impl StreamDecoder for Connection {
+    fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+        let mut used: usize = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let Some(&first) = rest.first() else {
+                return Step::Consumed;
+            };
+            if self.client == Some(side) {
+                match self.mode {
+                    Mode::Data { matched } => {
+                        let (length, matched) = message(rest, matched);
+                        used = used.saturating_add(length);
+                        self.mode = match matched {
+                            5 => Mode::Commands,
+                            _ => Mode::Data { matched },
+                        };
+                        continue;
+                    }
+                    Mode::Chunk(bytes) => {
+                        self.mode = Mode::Commands;
+                        return Step::Skip {
+                            consumed: used,
+                            bytes,
+                        };
+                    }
+                    Mode::Commands | Mode::Authentication => {}
+                }
+            }
+            if self.tls && (first == 0x16 || first & 0x80 != 0) {
+                return Step::Handover {
+                    consumed: used,
+                    next: Next::Protocol(&TLS),
+                };
+            }
+            let Some(end) = memchr(b'\n', rest) else {
+                return self.unfinished(side, rest.len(), used);
+            };
+            let line = rest.get(..end).unwrap_or_default();
+            used = used.saturating_add(end).saturating_add(1);
+            if std::mem::take(&mut self.overlong[side]) {
+                continue;
+            }
+            match self.line(side, line, notes) {
+                Ok(0) => {}
+                Ok(chunk) => {
+                    return Step::Skip {
+                        consumed: used,
+                        bytes: chunk,
+                    };
+                }
+                Err(reject) => return Step::Reject(reject),
+            }
+        }
+    }
+
+    fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
+        self.overlong[side] = false;
+        if self.client == Some(side) {
+            if let Mode::Data { .. } = self.mode {
+                self.mode = Mode::Data { matched: 0 };
+                return Some(0);
+            }
+            self.mode = Mode::Commands;
+        }
+        // Commands or replies are missing: their order is lost.
+        self.outstanding.clear();
+        self.reply_lines = 0;
+        probe::is_line(bytes).then_some(0)
+    }
+}
+
+impl Connection {
+    /// No line end is there yet.
+    fn unfinished(&mut self, side: Side, length: usize, used: usize) -> Step {
+        if length > MAX_LINE || self.overlong[side] {
+            self.overlong[side] = true;
+            return Step::Consumed;
+        }
+        Step::NeedMore {
+            consumed: used,
+            at_least: length.saturating_add(1),
+        }
+    }
+
+    /// Reads one line; the number says how many bytes after it are to be passed over.
+    fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<u64, Reject> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let reply = Reply::parse(line).filter(|_| self.client != Some(side));
+        let command = match reply {
+            None => Command::parse(line).filter(|_| self.client != Some(side.other())),
+            Some(_) => None,
+        };
+        if let Some(reply) = reply {
+            self.identify(side.other(), notes);
+            self.reply(reply, notes);
+            return Ok(0);
+        }
+        if let Some(command) = command {
+            self.identify(side, notes);
+            return Ok(self.command(command, notes));
+        }
+        if self.mode == Mode::Authentication && self.client == Some(side) {
+            note_token(line, notes);
+            return Ok(0);
+        }
+        self.strange = self.strange.saturating_add(1);
+        if self.strange >= MAX_STRANGE {
+            return Err(Reject::Other);
+        }
+        Ok(0)
+    }
+
+    fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
+        self.strange = 0;
+        self.client = Some(client);
+        notes.proved();
+        notes.client(client);
+    }
+
+    fn command(&mut self, command: Command<'_>, notes: &mut Notes<'_>) -> u64 {
+        if command.is_notable() {
+            notes.text(COMMAND, &command.verb);
+        }
+        self.mode = Mode::Commands;
+        let argument = command.argument;
+        let awaited = match command.verb.as_str() {
+            "EHLO" | "HELO" | "LHLO" => {
+                notes.bytes(HELO, line::word(argument));
+                Awaited::Hello
+            }
+            "STARTTLS" => Awaited::Tls("STARTTLS"),
+            "X-ANONYMOUSTLS" => Awaited::Tls("X-ANONYMOUSTLS"),
+            verb @ ("AUTH" | "X-EXPS") => {
+                let mechanism = line::word(argument).to_ascii_uppercase();
+                let attribute = match verb {
+                    "AUTH" => AUTH_MECHANISM,
+                    _ => EXPS_MECHANISM,
+                };
+                notes.bytes(attribute, &mechanism);
+                note_token(argument.get(mechanism.len()..).unwrap_or_default(), notes);
+                self.mode = Mode::Authentication;
+                Awaited::Authentication
+            }
+            "MAIL" => {
+                notes.text(MAIL_FROM, &line::domain(argument));
+                Awaited::Other
+            }
+            "RCPT" => {
+                notes.text(RCPT_TO, &line::domain(argument));
+                Awaited::Other
+            }
+            "DATA" => {
+                // The line before it ended: a message may begin with its end.
+                self.mode = Mode::Data { matched: 2 };
+                Awaited::Data
+            }
+            "BDAT" => {
+                self.await_reply(Awaited::Other);
+                return line::number(argument);
+            }
+            "XEXCH50" => {
+                let chunk = line::number(argument);
+                if !self.answered {
+                    return chunk;
+                }
+                Awaited::Exch50(chunk)
+            }
+            _ => Awaited::Other,
+        };
+        self.await_reply(awaited);
+        0
+    }
+
+    fn await_reply(&mut self, awaited: Awaited) {
+        if self.outstanding.len() >= MAX_OUTSTANDING {
+            self.outstanding.clear();
+        }
+        // Nobody greeted in what was captured: the first reply answers this command.
+        if !self.answered && self.outstanding.front() == Some(&Awaited::Greeting) {
+            self.outstanding.clear();
+        }
+        self.outstanding.push_back(awaited);
+    }
+
+    fn reply(&mut self, reply: Reply<'_>, notes: &mut Notes<'_>) {
+        self.answered = true;
+        // What only a greeting says, even where a command came before it.
+        let greeting = matches!(reply.code, 220 | 554 | 421) && !self.tls_awaited();
+        let awaited = self.outstanding.front().copied();
+        let first = self.reply_lines == 0;
+        self.reply_lines = self.reply_lines.saturating_add(1);
+        match awaited {
+            Some(Awaited::Greeting) | None if greeting && first => notes.bytes(BANNER, reply.text),
+            Some(Awaited::Hello) | None if reply.code == 250 && !first => {
+                notes.bytes(KEYWORD, reply.text.trim_ascii());
+            }
+            Some(Awaited::Authentication) if reply.code == 334 => note_token(reply.text, notes),
+            _ => {}
+        }
+        if reply.more {
+            return;
+        }
+        self.reply_lines = 0;
+        if reply.code >= 400 {
+            notes.text(REPLY_ERROR, &reply.refusal());
+        }
+        // A challenge does not end the exchange.
+        if (awaited, reply.code) == (Some(Awaited::Authentication), 334) {
+            return;
+        }
+        self.outstanding.pop_front();
+        match (awaited, reply.code) {
+            (Some(Awaited::Tls(verb)), 220) => {
+                notes.text(STARTTLS, verb);
+                self.tls = true;
+            }
+            (Some(Awaited::Tls(_)), code) => notes.number(STARTTLS_REFUSED, u64::from(code)),
+            // Whether it answered a command that the capture does not hold, the next bytes tell.
+            (None, 220) => self.tls = true,
+            (Some(Awaited::Authentication), code) => {
+                notes.number(AUTH_RESULT, u64::from(code));
+                if self.mode == Mode::Authentication {
+                    self.mode = Mode::Commands;
+                }
+            }
+            (Some(Awaited::Data), 354) => self.outstanding.push_front(Awaited::Message),
+            (Some(Awaited::Data | Awaited::Message), _) => {
+                if let Mode::Data { .. } = self.mode {
+                    self.mode = Mode::Commands;
+                }
+            }
+            (Some(Awaited::Exch50(chunk)), 354) => {
+                self.mode = Mode::Chunk(chunk);
+                self.outstanding.push_front(Awaited::Other);
+            }
+            _ => {}
+        }
+    }
+
+    fn tls_awaited(&self) -> bool {
+        matches!(self.outstanding.front(), Some(Awaited::Tls(_)))
+    }
+}
+
+/// Passes over message content: how many bytes, and how many bytes of [`END`] the last of them match.
+fn message(bytes: &[u8], matched: usize) -> (usize, usize) {
+    let mut matched = matched;
+    let mut used: usize = 0;
+    while let Some(&byte) = bytes.get(used) {
+        if matched == 0 {
+            // Ends of lines are all that matters.
+            match memchr(b'\r', bytes.get(used..).unwrap_or_default()) {
+                Some(offset) => used = used.saturating_add(offset).saturating_add(1),
+                None => return (bytes.len(), 0),
+            }
+            matched = 1;
+            continue;
+        }
+        used = used.saturating_add(1);
+        matched = match (END.get(matched) == Some(&byte), byte) {
+            (true, _) => matched.saturating_add(1),
+            (false, b'\r') => 1,
+            (false, _) => 0,
+        };
+        if matched == END.len() {
+            break;
+        }
+    }
+    (used, matched)
+}
+
+fn note_token(text: &[u8], notes: &mut Notes<'_>) {
+    if let Some(token) = gss::mechanism_base64(text) {
+        token.note(notes);
+    }
+}

@@ -1,0 +1,258 @@
+use super::*;
+use crate::net::Side;
+use crate::protocol::testing::{
+    CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
+    survives_every_cut, values,
+};
+
+const GREETING: (Side, &[u8]) = (
+    S,
+    b"220 ex1.contoso.example Microsoft ESMTP MAIL Service ready at Mon, 1 Jun 2009 10:00:00 +0200\r\n",
+);
+const KEYWORDS: (Side, &[u8]) = (
+    S,
+    b"250-ex1.contoso.example Hello [10.0.0.1]\r\n250-SIZE\r\n250-PIPELINING\r\n250-STARTTLS\r\n\
+      250-X-ANONYMOUSTLS\r\n250-AUTH NTLM\r\n250-X-EXPS GSSAPI NTLM\r\n250 XEXCH50\r\n",
+);
+const HELLO: (Side, &[u8]) = (C, b"EHLO ex2.contoso.example\r\n");
+const TLS_HELLO: &[u8] = &[
+    0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+    9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 2, 0, 0x2f, 1, 0,
+];
+
+fn smtp(segments: &[(Side, &[u8])], name: &str) -> Vec<String> {
+    values(&conversation(segments), "smtp", name)
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn a_delivery_is_read_without_its_content() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"MAIL FROM:<anna@Contoso.example> SIZE=99\r\nRCPT TO:<bob@fabrikam.example>\r\nDATA\r\n"),
+        (S, b"250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 Start mail input\r\n"),
+        (C, b"Subject: x\r\n\r\nQUIT\r\nEHLO evil\r\n..\r\n550 no\r\n"),
+        (C, b"the end\r\n."),
+        (C, b"\r\nQUIT\r\n"),
+        (S, b"250 2.6.0 Queued\r\n221 2.0.0 Bye\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    let of = |name| values(&recorder, "smtp", name);
+    assert_eq!(protocols(&recorder), ["smtp"]);
+    assert_eq!(recorder.client, Some(C));
+    assert!(of(BANNER)[0].starts_with("ex1.contoso.example Microsoft ESMTP MAIL Service ready"));
+    assert_eq!(of(HELO), ["ex2.contoso.example"]);
+    assert_eq!(
+        of(KEYWORD),
+        [
+            "AUTH NTLM",
+            "PIPELINING",
+            "SIZE",
+            "STARTTLS",
+            "X-ANONYMOUSTLS",
+            "X-EXPS GSSAPI NTLM",
+            "XEXCH50"
+        ]
+    );
+    assert_eq!(of(COMMAND), ["DATA", "EHLO", "MAIL", "QUIT", "RCPT"]);
+    assert_eq!(of(MAIL_FROM), ["contoso.example"]);
+    assert_eq!(of(RCPT_TO), ["fabrikam.example"]);
+    assert_eq!(of(REPLY_ERROR), NONE);
+    only_registered_attributes(&recorder, &[&SMTP]);
+    for length in 1..=segments.len() {
+        survives_every_cut(&segments[..length]);
+    }
+}
+
+#[test]
+fn an_agreed_switch_hands_over_to_tls() {
+    for verb in ["STARTTLS", "X-ANONYMOUSTLS"] {
+        let command = format!("{verb}\r\n");
+        let segments = [
+            GREETING,
+            HELLO,
+            KEYWORDS,
+            (C, command.as_bytes()),
+            (S, b"220 2.0.0 SMTP server ready\r\n"),
+            (C, TLS_HELLO),
+        ];
+        let recorder = conversation(&segments);
+        assert_eq!(values(&recorder, "smtp", STARTTLS), [verb]);
+        assert_eq!(protocols(&recorder), ["smtp", "tls"]);
+        assert_eq!(values(&recorder, "smtp", BANNER).len(), 1);
+        survives_every_cut(&segments);
+    }
+}
+
+#[test]
+fn a_decrypted_capture_goes_on_in_clear() {
+    let recorder = conversation(&[
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"STARTTLS\r\n"),
+        (S, b"220 ready\r\n"),
+        (C, b"EHLO inside.example\r\n"),
+    ]);
+    assert_eq!(protocols(&recorder), ["smtp"]);
+    assert!(values(&recorder, "smtp", HELO).contains(&"inside.example".to_owned()));
+}
+
+#[test]
+fn a_refused_switch_says_its_code() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"STARTTLS\r\n"),
+        (S, b"454 4.7.0 not now\r\n"),
+    ];
+    assert_eq!(smtp(&segments, STARTTLS_REFUSED), ["454"]);
+    assert_eq!(smtp(&segments, REPLY_ERROR), ["454 4.7.0 not now"]);
+    assert_eq!(smtp(&segments, STARTTLS), NONE);
+}
+
+#[test]
+fn ntlm_of_exchange_is_named_and_no_credential_is_kept() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (
+            C,
+            b"X-EXPS NTLM TlRMTVNTUAABAAAAl4II4gAAAAAAAAAAAAAAAAAAAAAGAbEdAAAADw==\r\n",
+        ),
+        (S, b"334 TlRMTVNTUAACAAAA\r\n"),
+        (C, b"TlRMTVNTUAADAAAAGAAYAHAAAAA=\r\n"),
+        (S, b"235 2.7.0 Authentication successful\r\n"),
+    ];
+    assert_eq!(smtp(&segments, EXPS_MECHANISM), ["NTLM"]);
+    assert_eq!(smtp(&segments, GSS_MECHANISM), ["ntlm", "ntlm"]);
+    assert_eq!(smtp(&segments, AUTH_RESULT), ["235"]);
+    survives_every_cut(&segments);
+    let login = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"auth login\r\n"),
+        (S, b"334 VXNlcm5hbWU6\r\n"),
+        (C, b"c2VjcmV0\r\n"),
+        (S, b"535 5.7.8 no\r\n"),
+    ];
+    let recorder = conversation(&login);
+    assert_eq!(values(&recorder, "smtp", AUTH_MECHANISM), ["LOGIN"]);
+    assert_eq!(values(&recorder, "smtp", AUTH_RESULT), ["535"]);
+    assert!(!format!("{:?}", recorder.facts).contains("c2VjcmV0"));
+}
+
+#[test]
+fn chunks_are_passed_over_by_their_count() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (
+            C,
+            b"BDAT 10\r\nQUIT\r\nNOOPBDAT 6 LAST\r\nVRFY\r\nRSET\r\nXEXCH50 7 2\r\n",
+        ),
+        (S, b"250 OK\r\n250 OK\r\n250 OK\r\n354 send\r\n"),
+        (C, b"HELP\r\n\x01"),
+        (C, b"NOOP\r\n"),
+        (S, b"250 OK\r\n"),
+    ];
+    assert_eq!(
+        smtp(&segments, COMMAND),
+        ["BDAT", "EHLO", "NOOP", "RSET", "XEXCH50"]
+    );
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn a_refused_message_leaves_commands_readable() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"MAIL FROM:<>\r\nRCPT TO:<x@y.example>\r\nDATA\r\n"),
+        (
+            S,
+            b"250 OK\r\n550 5.1.1 <x@y.example> unknown\r\n554 5.5.1 no\r\n",
+        ),
+        (C, b"QUIT\r\n"),
+    ];
+    assert!(smtp(&segments, COMMAND).contains(&"QUIT".to_owned()));
+    assert_eq!(
+        smtp(&segments, REPLY_ERROR),
+        ["550 5.1.1 <address> unknown", "554 5.5.1 no"]
+    );
+}
+
+#[test]
+fn one_side_alone_is_read() {
+    let client = [
+        HELLO,
+        (C, b"MAIL FROM:<a@b.example>\r\nDATA\r\n"),
+        (C, b"QUIT\r\n.\r\nRSET\r\n"),
+    ];
+    let recorder = conversation(&client);
+    assert_eq!(
+        values(&recorder, "smtp", COMMAND),
+        ["DATA", "EHLO", "MAIL", "RSET"]
+    );
+    assert_eq!(recorder.client, Some(C));
+    let server = [
+        GREETING,
+        KEYWORDS,
+        (S, b"220 2.0.0 ready\r\n"),
+        (S, &[0x16, 3, 1, 0, 0x4a, 2, 0, 0, 0x46, 3, 1]),
+    ];
+    let recorder = conversation(&server);
+    assert!(values(&recorder, "smtp", KEYWORD).contains(&"XEXCH50".to_owned()));
+    assert_eq!(protocols(&recorder), ["smtp", "tls"]);
+    assert_eq!(recorder.client, Some(C));
+}
+
+#[test]
+fn the_middle_of_a_connection_is_recognised() {
+    assert_eq!(
+        protocols(&midstream(&[(C, b"RCPT TO:<a@b.example>\r\n")])),
+        ["smtp"]
+    );
+    assert_eq!(
+        protocols(&midstream(&[(S, b"250 2.1.5 Recipient OK\r\n")])),
+        ["smtp"]
+    );
+    assert!(protocols(&midstream(&[(S, b"250 OK\r\n")])).is_empty());
+    let refused = [(S, &b"421 4.3.2 Service not available\r\n"[..])];
+    assert_eq!(protocols(&conversation(&refused)), ["smtp"]);
+}
+
+#[test]
+fn other_protocols_that_greet_alike_are_refused() {
+    for segments in [
+        &[
+            (S, &b"220 ftp.example FTP server ready\r\n"[..]),
+            (C, b"USER anonymous\r\n"),
+            (S, b"331 Password\r\n"),
+        ][..],
+        &[(S, b"220 x\r\n331 y\r\n230 z\r\n250 CWD ok\r\n")],
+        &[(S, b"200 NNTP Service ready\r\n"), (C, b"MODE READER\r\n")],
+        &[(S, b"+OK POP3 ready\r\n"), (C, b"USER a\r\n")],
+        &[(C, b"DATA\r\n")],
+        &[(C, b"MAIL\x00FROM:<a@b>\r\n")],
+        &[(C, b"HELP me please\r\n")],
+    ] {
+        assert!(protocols(&conversation(segments)).is_empty());
+        assert!(protocols(&midstream(segments)).is_empty());
+    }
+}
+
+#[test]
+fn a_line_without_end_costs_no_memory() {
+    let long = vec![b'a'; 200_000];
+    let recorder = conversation(&[GREETING, HELLO, KEYWORDS, (C, &long), (C, b"x\r\nNOOP\r\n")]);
+    assert!(values(&recorder, "smtp", COMMAND).contains(&"NOOP".to_owned()));
+}

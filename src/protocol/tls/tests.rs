@@ -1,0 +1,344 @@
+use super::record::{PSEUDO_CLIENT, PSEUDO_CLIENT_END, PSEUDO_SERVER, PSEUDO_SERVER_END};
+use super::*;
+use crate::net::Side;
+use crate::protocol::testing::{
+    CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
+    survives_every_cut, values,
+};
+
+fn record(content: u8, version: u16, body: &[u8]) -> Vec<u8> {
+    let mut record = vec![content];
+    record.extend_from_slice(&version.to_be_bytes());
+    record.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    record.extend_from_slice(body);
+    record
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind];
+    message.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
+    message.extend_from_slice(body);
+    message
+}
+
+fn list16(items: &[&[u8]]) -> Vec<u8> {
+    let items = items.concat();
+    let mut list = (items.len() as u16).to_be_bytes().to_vec();
+    list.extend_from_slice(&items);
+    list
+}
+
+fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
+    [&kind.to_be_bytes()[..], &list16(&[body])].concat()
+}
+
+fn client_hello(extensions: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend_from_slice(&[7; 32]);
+    body.push(0);
+    body.extend_from_slice(&[0, 4, 0x13, 1, 0xc0, 0x2f, 1, 0]);
+    body.extend_from_slice(&list16(&[&extensions.concat()]));
+    message(1, &body)
+}
+
+fn server_hello(random: [u8; 32], cipher: u16, extensions: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend_from_slice(&random);
+    body.push(0);
+    body.extend_from_slice(&cipher.to_be_bytes());
+    body.push(0);
+    body.extend_from_slice(&list16(&[&extensions.concat()]));
+    message(2, &body)
+}
+
+fn server_name() -> Vec<u8> {
+    extension(0, &list16(&[&[0], &list16(&[b"EX1.contoso.example"])]))
+}
+
+fn alpn(name: &[u8]) -> Vec<u8> {
+    extension(16, &list16(&[&[name.len() as u8], name]))
+}
+
+fn certificate(names: &[&str]) -> Vec<u8> {
+    let chain: Vec<Vec<u8>> = names
+        .iter()
+        .map(|name| {
+            let made = rcgen::generate_simple_self_signed(vec![(*name).to_owned()]).unwrap();
+            let der = made.cert.der();
+            [&(der.len() as u32).to_be_bytes()[1..], der].concat()
+        })
+        .collect();
+    let chain = chain.concat();
+    message(
+        11,
+        &[&(chain.len() as u32).to_be_bytes()[1..], &chain].concat(),
+    )
+}
+
+const CHANGE: [u8; 6] = [20, 3, 3, 0, 1, 1];
+
+fn finished() -> Vec<u8> {
+    [&CHANGE[..], &record(22, 0x0303, &[0xee; 40])].concat()
+}
+
+fn hello() -> Vec<u8> {
+    record(22, 0x0301, &client_hello(&[server_name(), alpn(b"h2")]))
+}
+
+fn mutual() -> Vec<(Side, Vec<u8>)> {
+    let server = [
+        server_hello([5; 32], 0xc02f, &[alpn(b"h2")]),
+        certificate(&["ex1.contoso.example", "unused.example"]),
+        message(12, &[0; 60]),
+        message(13, &[1, 1, 0, 2, 4, 1, 0, 0]),
+        message(14, &[]),
+    ]
+    .concat();
+    let client = [
+        certificate(&["lync1.contoso.example"]),
+        message(16, &[0; 66]),
+        message(15, &[4, 1, 0, 64]),
+    ]
+    .concat();
+    vec![
+        (C, hello()),
+        (S, record(22, 0x0303, &server)),
+        (C, [record(22, 0x0303, &client), finished()].concat()),
+        (S, finished()),
+        (C, record(23, 0x0303, &[1; 50])),
+    ]
+}
+
+fn borrowed(segments: &[(Side, Vec<u8>)]) -> Vec<(Side, &[u8])> {
+    segments
+        .iter()
+        .map(|(side, bytes)| (*side, bytes.as_slice()))
+        .collect()
+}
+
+#[test]
+fn a_mutual_handshake_shows_both_certificates() {
+    let segments = mutual();
+    let recorder = conversation(&borrowed(&segments));
+    let tls = |name| values(&recorder, "tls", name);
+    assert_eq!(protocols(&recorder), ["tls"]);
+    assert_eq!(recorder.client, Some(C));
+    assert_eq!(tls(CLIENT_VERSION), ["1.2"]);
+    assert_eq!(tls(SERVER_VERSION), ["1.2"]);
+    assert_eq!(tls(CIPHER), ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
+    assert_eq!(tls(SERVER_NAME), ["ex1.contoso.example"]);
+    assert_eq!(tls(ALPN), ["h2"]);
+    assert!(tls(SERVER.name).contains(&"ex1.contoso.example".to_owned()));
+    assert!(!tls(SERVER.name).contains(&"unused.example".to_owned()));
+    assert_eq!(tls(SERVER.self_signed), ["1"]);
+    assert_eq!(tls(SERVER.key), ["ec 256 sha256"]);
+    assert_eq!(tls(SERVER.not_before), ["1975-01-01T00:00:00.000000000Z"]);
+    assert_eq!(tls(CLIENT_CERTIFICATE_REQUESTED), ["1"]);
+    assert_eq!(tls(CLIENT_CERTIFICATE), ["1"]);
+    assert!(tls(CLIENT.name).contains(&"lync1.contoso.example".to_owned()));
+    assert_eq!(tls(CERTIFICATE_VERIFY), ["1"]);
+    assert_eq!(tls(ESTABLISHED), ["1"]);
+    assert_eq!(tls(APPLICATION_DATA), ["1"]);
+    assert_eq!(tls(RESUMED), [""; 0]);
+    only_registered_attributes(&recorder, &[&TLS]);
+}
+
+#[test]
+fn every_cut_and_every_byte_alone_is_read() {
+    let segments = mutual();
+    for length in 1..=segments.len() {
+        survives_every_cut(&borrowed(&segments[..length]));
+    }
+}
+
+#[test]
+fn a_message_over_several_records_is_read() {
+    let hello = client_hello(&[server_name()]);
+    let segment: Vec<u8> = hello
+        .chunks(20)
+        .flat_map(|part| record(22, 0x0301, part))
+        .collect();
+    let recorder = conversation(&[(C, &segment)]);
+    assert_eq!(
+        values(&recorder, "tls", SERVER_NAME),
+        ["ex1.contoso.example"]
+    );
+}
+
+#[test]
+fn tls_1_3_is_named_by_its_extension_and_ends_with_the_clients_finished() {
+    let retry = {
+        let mut random = [0; 32];
+        random[..8].copy_from_slice(&[0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11]);
+        random
+    };
+    let versions = extension(43, &[4, 0x1a, 0x1a, 3, 4]);
+    let chosen = extension(43, &[3, 4]);
+    let offer = || {
+        record(
+            22,
+            0x0301,
+            &client_hello(&[server_name(), versions.clone()]),
+        )
+    };
+    let again = [&CHANGE[..], &offer()].concat();
+    let ask = [
+        record(
+            22,
+            0x0303,
+            &server_hello(retry, 0x1301, std::slice::from_ref(&chosen)),
+        ),
+        CHANGE.to_vec(),
+    ]
+    .concat();
+    let answer = [
+        record(22, 0x0303, &server_hello([9; 32], 0x1301, &[chosen])),
+        record(23, 0x0303, &[1; 400]),
+    ]
+    .concat();
+    let first = offer();
+    let done = record(23, 0x0303, &[2; 53]);
+    let mut segments: Vec<(Side, &[u8])> = vec![(C, &first), (S, &ask), (C, &again), (S, &answer)];
+    assert_eq!(
+        values(&conversation(&segments), "tls", ESTABLISHED),
+        [""; 0]
+    );
+    segments.push((C, &done));
+    let recorder = conversation(&segments);
+    assert_eq!(values(&recorder, "tls", SERVER_VERSION), ["1.3"]);
+    assert_eq!(values(&recorder, "tls", CIPHER), ["TLS_AES_128_GCM_SHA256"]);
+    assert_eq!(values(&recorder, "tls", ESTABLISHED), ["1"]);
+    assert_eq!(values(&recorder, "tls", SERVER.subject), [""; 0]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn an_abbreviated_handshake_is_a_resumption() {
+    let hello = hello();
+    let answer = [
+        record(22, 0x0303, &server_hello([5; 32], 0xc02f, &[])),
+        finished(),
+    ]
+    .concat();
+    let end = finished();
+    let recorder = conversation(&[(C, &hello), (S, &answer), (C, &end)]);
+    assert_eq!(values(&recorder, "tls", RESUMED), ["1"]);
+    assert_eq!(values(&recorder, "tls", ESTABLISHED), ["1"]);
+}
+
+#[test]
+fn an_alert_ends_the_handshake_with_its_name() {
+    let hello = hello();
+    let recorder = conversation(&[(C, &hello), (S, &[21, 3, 1, 0, 2, 2, 40])]);
+    assert_eq!(values(&recorder, "tls", ALERT), ["fatal handshake_failure"]);
+    assert_eq!(values(&recorder, "tls", ESTABLISHED), [""; 0]);
+    let unknown = conversation(&[(C, &hello), (S, &[21, 3, 1, 0, 2, 2, 200])]);
+    assert_eq!(values(&unknown, "tls", ALERT), ["fatal 200"]);
+}
+
+#[test]
+fn an_empty_client_certificate_counts_none() {
+    let hello = hello();
+    let server = record(
+        22,
+        0x0303,
+        &[
+            server_hello([5; 32], 0xc02f, &[]),
+            message(13, &[1, 1, 0, 2, 4, 1, 0, 0]),
+        ]
+        .concat(),
+    );
+    let client = record(22, 0x0303, &message(11, &[0, 0, 0]));
+    let recorder = conversation(&[(C, &hello), (S, &server), (C, &client)]);
+    assert_eq!(values(&recorder, "tls", CLIENT_CERTIFICATE), ["0"]);
+}
+
+#[test]
+fn the_imitation_before_turn_is_not_tls() {
+    let client = [&PSEUDO_CLIENT[..], &[9; 32], &PSEUDO_CLIENT_END].concat();
+    let server = [
+        &PSEUDO_SERVER[..],
+        &[9; 32],
+        &[32],
+        &[8; 32],
+        &PSEUDO_SERVER_END,
+    ]
+    .concat();
+    assert_eq!((client.len(), server.len()), (50, 83));
+    let segments: [(Side, &[u8]); 3] = [
+        (C, &client),
+        (S, &server),
+        (C, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(values(&recorder, "tls", PSEUDO), ["1", "1"]);
+    assert_eq!(values(&recorder, "tls", CIPHER), [""; 0]);
+    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), [""; 0]);
+    assert_eq!(protocols(&recorder), ["tls", "http"]);
+    survives_every_cut(&segments);
+    let one_way = conversation(&[segments[0], segments[2]]);
+    assert_eq!(protocols(&one_way), ["tls", "http"]);
+}
+
+#[test]
+fn a_hello_of_ssl_2_is_read() {
+    let mut hello = vec![0x80, 0x1f, 1, 3, 1, 0, 6, 0, 0, 0, 16];
+    hello.extend_from_slice(&[1, 0, 0x80, 0, 0, 4]);
+    hello.extend_from_slice(&[7; 16]);
+    hello[1] = (hello.len() - 2) as u8;
+    let recorder = conversation(&[(C, &hello)]);
+    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), ["1.0"]);
+    let answer = record(22, 0x0301, &server_hello([5; 32], 0x0004, &[]));
+    let recorder = conversation(&[(C, &hello), (S, &answer)]);
+    assert_eq!(
+        values(&recorder, "tls", CIPHER),
+        ["TLS_RSA_WITH_RC4_128_MD5"]
+    );
+    survives_every_cut(&[(C, &hello), (S, &answer)]);
+    hello[10] = 15;
+    assert!(protocols(&conversation(&[(C, &hello)])).is_empty());
+}
+
+#[test]
+fn a_connection_without_its_handshake_is_known_by_its_records() {
+    let two = [
+        record(23, 0x0303, &[1; 30]),
+        record(23, 0x0303, &[2; 900])[..40].to_vec(),
+    ]
+    .concat();
+    let recorder = midstream(&[(S, &two)]);
+    assert_eq!(protocols(&recorder), ["tls"]);
+    assert_eq!(values(&recorder, "tls", APPLICATION_DATA), ["1"]);
+    let header_alone = &record(23, 0x0303, &[1; 900])[..60];
+    assert!(protocols(&midstream(&[(S, header_alone)])).is_empty());
+}
+
+#[test]
+fn a_cut_hello_says_what_is_there() {
+    let hello = record(
+        22,
+        0x0301,
+        &client_hello(&[server_name(), extension(21, &[0; 300])]),
+    );
+    let recorder = conversation(&[(C, &hello[..120])]);
+    assert_eq!(protocols(&recorder), ["tls"]);
+    assert_eq!(
+        values(&recorder, "tls", SERVER_NAME),
+        ["ex1.contoso.example"]
+    );
+    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), [""; 0]);
+}
+
+#[test]
+fn openings_of_others_are_refused() {
+    for other in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"220 mail ESMTP\r\n",
+        &[0x16, 0x03, 0x01, 0xff, 0xff, 1, 0, 0, 0, 0, 0],
+        &[0x16, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40],
+        &[0x30, 0x0c, 2, 1, 1, 0x60, 7, 2, 1, 3, 4, 0, 0x80, 0],
+        &[0x80, 0, 0, 0x28, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 2],
+    ] {
+        assert!(!protocols(&conversation(&[(C, other)])).contains(&"tls"));
+    }
+}

@@ -210,9 +210,7 @@ impl Connection {
     }
 
     fn command(&mut self, command: Command<'_>, notes: &mut Notes<'_>) -> u64 {
-        if command.is_notable() {
-            notes.text(COMMAND, &command.verb);
-        }
+        notes.text(COMMAND, &command.verb);
         self.mode = Mode::Commands;
         let argument = command.argument;
         let awaited = match command.verb.as_str() {
@@ -275,14 +273,19 @@ impl Connection {
     }
 
     fn reply(&mut self, reply: Reply<'_>, notes: &mut Notes<'_>) {
+        let greets = !self.answered && reply.code == 220 && !self.tls_awaited();
         self.answered = true;
-        // What only a greeting says, even where a command came before it.
-        let greeting = matches!(reply.code, 220 | 554 | 421) && !self.tls_awaited();
+        // A command may come before the greeting.
+        if greets && self.outstanding.front() != Some(&Awaited::Greeting) {
+            self.outstanding.push_front(Awaited::Greeting);
+        }
         let awaited = self.outstanding.front().copied();
         let first = self.reply_lines == 0;
         self.reply_lines = self.reply_lines.saturating_add(1);
         match awaited {
-            Some(Awaited::Greeting) | None if greeting && first => notes.bytes(BANNER, reply.text),
+            Some(Awaited::Greeting) if reply.code == 220 && first => {
+                notes.bytes(BANNER, reply.text);
+            }
             Some(Awaited::Hello) | None if reply.code == 250 && !first => {
                 notes.bytes(KEYWORD, reply.text.trim_ascii());
             }

@@ -3,10 +3,43 @@
 /// Longest verb: `XSESSIONPARAMS` and the like fit.
 const MAX_VERB: usize = 24;
 
-/// Verbs of RFC 5321 and of documented extensions. Others are believed where they begin with X.
+/// Verbs of RFC 5321, of its extensions, and of Exchange. Others are believed only with `X-`: the hyphen keeps answers of
+/// an authentication out, which are base64 and may begin like any word.
 const VERBS: &[&str] = &[
-    "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "EXPN",
-    "HELP", "AUTH", "STARTTLS", "ETRN", "TURN", "ATRN", "SEND", "SOML", "SAML", "XEXCH50", "BURL",
+    "EHLO",
+    "HELO",
+    "LHLO",
+    "MAIL",
+    "RCPT",
+    "DATA",
+    "BDAT",
+    "RSET",
+    "NOOP",
+    "QUIT",
+    "VRFY",
+    "EXPN",
+    "HELP",
+    "AUTH",
+    "STARTTLS",
+    "ETRN",
+    "TURN",
+    "ATRN",
+    "SEND",
+    "SOML",
+    "SAML",
+    "BURL",
+    "XEXCH50",
+    "XRDST",
+    "XSHADOW",
+    "XSHADOWREQUEST",
+    "XQDISCARD",
+    "XPROXY",
+    "XPROXYFROM",
+    "XPROXYTO",
+    "XSESSIONPARAMS",
+    "XORIGFROM",
+    "XCLIENT",
+    "XFORWARD",
 ];
 
 /// A command of the client.
@@ -30,19 +63,13 @@ impl<'a> Command<'a> {
             .filter(|verb| (4..=MAX_VERB).contains(&verb.len()))?;
         let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
         let argument = line.get(length..)?;
-        let known = VERBS.contains(&verb.as_str()) || verb.starts_with('X');
+        let known = VERBS.contains(&verb.as_str()) || verb.starts_with("X-");
         let separated = matches!(argument, [] | [b' ' | b'\t', ..]);
         let plain = argument.iter().all(|byte| *byte == b'\t' || *byte >= 0x20);
         (known && separated && plain).then(|| Self {
             verb,
             argument: argument.trim_ascii(),
         })
-    }
-
-    /// Whether it may be shown: an unknown word with X may as well be part of a base64 answer.
-    pub(super) fn is_notable(&self) -> bool {
-        let known = VERBS.contains(&self.verb.as_str());
-        known || self.verb.starts_with("X-") || self.verb.len() <= 16
     }
 }
 

@@ -149,6 +149,25 @@ fn ntlm_of_exchange_is_named_and_no_credential_is_kept() {
 }
 
 #[test]
+fn an_answer_that_looks_like_an_extension_is_not_shown() {
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, b"AUTH LOGIN\r\n"),
+        (C, b"Xsecret9\r\n"),
+    ];
+    assert_eq!(smtp(&segments, COMMAND), ["AUTH", "EHLO"]);
+}
+
+#[test]
+fn a_command_before_the_greeting_leaves_replies_in_order() {
+    let recorder = conversation(&[HELLO, GREETING, KEYWORDS]);
+    assert_eq!(values(&recorder, "smtp", BANNER).len(), 1);
+    assert_eq!(values(&recorder, "smtp", KEYWORD).len(), 7);
+}
+
+#[test]
 fn chunks_are_passed_over_by_their_count() {
     let segments = [
         GREETING,

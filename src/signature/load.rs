@@ -77,6 +77,8 @@ struct PortEntry {
     protocol: Option<Arc<str>>,
     secured: Option<bool>,
     #[serde(default)]
+    reversed: bool,
+    #[serde(default)]
     services: Vec<ServiceId>,
 }
 
@@ -523,6 +525,7 @@ fn port(entry: PortEntry) -> Result<RowPort, String> {
         ports,
         protocol: entry.protocol,
         secured: entry.secured,
+        reversed: entry.reversed,
         services: entry.services,
     })
 }

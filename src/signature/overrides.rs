@@ -183,6 +183,7 @@ impl PortOverride {
             ports: self.ports,
             protocol: model.and_then(|entry| entry.protocol.clone()),
             secured: model.and_then(|entry| entry.secured),
+            reversed: model.is_some_and(|entry| entry.reversed),
             services,
         }
     }

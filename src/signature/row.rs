@@ -330,6 +330,9 @@ pub struct RowPort {
     pub protocol: Option<Arc<str>>,
     /// Whether the document calls it secured; `None` where it is silent.
     pub secured: Option<bool>,
+    /// The `to` end opens this port on the `from` end. It is printed with its row and documents nothing there; a row for
+    /// that direction does.
+    pub reversed: bool,
     /// The services of the row that use this port, where the row has ports for different services; empty for all of them.
     pub services: Vec<ServiceId>,
 }
@@ -345,6 +348,9 @@ impl Serialize for RowPort {
         }
         map.serialize_entry("protocol", &self.protocol)?;
         map.serialize_entry("secured", &self.secured)?;
+        if self.reversed {
+            map.serialize_entry("reversed", &true)?;
+        }
         if !self.services.is_empty() {
             map.serialize_entry("services", &self.services)?;
         }
@@ -445,7 +451,9 @@ impl Row {
         };
         self.ports
             .iter()
-            .filter(|entry| entry.transport.admits(transport) && entry.ports.holds(port))
+            .filter(|entry| {
+                entry.transport.admits(transport) && entry.ports.holds(port) && !entry.reversed
+            })
             .min_by_key(width)
     }
 

@@ -761,6 +761,22 @@ fn prohibitions_and_wide_ranges_document_no_port() {
 }
 
 #[test]
+fn a_port_that_the_other_end_opens_is_printed_and_documents_nothing() {
+    let matrix = with_ports(&[]).unwrap();
+    let row = matrix
+        .row(&RowId("ref2010.client-access.ocs".into()))
+        .unwrap();
+    assert!(row.lists(Transport::TCP, 5076));
+    assert!(!row.lists(Transport::TCP, 5061));
+    let listed = ids(&matrix, Transport::TCP, 5061);
+    assert!(!listed.contains(&row.id.to_string()));
+    assert!(listed.contains(&"ref2010.rule.ocs-out".to_owned()));
+    let printed = serde_json::to_value(&row.ports).unwrap();
+    assert_eq!(printed[1]["port"], 5061);
+    assert_eq!(printed[1]["reversed"], true);
+}
+
+#[test]
 fn roles_satisfy_what_includes_them() {
     use Role::*;
     for (host, wanted) in [

@@ -366,9 +366,10 @@ impl fmt::Display for RowPort {
             Ports::Dynamic(dynamic) => write!(f, "dynamic {dynamic}")?,
         }
         match self.transport {
-            RowTransport::Both => f.write_str("/tcp+udp"),
-            transport => write!(f, "/{transport}"),
+            RowTransport::Both => f.write_str("/tcp+udp")?,
+            transport => write!(f, "/{transport}")?,
         }
+        f.write_str(if self.reversed { " reversed" } else { "" })
     }
 }
 

@@ -774,6 +774,8 @@ fn a_port_that_the_other_end_opens_is_printed_and_documents_nothing() {
     let printed = serde_json::to_value(&row.ports).unwrap();
     assert_eq!(printed[1]["port"], 5061);
     assert_eq!(printed[1]["reversed"], true);
+    assert_eq!(row.ports[0].to_string(), "5075-5077/tcp");
+    assert_eq!(row.ports[1].to_string(), "5061/tcp reversed");
 }
 
 #[test]

@@ -104,24 +104,17 @@ impl Recorder {
 
     /// Drops the greatest value of an attribute, of one subject or of all.
     fn leave_out(&mut self, attribute: Attribute, subject: Option<u64>) {
-        let from = |subject| {
-            let value = Value::Number(0);
-            Fact {
-                attribute,
-                subject,
-                value,
-                side: Side::A,
-            }
+        let fact = |subject, value, side| Fact {
+            attribute,
+            subject,
+            value,
+            side,
         };
-        let mut of_attribute = self.facts.range(from(subject.unwrap_or(0))..);
-        let is_meant = |fact: &Fact| {
-            fact.attribute == attribute && subject.is_none_or(|subject| fact.subject == subject)
-        };
-        let greatest = of_attribute
-            .by_ref()
-            .map_while(|(fact, _)| is_meant(fact).then_some(fact))
-            .last();
-        let Some(fact) = greatest.cloned() else {
+        let first = fact(subject.unwrap_or(0), Value::Number(0), Side::A);
+        let last = Value::Time(Timestamp::from_nanos(i64::MAX));
+        let last = fact(subject.unwrap_or(u64::MAX), last, Side::B);
+        let greatest = self.facts.range(first..=last).next_back();
+        let Some(fact) = greatest.map(|(fact, _)| fact.clone()) else {
             return;
         };
         self.facts.remove(&fact);

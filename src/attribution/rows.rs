@@ -254,7 +254,9 @@ fn product(row: &Row, ends: &Ends) -> Fit {
         .filter_map(|party| party.product)
         .filter(family)
         .collect();
-    if known.is_empty() || row.products.is_empty() {
+    // Name resolution is documented for every product (contradictions C31).
+    let is_dns = row.services.iter().all(|service| service.as_str() == "dns");
+    if known.is_empty() || row.products.is_empty() || is_dns {
         Fit::Unknown
     } else if known
         .iter()

@@ -151,7 +151,8 @@ impl Role {
                 Self::LyncEdge => matches!(self, Self::LyncEdgeExternal | Self::LyncEdgeInternal),
                 Self::LyncEdgeExternal | Self::LyncEdgeInternal => self == Self::LyncEdge,
                 Self::ClusterNode => self == Self::Mailbox,
-                Self::DnsServer => self == Self::DomainController,
+                // Name servers of others stand in the Internet.
+                Self::DnsServer => matches!(self, Self::DomainController | Self::Internet),
                 // A host known only as "some Exchange server" may be any of them.
                 Self::HubTransport
                 | Self::EdgeTransport

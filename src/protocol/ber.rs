@@ -1,8 +1,14 @@
 //! Reading of BER and DER elements (ITU-T X.690) as LDAP and Kerberos use them: tags of one octet, definite lengths in any
 //! form. A helper for decoders, no protocol of its own; it knows no schema.
 
+use asn1_rs::{FromBer, Header};
+
 use super::Reject;
-use crate::bytes::Cursor;
+use crate::bytes::{Cursor, Short};
+
+/// Octets of identifier and length: longer lengths than four octets exceed anything that these protocols send.
+/// Windows writes `84 xx xx xx xx` for all lengths, which BER allows.
+const MAX_HEADER: usize = 6;
 
 /// An element: its tag, and of its contents what is there.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +26,33 @@ pub(super) struct Element<'a> {
 impl<'a> Element<'a> {
     /// Reads the element that `cursor` is at, and passes over it.
     pub(super) fn parse(cursor: &mut Cursor<'a>) -> Result<Self, Reject> {
-        let start = cursor.offset();
-        let tag = cursor.u8()?;
+        let before = cursor.len();
+        let Some(tag) = cursor.peek() else {
+            return Err(Short {
+                offset: cursor.offset(),
+                missing: 1,
+            }
+            .into());
+        };
         if tag & 0x1f == 0x1f {
             return Err(Reject::Invalid("tag of several octets"));
         }
-        let length = length(cursor)?;
-        let header = cursor.offset().saturating_sub(start);
+        let (rest, parsed) = Header::from_ber(cursor.rest()).map_err(|error| match error {
+            asn1_rs::Err::Incomplete(_) => Reject::Short(Short {
+                offset: cursor.offset(),
+                missing: 1,
+            }),
+            asn1_rs::Err::Error(_) | asn1_rs::Err::Failure(_) => Reject::Invalid("length form"),
+        })?;
+        let header = before.saturating_sub(rest.len());
+        let length = parsed
+            .length()
+            .definite()
+            .map_err(|_| Reject::Invalid("length form"))?;
+        if header > MAX_HEADER {
+            return Err(Reject::Invalid("length form"));
+        }
+        cursor.skip(header)?;
         let there = length.min(cursor.len());
         Ok(Self {
             tag,
@@ -78,21 +104,6 @@ impl<'a> Element<'a> {
             value.checked_mul(256)?.checked_add(u64::from(byte))
         })
     }
-}
-
-/// A length: short, or long with up to four octets, minimal or not (Windows writes `84 xx xx xx xx` for all).
-fn length(cursor: &mut Cursor<'_>) -> Result<usize, Reject> {
-    let first = cursor.u8()?;
-    let octets = match first {
-        0..=0x7f => return Ok(usize::from(first)),
-        0x81..=0x84 => usize::from(first & 0x7f),
-        _ => return Err(Reject::Invalid("length form")),
-    };
-    let octets = cursor.take(octets)?;
-    let length = octets
-        .iter()
-        .fold(0_u32, |value, &byte| value << 8 | u32::from(byte));
-    usize::try_from(length).map_err(|_| Reject::Invalid("length"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::ber::Element;
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 
@@ -278,18 +279,8 @@ fn field<'a>(fields: &mut Cursor<'a>, wanted: u8) -> Option<Cursor<'a>> {
 
 /// A DER element: tag and content, cut at the end of the bytes. Long lengths need not be minimal.
 fn element<'a>(cursor: &mut Cursor<'a>) -> Option<(u8, Cursor<'a>)> {
-    let tag = cursor.u8().ok()?;
-    let length = match cursor.u8().ok()? {
-        short @ ..=0x7f => usize::from(short),
-        long @ 0x81..=0x84 => cursor
-            .take(usize::from(long & 0x7f))
-            .ok()?
-            .iter()
-            .fold(0, |length, &byte| length << 8 | usize::from(byte)),
-        _ => return None,
-    };
-    let content = cursor.sub(length.min(cursor.len())).ok()?;
-    Some((tag, content))
+    let element = Element::parse(cursor).ok()?;
+    Some((element.tag, element.cursor()))
 }
 
 const NTLM_SIGNATURE: &[u8; 8] = b"NTLMSSP\0";

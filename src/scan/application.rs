@@ -55,6 +55,20 @@ impl Application {
         }
     }
 
+    /// The flow of a tunnel: nothing of its payload is its own.
+    pub(super) fn carrier(layers: &Layers<'_>) -> Self {
+        let mut tunnels = layers.tunnels.clone();
+        tunnels.pop();
+        Self {
+            body: Body::Other,
+            recorder: Recorder::default(),
+            tunnels,
+            files: SmallVec::new(),
+            last_frame: 0,
+            last_time: Timestamp::default(),
+        }
+    }
+
     /// Takes one packet in. Returns how many bytes reassembly holds more (or less) than before.
     pub(super) fn packet(
         &mut self,

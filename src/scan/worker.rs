@@ -8,7 +8,7 @@ use super::application::Application;
 use crate::capture::{Block, Packet};
 use crate::evidence::{CaptureRecord, Episode, IcmpError, Moment, Seen};
 use crate::flow::{FlowState, FlowTable, Observation, TcpObservation};
-use crate::net::{FlowKey, Side};
+use crate::net::{FlowKey, Side, Transport};
 use crate::wire::{Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
 
 /// Bytes that all streams of a worker may hold out of order together, before the largest holder at hand gives up its
@@ -119,6 +119,22 @@ impl Worker {
             && share.holds(quoted.source.address, quoted.destination.address)
         {
             flows.quoted(quoted, &layers, seen);
+        }
+        if let Some((source, destination)) = layers.carrier_flow()
+            && share.holds(source.address, destination.address)
+        {
+            let (key, side) = FlowKey::of(Transport::UDP, source, destination);
+            let observation = observe(&packet, key, side, None, &layers);
+            let mut retire = |key, state| flows.retired.push((key, state));
+            let make = |_: &Observation| Box::new(Application::carrier(&layers));
+            let state = table.observe(&observation, make, &mut retire);
+            let moment = Moment {
+                time: packet.time,
+                frame: packet.number,
+                key,
+                side,
+            };
+            state.inner.packet(moment, file, None, &layers);
         }
         let Some((transport, source, destination)) = layers.flow() else {
             return;

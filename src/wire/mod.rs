@@ -65,6 +65,8 @@ pub struct Layers<'a> {
     pub payload_wire_len: u32,
     /// The flow that an ICMP error speaks about.
     pub quoted: Option<Quoted>,
+    /// The innermost UDP header whose payload is a tunnel: its flow has ports where what it carries has none.
+    pub carrier: Option<(Endpoint, Endpoint)>,
     /// What the checksums of the innermost headers say, where [`Limits::verify_checksums`] asks for it.
     pub checksums: Checksums,
     /// Why reading ended where it did.
@@ -80,9 +82,16 @@ impl Layers<'_> {
             payload: &[],
             payload_wire_len: 0,
             quoted: None,
+            carrier: None,
             checksums: Checksums::UNCHECKED,
             stop: Stop::Complete,
         }
+    }
+
+    /// The flow of the tunnel around a packet without ports (ICMP or nothing in VXLAN, Teredo ...): source, destination.
+    pub fn carrier_flow(&self) -> Option<(Endpoint, Endpoint)> {
+        let (transport, ..) = self.flow()?;
+        self.carrier.filter(|_| !transport.has_ports())
     }
 
     /// The flow that the packet belongs to: transport, source, destination; ports are 0 where the transport has none.

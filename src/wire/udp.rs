@@ -8,6 +8,7 @@ use super::window::Window;
 use super::{
     Checksum, Layer, Reason, Stop, TransportHeader, Tunnel, capwap, gtp, l2tp, mpls, teredo, vxlan,
 };
+use crate::net::Endpoint;
 
 /// A tunnel that a datagram carries.
 pub(super) struct Carried {
@@ -60,6 +61,13 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
     match tunnel(walk.window, destination_port).or_else(|| tunnel(walk.window, source_port)) {
         None => Ok(Next::Done),
         Some(carried) => {
+            walk.layers.carrier = walk.layers.network.map(|network| {
+                let (source, destination) = (network.source, network.destination);
+                (
+                    Endpoint::new(source, source_port),
+                    Endpoint::new(destination, destination_port),
+                )
+            });
             if let Some(tunnel) = carried.tunnel {
                 walk.enter(tunnel)?;
             }

@@ -16,6 +16,7 @@ mod gss;
 mod http;
 mod kerberos;
 mod ldap;
+mod quic;
 mod rtcp;
 mod rtp;
 mod sdp;
@@ -40,6 +41,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    quic::QUIC,
     rtcp::RTCP,
     rtp::RTP,
     sdp::SDP,

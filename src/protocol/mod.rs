@@ -19,6 +19,7 @@ mod ldap;
 mod quic;
 mod rtcp;
 mod rtp;
+mod sap;
 mod sdp;
 mod sip;
 mod smtp;
@@ -44,6 +45,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     quic::QUIC,
     rtcp::RTCP,
     rtp::RTP,
+    sap::SAP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,

@@ -96,6 +96,8 @@ impl LinkType {
     pub const PKTAP: Self = Self(258);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+    /// A kind of link for which the registry has no value, in a file of another registry. No value is assigned up there.
+    pub const UNKNOWN: Self = Self(u16::MAX);
 }
 
 /// The transport of a flow: an IP protocol number (IANA "Assigned Internet Protocol Numbers").

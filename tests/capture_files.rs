@@ -270,7 +270,7 @@ fn inputs_that_cannot_be_read_have_messages_of_their_own() {
         ("empty/readme.txt", b"hello".to_vec()),
         ("paper.pcap", b"%PDF-1.5 ...".to_vec()),
         ("nothing.pcap", Vec::new()),
-        ("solaris.pcap", b"snoop\0\0\0\0\0\0\x02".to_vec()),
+        ("monitor.cap", b"GMBU\x00\x02".to_vec()),
     ]);
     let message = |name: &str| {
         let error = plan(&folder.inputs(&[name]), Grouping::Auto)
@@ -289,15 +289,15 @@ fn inputs_that_cannot_be_read_have_messages_of_their_own() {
     );
     assert_eq!(
         message("paper.pcap"),
-        ": expected a capture (pcap or pcapng), found a PDF document"
+        ": expected a capture (pcap, pcapng or snoop), found a PDF document"
     );
     assert_eq!(
         message("nothing.pcap"),
         ": expected a capture, found an empty file"
     );
     assert_eq!(
-        message("solaris.pcap"),
-        ": expected pcap or pcapng, found a snoop capture; convert it: editcap -F pcapng IN OUT.pcapng"
+        message("monitor.cap"),
+        ": expected pcap, pcapng or snoop, found a Network Monitor 2.x capture; convert it: editcap -F pcapng IN OUT.pcapng"
     );
     assert!(matches!(
         plan(&[], Grouping::Auto),

@@ -14,7 +14,9 @@ mod capture_support;
 
 use std::net::IpAddr;
 
-use capture_support::{BIG, Drip, LITTLE, Order, pcap, pcapng, read, read_bytes};
+use capture_support::{
+    BIG, Drip, LITTLE, Order, pcap, pcapng, read, read_bytes, snoop, snoop_header, snoop_record,
+};
 use exwire::capture::{CaptureError, Format};
 use proptest::prelude::*;
 
@@ -341,12 +343,93 @@ fn what_contradicts_pcapng_is_malformed_and_says_why() {
     }
 }
 
+#[test]
+fn snoop_is_read_with_its_padding_and_its_drops() {
+    // Written down from RFC 1761, without the builder.
+    let mut file = b"snoop\0\0\0\0\0\0\x02\0\0\0\x04".to_vec();
+    file.extend(b"\0\0\0\x3c\0\0\0\x03\0\0\0\x1c\0\0\0\x05\xee\x6b\x28\0\0\0\0\x07abc\0");
+    file.extend(snoop_record(9, 5, 999_999, 4, b"defg"));
+    let (seen, summary) = read_bytes(&file).unwrap();
+    assert_eq!(summary.format, Some(Format::Snoop));
+    assert_eq!(Format::Snoop.to_string(), "snoop");
+    assert!(summary.error.is_none(), "{:?}", summary.error);
+    assert_eq!(
+        (seen[0].bytes.as_slice(), seen[0].wire_len),
+        (&b"abc"[..], 60)
+    );
+    // Seconds are unsigned: times after 2038 stay after 2038.
+    assert_eq!(seen[0].nanos, 4_000_000_000_000_007_000);
+    assert_eq!(
+        (seen[1].bytes.as_slice(), seen[1].nanos),
+        (&b"defg"[..], 5_999_999_000)
+    );
+    assert_eq!((seen[1].link, seen[1].number), (1, 2));
+    // A running total, not a count for each record.
+    assert_eq!(summary.drops.packets, 9);
+}
+
+#[test]
+fn datalinks_of_snoop_become_link_types_and_unknown_ones_are_no_damage() {
+    for (code, link) in [
+        (0, 1),
+        (4, 1),
+        (2, 6),
+        (8, 10),
+        (0x8000_0001, 228),
+        (0x8000_0002, 229),
+        (9, u16::MAX),
+    ] {
+        let file = [snoop_header(2, code), snoop_record(0, 1, 0, 1, b"x")].concat();
+        let (seen, summary) = read_bytes(&file).unwrap();
+        assert!(summary.error.is_none(), "{code}");
+        assert_eq!(seen[0].link, link, "{code}");
+    }
+}
+
+#[test]
+fn what_contradicts_snoop_is_malformed_and_says_why() {
+    let good = snoop(&[(1, b"abcd")]);
+    let lying = |at: usize, value: u32| {
+        let mut record = snoop_record(0, 2, 0, 4, b"abcd");
+        record[at..at + 4].copy_from_slice(&BIG.u32(value));
+        record
+    };
+    for (record, words) in [
+        (lying(4, 262_145), "a captured length of at most 262144"),
+        (lying(4, u32::MAX), "a captured length of at most 262144"),
+        (lying(4, 5), "a record length of 29"),
+        (lying(8, 0), "a record length of 28"),
+        (lying(8, 27), "a record length of 28"),
+        (lying(8, u32::MAX), "a record length of 28"),
+    ] {
+        let (seen, summary) = read_bytes(&[&good[..], &record].concat()).unwrap();
+        assert_eq!(seen.len(), 1, "{words}");
+        match summary.error {
+            Some(CaptureError::Malformed {
+                offset, expected, ..
+            }) => {
+                assert_eq!(offset, good.len() as u64);
+                assert!(expected.contains(words), "{expected}");
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    for version in [1, 3] {
+        let (seen, summary) = read_bytes(&snoop_header(version, 4)).unwrap();
+        assert!(seen.is_empty());
+        assert!(matches!(
+            summary.error,
+            Some(CaptureError::Malformed { .. })
+        ));
+    }
+}
+
 /// Every prefix delivers exactly the packets that are whole in it, and says that it is cut unless it ends between
-/// records. `ends` are the places behind which a record ends.
-fn check_prefixes(file: &[u8], ends: &[usize], between: &[usize]) {
+/// records. `magic` bytes tell the format, `ends` are the places behind which a record ends.
+fn check_prefixes(file: &[u8], magic: usize, ends: &[usize], between: &[usize]) {
     for length in 1..file.len() {
         let Ok((seen, summary)) = read_bytes(&file[..length]) else {
-            assert!(length < 4, "{length}");
+            assert!(length < magic, "{length}");
             continue;
         };
         let whole = ends.iter().filter(|end| **end <= length).count();
@@ -370,7 +453,7 @@ fn every_prefix_of_a_pcap_file_delivers_its_whole_packets() {
             file.extend(order.record(1, 2, 6, bytes));
             between.push(file.len());
         }
-        check_prefixes(&file, &between[1..], &between);
+        check_prefixes(&file, 4, &between[1..], &between);
     }
 }
 
@@ -399,8 +482,19 @@ fn every_prefix_of_a_pcapng_file_delivers_its_whole_packets() {
                 ends.push(file.len());
             }
         }
-        check_prefixes(&file, &ends, &between);
+        check_prefixes(&file, 4, &ends, &between);
     }
+}
+
+#[test]
+fn every_prefix_of_a_snoop_file_delivers_its_whole_packets() {
+    let mut file = snoop_header(2, 4);
+    let mut between = vec![file.len()];
+    for bytes in [&b"abcdef"[..], b"", b"xyz"] {
+        file.extend(snoop_record(0, 1, 2, 6, bytes));
+        between.push(file.len());
+    }
+    check_prefixes(&file, 8, &between[1..], &between);
 }
 
 #[test]
@@ -408,6 +502,7 @@ fn single_byte_reads_give_the_same_packets() {
     for file in [
         pcap(&[(1, b"abc"), (2, b""), (3, b"defgh")]),
         pcapng(&[(1, b"abc"), (2, b""), (3, b"defgh")]),
+        snoop(&[(1, b"abc"), (2, b""), (3, b"defgh")]),
     ] {
         assert_eq!(
             read(Drip::new(&file)).unwrap().0,
@@ -422,7 +517,7 @@ fn packets_across_many_blocks_are_numbered_and_whole() {
         .map(|n| vec![n as u8; (n % 1500) as usize])
         .collect();
     let packets: Vec<(u32, &[u8])> = (0..).zip(bodies.iter().map(Vec::as_slice)).collect();
-    for file in [pcap(&packets), pcapng(&packets)] {
+    for file in [pcap(&packets), pcapng(&packets), snoop(&packets)] {
         let (seen, summary) = read_bytes(&file).unwrap();
         assert_eq!(summary.packets, 3000);
         assert_eq!(
@@ -441,7 +536,7 @@ proptest! {
 
     #[test]
     fn random_bytes_behind_any_magic_never_panic(
-        start in 0_usize..8,
+        start in 0_usize..10,
         mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
         flips in proptest::collection::vec((any::<u16>(), any::<u8>()), 0..6),
     ) {
@@ -453,7 +548,9 @@ proptest! {
             3 => [BIG.section(0), BIG.interface(1, 0, &[])].concat(),
             4 => vec![0x1f, 0x8b, 8, 0],
             5 => vec![0x28, 0xb5, 0x2f, 0xfd],
-            6 => good[good.len() / 2 - 50..].to_vec(),
+            6 => snoop_header(2, 4),
+            7 => snoop(&[(1, b"abc"), (2, b"defgh")]),
+            8 => good[good.len() / 2 - 50..].to_vec(),
             _ => good.clone(),
         };
         for (place, flip) in flips {

@@ -117,7 +117,8 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
-        encryption.kind = if layer.depth > 0 {
+        // QUIC has TLS inside from its first packet on; elsewhere it was begun in clear.
+        encryption.kind = if layer.depth > 0 && !flow.proves("quic") {
             Encrypted::Starttls
         } else {
             Encrypted::Tls

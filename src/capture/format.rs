@@ -55,6 +55,8 @@ pub enum Format {
     PcapModified,
     /// pcapng (draft-ietf-opsawg-pcapng).
     PcapNg,
+    /// snoop (RFC 1761).
+    Snoop,
 }
 
 impl fmt::Display for Format {
@@ -64,6 +66,7 @@ impl fmt::Display for Format {
             Self::PcapNano => "nanosecond pcap",
             Self::PcapModified => "modified pcap",
             Self::PcapNg => "pcapng",
+            Self::Snoop => "snoop",
         })
     }
 }
@@ -75,8 +78,6 @@ pub enum Foreign {
     NetMon1,
     /// Microsoft Network Monitor 2.x and 3.x.
     NetMon2,
-    /// Sun snoop (RFC 1761).
-    Snoop,
     /// Network Associates Sniffer.
     Sniffer,
     /// NetXray, Sniffer for Windows.
@@ -91,7 +92,7 @@ impl Foreign {
     /// How to make a capture of it that can be read.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::NetMon1 | Self::NetMon2 | Self::Snoop | Self::Sniffer | Self::NetXray => {
+            Self::NetMon1 | Self::NetMon2 | Self::Sniffer | Self::NetXray => {
                 "convert it: editcap -F pcapng IN OUT.pcapng"
             }
             Self::Etl => {
@@ -107,7 +108,6 @@ impl fmt::Display for Foreign {
         f.write_str(match self {
             Self::NetMon1 => "a Network Monitor 1.x capture",
             Self::NetMon2 => "a Network Monitor 2.x capture",
-            Self::Snoop => "a snoop capture",
             Self::Sniffer => "a Sniffer capture",
             Self::NetXray => "a NetXray capture",
             Self::Etl => "a Windows event trace (ETL)",
@@ -121,6 +121,7 @@ impl fmt::Display for Foreign {
 pub(super) enum Content {
     Pcap(Order, Variant),
     PcapNg,
+    Snoop,
     Foreign(Foreign),
     Empty,
     /// Something else, in words.
@@ -141,7 +142,7 @@ impl Content {
             [0x0a, 0x0d, 0x0d, 0x0a, ..] => Self::PcapNg,
             [b'R', b'T', b'S', b'S', ..] => Self::Foreign(Foreign::NetMon1),
             [b'G', b'M', b'B', b'U', ..] => Self::Foreign(Foreign::NetMon2),
-            [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Self::Foreign(Foreign::Snoop),
+            [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Self::Snoop,
             [b'T', b'R', b'S', b'N', b'I', b'F', b'F', ..] => Self::Foreign(Foreign::Sniffer),
             [b'X', b'C', b'P', 0, ..] => Self::Foreign(Foreign::NetXray),
             _ if is_text_mode_section(head) => Self::Foreign(Foreign::TextModePcapNg),

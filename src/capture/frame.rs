@@ -1,7 +1,7 @@
-//! What the framers of pcap and pcapng have in common.
+//! What the framers of all formats have in common.
 
 use super::block::PacketIndex;
-use super::{pcap, pcapng};
+use super::{pcap, pcapng, snoop};
 use crate::net::LinkType;
 
 /// Longest packet that a capture may hold (libpcap `MAXIMUM_SNAPLEN`): a longer claim means that the file is damaged.
@@ -47,6 +47,7 @@ impl Damage {
 pub(super) enum Framer {
     Pcap(pcap::Framer),
     PcapNg(Box<pcapng::Framer>),
+    Snoop(snoop::Framer),
 }
 
 impl Framer {
@@ -63,6 +64,7 @@ impl Framer {
         match self {
             Self::Pcap(framer) => framer.frame(bytes, position, packets),
             Self::PcapNg(framer) => framer.frame(bytes, position, packets),
+            Self::Snoop(framer) => framer.frame(bytes, position, packets),
         }
     }
 

@@ -255,15 +255,19 @@ impl Reader {
         let Some(summary) = self.summaries.last_mut() else {
             return;
         };
-        if let Framer::PcapNg(framer) = framer {
-            let notes = framer.notes();
-            summary.drops = Drops {
-                packets: notes.packet_drops,
-                interfaces: notes.interface_drops,
-                system: notes.system_drops,
-            };
-            summary.names = notes.names.into_iter().collect();
-            summary.names_dropped = notes.names_dropped;
+        match framer {
+            Framer::PcapNg(framer) => {
+                let notes = framer.notes();
+                summary.drops = Drops {
+                    packets: notes.packet_drops,
+                    interfaces: notes.interface_drops,
+                    system: notes.system_drops,
+                };
+                summary.names = notes.names.into_iter().collect();
+                summary.names_dropped = notes.names_dropped;
+            }
+            Framer::Snoop(framer) => summary.drops.packets = u64::from(framer.drops()),
+            Framer::Pcap(_) => {}
         }
         if let End::Broken(error) = end {
             summary.error = Some(error);

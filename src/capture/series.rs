@@ -310,7 +310,7 @@ fn last_packet(path: &Path, first: Timestamp, mut reader: Reader) -> Option<Time
 /// Looks for the first place in `tail` from which records follow each other to its end, and takes the latest time.
 fn last_in_tail(mut framer: Framer, tail: &[u8], first: Timestamp) -> Option<Timestamp> {
     let step = match framer {
-        Framer::Pcap(_) => 1,
+        Framer::Pcap(_) | Framer::Snoop(_) => 1,
         Framer::PcapNg(_) => 4,
     };
     let mut packets: Vec<PacketIndex> = Vec::new();

@@ -11,7 +11,8 @@ use crate::net::{LinkType, Timestamp};
 /// Packets that a capture says it lost. The numbers overlap: writers report the same loss in more than one place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// As packet blocks report them (pcapng `epb_dropcount`, and the obsolete Packet Block).
+    /// As packet blocks report them (pcapng `epb_dropcount`, and the obsolete Packet Block), or
+    /// records (snoop `Cumulative Drops`).
     pub packets: u64,
     /// As statistics report them for the interfaces (pcapng `isb_ifdrop`).
     pub interfaces: u64,

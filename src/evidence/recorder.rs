@@ -53,7 +53,7 @@ pub struct Recorder {
 
 #[derive(Debug)]
 enum Note {
-    Proved,
+    Proved { protocol: &'static str, depth: u8 },
     Fact(Fact),
     Offer(Offer),
     Client(Side),
@@ -169,7 +169,22 @@ impl Notes<'_> {
 
     /// The bytes prove the decoder's protocol.
     pub fn proved(&mut self) {
-        self.recorder.journal.push(Note::Proved);
+        self.recorder.journal.push(Note::Proved {
+            protocol: self.protocol,
+            depth: self.depth,
+        });
+    }
+
+    /// Notes of `protocol`, which the decoder's protocol carries (SDP in SIP, TLS in QUIC): in its name, one level deeper,
+    /// about the same subject. They are kept or forgotten together with these.
+    pub fn inside(&mut self, protocol: &'static str) -> Notes<'_> {
+        Notes {
+            recorder: self.recorder,
+            moment: self.moment,
+            protocol,
+            depth: self.depth.saturating_add(1),
+            subject: self.subject,
+        }
     }
 
     /// The bytes show that `side` is the client.
@@ -256,16 +271,9 @@ impl Notes<'_> {
         let mut journal = std::mem::take(&mut self.recorder.journal);
         for note in journal.drain(..) {
             match note {
-                Note::Proved => {
-                    let layer = Layer {
-                        depth: self.depth,
-                        seen,
-                    };
-                    let first = self
-                        .recorder
-                        .protocols
-                        .entry(self.protocol)
-                        .or_insert(layer);
+                Note::Proved { protocol, depth } => {
+                    let layer = Layer { depth, seen };
+                    let first = self.recorder.protocols.entry(protocol).or_insert(layer);
                     *first = layer.min(*first);
                 }
                 Note::Fact(fact) => self.recorder.fact(fact, seen),
@@ -309,6 +317,32 @@ mod tests {
         notes.discard();
         notes.commit();
         assert!(recorder.protocols.is_empty() && recorder.facts.is_empty());
+    }
+
+    #[test]
+    fn a_carried_protocol_lies_one_level_deeper_and_shares_the_fate_of_its_carrier() {
+        let mut recorder = Recorder::default();
+        let mut notes = recorder.notes(moment(1), "sip", 1);
+        notes.proved();
+        notes.about(7);
+        let mut inside = notes.inside("sdp");
+        inside.proved();
+        inside.text("origin", "192.0.2.1");
+        notes.commit();
+        let depths: Vec<_> = recorder
+            .protocols
+            .iter()
+            .map(|(name, layer)| (*name, layer.depth))
+            .collect();
+        assert_eq!(depths, [("sdp", 2), ("sip", 1)]);
+        let fact = recorder.facts.keys().next().unwrap();
+        assert_eq!((fact.attribute.protocol, fact.subject), ("sdp", 7));
+
+        let mut notes = recorder.notes(moment(2), "quic", 0);
+        notes.inside("tls").proved();
+        notes.discard();
+        notes.commit();
+        assert!(!recorder.protocols.contains_key("tls"));
     }
 
     #[test]

@@ -16,8 +16,10 @@ mod gss;
 mod http;
 mod kerberos;
 mod ldap;
+mod quic;
 mod rtcp;
 mod rtp;
+mod sap;
 mod sdp;
 mod sip;
 mod smtp;
@@ -40,8 +42,10 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    quic::QUIC,
     rtcp::RTCP,
     rtp::RTP,
+    sap::SAP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,

@@ -187,6 +187,39 @@ pub fn pcap(packets: &[(u32, &[u8])]) -> Vec<u8> {
     out
 }
 
+/// A snoop file header.
+pub fn snoop_header(version: u32, datalink: u32) -> Vec<u8> {
+    [&b"snoop\0\0\0"[..], &BIG.u32(version), &BIG.u32(datalink)].concat()
+}
+
+/// A snoop record, padded to a multiple of four.
+pub fn snoop_record(drops: u32, seconds: u32, micros: u32, wire_len: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = (24 + bytes.len()).next_multiple_of(4);
+    let mut out = Vec::new();
+    for word in [
+        wire_len,
+        bytes.len() as u32,
+        length as u32,
+        drops,
+        seconds,
+        micros,
+    ] {
+        out.extend(BIG.u32(word));
+    }
+    out.extend(bytes);
+    out.resize(length, 0);
+    out
+}
+
+/// A snoop file of Ethernet packets: one per (seconds, bytes).
+pub fn snoop(packets: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut out = snoop_header(2, 4);
+    for (seconds, bytes) in packets {
+        out.extend(snoop_record(0, *seconds, 0, bytes.len() as u32, bytes));
+    }
+    out
+}
+
 /// A pcapng file of Ethernet packets in microseconds.
 pub fn pcapng(packets: &[(u32, &[u8])]) -> Vec<u8> {
     let mut out = LITTLE.section(0);

@@ -101,6 +101,45 @@ pub(super) fn begins_with_hello(length: u16, mut cursor: Cursor<'_>) -> bool {
     sane && length >= 6 && matches!(version, 0x0300..=0x0304 | 0x7f00..=0x7fff)
 }
 
+/// A hello that another protocol carries without records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protocol) struct CarriedHello {
+    /// It is a ClientHello.
+    pub(in crate::protocol) is_client: bool,
+    /// It asks the client to try again; the same side's final hello follows.
+    pub(in crate::protocol) is_retry: bool,
+    /// Its length, where it is there to its end.
+    pub(in crate::protocol) length: Option<usize>,
+}
+
+/// Notes what the hello at the start of `bytes` says, as far as it is there; nothing where there is none.
+pub(in crate::protocol) fn carried_hello(
+    bytes: &[u8],
+    notes: &mut Notes<'_>,
+) -> Option<CarriedHello> {
+    if !begins_with_hello(u16::MAX, Cursor::new(bytes)) {
+        return None;
+    }
+    notes.proved();
+    let (message, length) = match Message::parse(bytes) {
+        Some((message, length)) => (message, Some(length)),
+        None => (Message::cut(bytes), None),
+    };
+    let is_client = message.kind == Kind::CLIENT_HELLO;
+    let is_retry = if is_client {
+        // A cut one has said what stands before the cut.
+        let _cut: Result<(), Short> = hello::client(message.body, notes);
+        false
+    } else {
+        hello::server(message.body, notes).is_ok_and(|chosen| chosen.retry)
+    };
+    Some(CarriedHello {
+        is_client,
+        is_retry,
+        length,
+    })
+}
+
 /// Messages of one direction: what waits for the rest of a message.
 #[derive(Debug, Default)]
 pub(super) struct Handshake {

@@ -16,6 +16,8 @@ mod record;
 use super::{Protocol, StreamEntry};
 use connection::Connection;
 
+pub(super) use handshake::carried_hello;
+
 /// The highest version that the client offers: `ssl2`, `ssl3`, `1.0` to `1.3`.
 const CLIENT_VERSION: &str = "client_version";
 /// The version that the server chose.

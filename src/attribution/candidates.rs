@@ -209,7 +209,7 @@ impl Judge<'_> {
             let roles_match = fit.from == Fit::Matches
                 && fit.to == Fit::Matches
                 && fit.row.kind == Kind::DataPath;
-            for service in &fit.row.services {
+            for service in fit.services() {
                 let Some(known) = self.signatures.catalog.service(service) else {
                     continue;
                 };

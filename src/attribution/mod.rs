@@ -243,7 +243,7 @@ impl Judge<'_> {
         };
         let rank = |id: &ServiceId| {
             fits.iter()
-                .filter(|fit| !fit.contradicts() && fit.row.documents(id))
+                .filter(|fit| !fit.contradicts() && fit.services().contains(id))
                 .map(RowFit::score)
                 .max()
                 .unwrap_or(0)
@@ -258,7 +258,7 @@ impl Judge<'_> {
         // Ambiguous claims of a port stay with the first of the best rows: the others are listed in `rows`.
         let place = |id: &ServiceId| {
             fits.iter()
-                .position(|fit| fit.row.documents(id))
+                .position(|fit| fit.services().contains(id))
                 .unwrap_or(usize::MAX)
         };
         services_of(strongest)
@@ -337,8 +337,9 @@ fn combined(
         .map(|evidence| evidence.source)
         .collect();
     // TLS where the row wants it is no indication alone, but it agrees with one.
-    let secured =
-        |fit: &RowFit<'_>| fit.row.documents(service) && fit.is_secured() && !fit.contradicts();
+    let secured = |fit: &RowFit<'_>| {
+        fit.services().contains(service) && fit.is_secured() && !fit.contradicts()
+    };
     if encryption.kind == Encrypted::Tls && fits.iter().any(secured) {
         sources.push("secured");
     }

@@ -704,11 +704,17 @@ fn rows_have_the_fields_of_the_contract() {
     }
     let of_port = Run::of(&["matrix", "--port", "50636", "--format", "jsonl"]).records();
     assert!(!of_port.is_empty() && of_port.len() < rows.len());
-    assert!(
-        of_port
-            .iter()
-            .all(|row| row["ports"].to_string().contains("50636"))
-    );
+    let lists = |entry: &Value| {
+        let range = entry["range"].as_array().map(|ends| {
+            let [first, last] = [0, 1].map(|end| ends[end].as_u64().unwrap());
+            (first..=last).contains(&50636)
+        });
+        entry["port"] == 50636 || range == Some(true)
+    };
+    for row in &of_port {
+        let ports = row["ports"].as_array().unwrap();
+        assert!(ports.iter().any(lists), "{row}");
+    }
 }
 
 #[test]

@@ -55,9 +55,10 @@ static COUNTING: Counting = Counting;
 const FLOWS: u32 = 4;
 /// Packets of the shorter capture: beyond what decoders look at before they give up, and more than fills a block.
 const PACKETS: u32 = 8_000;
-/// What twice the packets may cost in addition: no buffer of the reader may grow with the capture, but a record that a
-/// block's end cuts can be longer than those before it.
-const SLACK: u64 = 8;
+/// Bytes of a capture for which its reader may allocate once: its blocks are recycled, yet each is accounted for.
+const BYTES_PER_ALLOCATION: u64 = 256 * 1024;
+/// What more the longer capture may cost: the longest record that a block's end cuts can be longer.
+const SLACK: u64 = 2;
 
 const CLIENT: [u8; 4] = [10, 0, 0, 1];
 const SERVER: [u8; 4] = [10, 0, 0, 2];
@@ -195,32 +196,44 @@ fn speech(packets: u32) -> Vec<Frame> {
         .collect()
 }
 
-/// Allocations of a scan by one thread, which is this one, and its packets.
-fn cost(frames: Vec<Frame>) -> (u64, u64) {
+/// What a scan by one thread, which is this one, costs.
+struct Cost {
+    allocations: u64,
+    packets: u64,
+    bytes: u64,
+}
+
+fn cost(frames: Vec<Frame>) -> Cost {
     let folder = tempfile::tempdir().unwrap();
     let path = Recording { link: 1, frames }.write(&folder.path().join("generated.pcap"));
+    let bytes = std::fs::metadata(&path).unwrap().len();
     let chains = [chain(&[path])];
     let before = ASKED.get();
     let scanned = scan(&chains, 1);
-    let asked = ASKED.get() - before;
+    let allocations = ASKED.get() - before;
     assert_eq!(scanned.ledger.episodes().len(), FLOWS as usize);
     let counters = &scanned.ledger.captures().values().next().unwrap().counters;
     assert!(counters.is_empty(), "{counters:?}");
-    (asked, scanned.packets)
+    Cost {
+        allocations,
+        packets: scanned.packets,
+        bytes,
+    }
 }
 
 fn assert_nothing_per_packet(what: &str, capture: impl Fn(u32) -> Vec<Frame>) {
     // What is made once in a process is not part of the first capture's cost.
     cost(capture(100 * FLOWS));
-    let (few, short) = cost(capture(PACKETS));
-    let (many, long) = cost(capture(2 * PACKETS));
-    println!("{what}: {few} allocations in {short} packets, {many} in {long}");
-    assert!(few > 0 && long >= short + u64::from(PACKETS));
+    let short = cost(capture(PACKETS));
+    let long = cost(capture(2 * PACKETS));
+    let packets = long.packets - short.packets;
+    let further = long.allocations.saturating_sub(short.allocations);
+    let allowed = (long.bytes - short.bytes).div_ceil(BYTES_PER_ALLOCATION) + SLACK;
+    assert!(short.allocations > 0 && packets >= u64::from(PACKETS));
+    println!("{what}: {packets} further packets cost {further} further allocations of {allowed}");
     assert!(
-        many <= few + SLACK,
-        "{what}: {} further packets cost {} further allocations",
-        long - short,
-        many - few
+        further <= allowed,
+        "{what}: {packets} further packets cost {further} further allocations, expected {allowed} at most"
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::flow::Flow;
-use crate::evidence::{Fact, Value};
+use crate::evidence::{Fact, Layer, Value};
 use crate::signature::{InterfaceKind, Signatures};
 
 /// Kinds of encryption, in the contract's words.
@@ -117,7 +117,9 @@ pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
-        encryption.kind = if layer.depth > 0 {
+        // Where a cut lies before the handshake, TLS is the lowest layer of its part: what came before shows the upgrade.
+        let is_later = |(other, _): &(Layer, u32)| other.seen.time < layer.seen.time;
+        encryption.kind = if layer.depth > 0 || flow.protocols.values().any(is_later) {
             Encrypted::Starttls
         } else {
             Encrypted::Tls

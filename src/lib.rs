@@ -1,4 +1,5 @@
 //! exwire: from packet captures to verdicts about Exchange and Lync traffic.
+#![forbid(unsafe_code)]
 #![cfg_attr(
     test,
     allow(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evidence::{Episode, Fact, IcmpError, Layer, Ledger, Offer, RtpStream, Seen, StreamKey};
-use crate::flow::{TcpState, Tracker};
+use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Why one end of a flow is taken for the client.
@@ -167,19 +167,15 @@ impl Flow {
             }
         }
         self.protocol_client = self.protocol_client.or(episode.client);
-        // One tap in parts adds; another tap sees the same packets again: the fuller view stands.
+        // One tap in parts adds; another tap sees the same packets again.
         let whole = match self.taps.remove(&tap) {
             Some(known) => known.merge(episode.tracker.clone()),
             None => episode.tracker.clone(),
         };
         self.taps.insert(tap, whole);
-        let packets = |tracker: &Tracker| tracker.packets.a.saturating_add(tracker.packets.b);
-        if let Some(fullest) = self.taps.values().max_by_key(|tracker| packets(tracker)) {
-            let first = self.taps.values().map(|tracker| tracker.first_seen).min();
-            let last = self.taps.values().map(|tracker| tracker.last_seen).max();
-            self.tracker = fullest.clone();
-            self.tracker.first_seen = first.unwrap_or(self.tracker.first_seen);
-            self.tracker.last_seen = last.unwrap_or(self.tracker.last_seen);
+        let mut views = self.taps.values();
+        if let Some(first) = views.next() {
+            self.tracker = views.fold(first.clone(), overlay);
         }
     }
 
@@ -214,7 +210,8 @@ impl Flow {
         let mut layers: Vec<_> = self
             .protocols
             .iter()
-            .map(|(name, (layer, _))| (layer.depth, layer.seen, *name))
+            // Packet numbers of several taps do not compare: times do.
+            .map(|(name, (layer, _))| (layer.depth, layer.seen.time, layer.seen.frame, *name))
             .collect();
         layers.sort_unstable();
         layers.into_iter().map(|(.., name)| name).collect()
@@ -253,6 +250,49 @@ impl Flow {
     pub const fn has_payload(&self) -> bool {
         self.tracker.payload_bytes.a > 0 || self.tracker.payload_bytes.b > 0
     }
+}
+
+/// Two views of one flow: of each direction the fuller one stands, because a tap may see one direction only, or begin late.
+/// What headers prove is joined; the handshake's times stay those of one tap, because clocks differ.
+fn overlay(mut one: Tracker, other: &Tracker) -> Tracker {
+    if other.first_seen < one.first_seen {
+        one.first_seen = other.first_seen;
+        one.first_number = other.first_number;
+        one.first_sender = other.first_sender;
+    }
+    one.last_seen = one.last_seen.max(other.last_seen);
+    let is_fuller = |side: &Side| other.packets[*side] > one.packets[*side];
+    let fuller: Vec<Side> = Side::BOTH.into_iter().filter(is_fuller).collect();
+    for &side in &fuller {
+        one.packets[side] = other.packets[side];
+        one.bytes[side] = other.bytes[side];
+        one.payload_bytes[side] = other.payload_bytes[side];
+    }
+    match (&mut one.tcp, &other.tcp) {
+        (Some(tcp), Some(other)) => {
+            for side in Side::BOTH {
+                tcp.facts[side] = tcp.facts[side].with(other.facts[side]);
+            }
+            for side in fuller {
+                tcp.resets[side] = other.resets[side];
+                tcp.zero_windows[side] = other.zero_windows[side];
+                tcp.misorder[side] = other.misorder[side];
+            }
+            let openings = |tcp: &TcpTracker| {
+                tcp.opening
+                    .iter()
+                    .filter(|(_, opening)| opening.is_some())
+                    .count()
+            };
+            if openings(other) > openings(tcp) {
+                (tcp.opening, tcp.first_ack, tcp.syns) =
+                    (other.opening, other.first_ack, other.syns);
+            }
+        }
+        (tcp @ None, Some(other)) => *tcp = Some(other.clone()),
+        (_, None) => {}
+    }
+    one
 }
 
 /// All flows of a ledger, by first packet, then by flow key.

@@ -10,6 +10,8 @@ use crate::report::{self, Format, Record, Style};
 
 /// Width of a table where the terminal does not say.
 const DEFAULT_WIDTH: u16 = 120;
+/// A width below this is no width: cells would be a letter wide.
+const LEAST_WIDTH: u16 = 40;
 
 /// The output of one run.
 pub(super) struct Output {
@@ -91,7 +93,12 @@ pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn terminal_width() -> Option<u16> {
-    comfy_table::Table::new().width().or_else(columns)
+    // A terminal without a size (under `script`, in a container) says 0.
+    let is_sized = |width: &u16| *width >= LEAST_WIDTH;
+    comfy_table::Table::new()
+        .width()
+        .filter(is_sized)
+        .or_else(columns)
 }
 
 /// The width that the user's shell names.
@@ -100,5 +107,5 @@ fn columns() -> Option<u16> {
         .ok()?
         .parse()
         .ok()
-        .filter(|width| *width >= 40)
+        .filter(|width| *width >= LEAST_WIDTH)
 }

@@ -19,8 +19,8 @@ pub struct Layer {
 }
 
 /// One connection or conversation of a flow key, as one capture shows it. Owned and comparable; ordered by its first
-/// packet, then by flow key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// packet, then by flow key ([`Episode::place`]); the derived order only settles which of two at one place comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Episode {
     /// The flow key.
     pub key: FlowKey,
@@ -53,7 +53,8 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// The order of episodes: by first packet, then by flow key; unique within a ledger.
+    /// The order of episodes: by first packet, then by flow key. Unique within one scan; two scans of one capture that differ
+    /// (by a filter) can share a place.
     pub fn place(&self) -> (Timestamp, FlowKey, u64, &Arc<str>) {
         (
             self.tracker.first_seen,

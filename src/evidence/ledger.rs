@@ -98,7 +98,8 @@ impl Ledger {
 }
 
 fn sort(episodes: &mut Vec<Episode>) {
-    episodes.sort_by(|one, other| one.place().cmp(&other.place()));
+    // Where places are equal the whole decides: else the order would be that of merging, and equals not be neighbours.
+    episodes.sort_by(|one, other| one.place().cmp(&other.place()).then_with(|| one.cmp(other)));
     episodes.dedup();
 }
 

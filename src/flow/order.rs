@@ -7,7 +7,7 @@ use crate::net::SequenceNumber;
 
 /// Segments of one side that were not next. These need the packets before them: the counts of a flow that was cut in
 /// parts can differ from those of the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MisorderCounts {
     /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives and hole fillers apart.
     pub retransmissions: u32,

@@ -7,7 +7,7 @@ use super::{TcpFlags, TcpObservation};
 use crate::net::{PerSide, Side, Timestamp};
 
 /// What one side was seen to send: a set that only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Facts(u8);
 
 impl Facts {
@@ -107,7 +107,7 @@ pub struct Opening {
 
 /// What is known of one TCP connection. All of it adds: parts of a connection merge to the whole, except `misorder`,
 /// which needs the packets before.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TcpTracker {
     /// What each side was seen to send.
     pub facts: PerSide<Facts>,

@@ -9,7 +9,7 @@ use crate::net::{PerSide, Side, Timestamp, Transport};
 
 /// Sums and extremes over the packets of a flow. The trackers of a flow that was cut anywhere merge to that of the
 /// whole, except what needs the packets before: `out_of_time` and [`TcpTracker::misorder`], which can differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[repr(C)] // what each packet touches comes first, in one cache line
 pub struct Tracker {
     /// Latest packet time.

@@ -11,12 +11,22 @@ pub(super) fn write<R: Record>(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(R::CSV)?;
+    writer.write_record(R::CSV).map_err(plain)?;
     for record in records {
         let value = serde_json::to_value(&record)?;
-        writer.write_record(R::CSV.iter().map(|column| text(find(&value, column))))?;
+        writer
+            .write_record(R::CSV.iter().map(|column| text(find(&value, column))))
+            .map_err(plain)?;
     }
     writer.flush()
+}
+
+/// The output's own error: wrapped, its kind is lost, and a broken pipe is no trouble.
+fn plain(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
+    }
 }
 
 /// The field that a flattened column names: the longest matching name at each level.

@@ -1,0 +1,253 @@
+//! A packet of a known flow allocates nothing: twice the packets cost the same number of allocations.
+#![expect(unsafe_code, reason = "an allocator that counts is unsafe to write")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test may panic"
+)]
+
+mod pipeline_support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use pipeline_support::{Frame, Recording, chain, scan};
+
+/// Counts what this thread asks for: other tests run beside it.
+struct Counting;
+
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ASKED.set(ASKED.get() + 1);
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; the counter does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.realloc(block, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Flows that share the packets in turn.
+const FLOWS: u32 = 4;
+/// Packets of the shorter capture: beyond what decoders look at before they give up, and more than fills a block.
+const PACKETS: u32 = 8_000;
+/// Bytes of a capture for which its reader may allocate once: its blocks are recycled, yet each is accounted for.
+const BYTES_PER_ALLOCATION: u64 = 256 * 1024;
+/// What more the longer capture may cost: the longest record that a block's end cuts can be longer.
+const SLACK: u64 = 2;
+
+const CLIENT: [u8; 4] = [10, 0, 0, 1];
+const SERVER: [u8; 4] = [10, 0, 0, 2];
+
+fn sum(bytes: &[u8]) -> u32 {
+    bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)))
+        .sum()
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(mut sum: u32) -> [u8; 2] {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// An IPv4 packet in Ethernet; `at` is where the transport's checksum stands.
+fn packet(
+    number: u32,
+    from_client: bool,
+    protocol: u8,
+    mut transport: Vec<u8>,
+    at: usize,
+) -> Frame {
+    let (source, destination) = if from_client {
+        (CLIENT, SERVER)
+    } else {
+        (SERVER, CLIENT)
+    };
+    let pseudo = sum(&source) + sum(&destination) + u32::from(protocol) + transport.len() as u32;
+    let check = checksum(pseudo + sum(&transport));
+    transport[at..at + 2].copy_from_slice(&check);
+    let mut ip = vec![0x45, 0];
+    ip.extend((20 + transport.len() as u16).to_be_bytes());
+    ip.extend([0, 1, 0x40, 0, 64, protocol, 0, 0]);
+    ip.extend(source);
+    ip.extend(destination);
+    let check = checksum(sum(&ip));
+    ip[10..12].copy_from_slice(&check);
+    let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+    bytes.extend(ip);
+    bytes.extend(transport);
+    Frame {
+        nanos: 1_700_000_000_000_000_000 + i64::from(number) * 1_000_000,
+        wire_len: bytes.len() as u32,
+        bytes,
+    }
+}
+
+fn ports(flow: u32, from_client: bool) -> [u8; 4] {
+    let (client, server) = (
+        (50_000 + flow as u16).to_be_bytes(),
+        7_777_u16.to_be_bytes(),
+    );
+    let [one, other] = if from_client {
+        [client, server]
+    } else {
+        [server, client]
+    };
+    [one[0], one[1], other[0], other[1]]
+}
+
+fn segment(
+    number: u32,
+    flow: u32,
+    from_client: bool,
+    counts: [u32; 2],
+    flags: u8,
+    payload: &[u8],
+) -> Frame {
+    let mut tcp = ports(flow, from_client).to_vec();
+    tcp.extend(counts.map(u32::to_be_bytes).concat());
+    tcp.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+    tcp.extend(payload);
+    packet(number, from_client, 6, tcp, 16)
+}
+
+fn datagram(number: u32, flow: u32, from_client: bool, payload: &[u8]) -> Frame {
+    let mut udp = ports(flow, from_client).to_vec();
+    udp.extend((8 + payload.len() as u16).to_be_bytes());
+    udp.extend([0, 0]);
+    udp.extend(payload);
+    packet(number, from_client, 17, udp, 6)
+}
+
+/// Bytes that no protocol begins with.
+const UNKNOWN: [u8; 120] = [0xee; 120];
+
+/// Connections that open, and then carry unknown data in order, each segment acknowledged.
+fn connections(packets: u32) -> Vec<Frame> {
+    const SYN: u8 = 2;
+    const ACK: u8 = 16;
+    let mut frames = Vec::new();
+    for flow in 0..FLOWS {
+        let number = frames.len() as u32;
+        frames.push(segment(number, flow, true, [99, 0], SYN, &[]));
+        frames.push(segment(number + 1, flow, false, [299, 100], SYN | ACK, &[]));
+        frames.push(segment(number + 2, flow, true, [100, 300], ACK, &[]));
+    }
+    let mut sent = 100;
+    for round in 0..packets / (2 * FLOWS) {
+        for flow in 0..FLOWS {
+            let number = 3 * FLOWS + 2 * (round * FLOWS + flow);
+            frames.push(segment(number, flow, true, [sent, 300], ACK, &UNKNOWN));
+            let next = sent + UNKNOWN.len() as u32;
+            frames.push(segment(number + 1, flow, false, [300, next], ACK, &[]));
+        }
+        sent += UNKNOWN.len() as u32;
+    }
+    frames
+}
+
+/// Conversations of unknown datagrams, both ways.
+fn unknown_datagrams(packets: u32) -> Vec<Frame> {
+    (0..packets)
+        .map(|number| datagram(number, number % FLOWS, number / FLOWS % 2 == 0, &UNKNOWN))
+        .collect()
+}
+
+/// Speech: 20 ms of G.711 a packet (RFC 3550, RFC 3551).
+fn speech(packets: u32) -> Vec<Frame> {
+    (0..packets)
+        .map(|number| {
+            let (flow, order) = (number % FLOWS, number / FLOWS);
+            let mut rtp = vec![0x80, 0];
+            rtp.extend((order as u16).to_be_bytes());
+            rtp.extend((order * 160).to_be_bytes());
+            rtp.extend((0x1234_0000 + flow).to_be_bytes());
+            rtp.extend([0xd5; 160]);
+            datagram(number * 5, flow, true, &rtp)
+        })
+        .collect()
+}
+
+/// What a scan by one thread, which is this one, costs.
+struct Cost {
+    allocations: u64,
+    packets: u64,
+    bytes: u64,
+}
+
+fn cost(frames: Vec<Frame>) -> Cost {
+    let folder = tempfile::tempdir().unwrap();
+    let path = Recording { link: 1, frames }.write(&folder.path().join("generated.pcap"));
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    let chains = [chain(&[path])];
+    let before = ASKED.get();
+    let scanned = scan(&chains, 1);
+    let allocations = ASKED.get() - before;
+    assert_eq!(scanned.ledger.episodes().len(), FLOWS as usize);
+    let counters = &scanned.ledger.captures().values().next().unwrap().counters;
+    assert!(counters.is_empty(), "{counters:?}");
+    Cost {
+        allocations,
+        packets: scanned.packets,
+        bytes,
+    }
+}
+
+fn assert_nothing_per_packet(what: &str, capture: impl Fn(u32) -> Vec<Frame>) {
+    // What is made once in a process is not part of the first capture's cost.
+    cost(capture(100 * FLOWS));
+    let short = cost(capture(PACKETS));
+    let long = cost(capture(2 * PACKETS));
+    let packets = long.packets - short.packets;
+    let further = long.allocations.saturating_sub(short.allocations);
+    let allowed = (long.bytes - short.bytes).div_ceil(BYTES_PER_ALLOCATION) + SLACK;
+    assert!(short.allocations > 0 && packets >= u64::from(PACKETS));
+    println!("{what}: {packets} further packets cost {further} further allocations of {allowed}");
+    assert!(
+        further <= allowed,
+        "{what}: {packets} further packets cost {further} further allocations, expected {allowed} at most"
+    );
+}
+
+#[test]
+fn tcp_data_that_nobody_wants_allocates_nothing() {
+    assert_nothing_per_packet("tcp", connections);
+}
+
+#[test]
+fn datagrams_of_a_known_flow_allocate_nothing() {
+    assert_nothing_per_packet("udp", unknown_datagrams);
+}
+
+#[test]
+fn packets_of_a_measured_stream_allocate_nothing() {
+    assert_nothing_per_packet("rtp", speech);
+}

@@ -14,14 +14,21 @@ mod dcerpc;
 mod dns;
 mod gss;
 mod http;
+mod imap;
 mod kerberos;
 mod ldap;
+mod mysql;
+mod pop3;
+mod proxy_protocol;
 mod rtcp;
 mod rtp;
 mod sdp;
 mod sip;
 mod smtp;
+mod socks;
+mod text;
 mod tls;
+mod xmpp;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -36,16 +43,22 @@ pub static PROTOCOLS: &[Protocol] = &[
     dcerpc::DCERPC,
     dns::DNS,
     http::HTTP,
+    imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    mysql::MYSQL,
+    pop3::POP3,
+    proxy_protocol::PROXY_PROTOCOL,
     rtcp::RTCP,
     rtp::RTP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,
+    socks::SOCKS,
     tls::TLS,
+    xmpp::XMPP,
 ];
 
 /// A registered protocol.

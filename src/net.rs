@@ -1,4 +1,4 @@
-//! Vocabulary of the network: times, endpoints, flow keys and sides.
+//! Vocabulary of the network: times, endpoints, flow keys, sides and sequence numbers.
 //!
 //! Plain values, shared by every module. Nothing here reads bytes, and nothing here knows a service.
 
@@ -236,6 +236,22 @@ impl<T> std::ops::IndexMut<Side> for PerSide<T> {
     }
 }
 
+/// A TCP sequence number (RFC 9293 §3.4): arithmetic on it is modulo 2^32. It has no `Ord`, since that order is not transitive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(pub u32);
+
+impl SequenceNumber {
+    /// The number `bytes` later.
+    pub const fn advance(self, bytes: u32) -> Self {
+        Self(self.0.wrapping_add(bytes))
+    }
+
+    /// How far it lies after `other`; negative where it lies before. At 2^31 both would be true: that reads as before.
+    pub const fn distance_from(self, other: Self) -> i32 {
+        self.0.wrapping_sub(other.0).cast_signed()
+    }
+}
+
 /// What identifies a flow: the transport and its two endpoints, the lesser one first, so that both directions agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FlowKey {
@@ -333,6 +349,18 @@ mod tests {
         assert_eq!(
             Timestamp::from_parts(1_700_000_000, 500_000_000).to_string(),
             "2023-11-14T22:13:20.500000000Z"
+        );
+    }
+
+    #[test]
+    fn order_goes_on_past_the_wrap() {
+        let last = SequenceNumber(u32::MAX);
+        assert_eq!(last.advance(1), SequenceNumber(0));
+        assert_eq!(SequenceNumber(9).distance_from(last), 10);
+        assert_eq!(last.distance_from(SequenceNumber(9)), -10);
+        assert_eq!(
+            SequenceNumber(1 << 31).distance_from(SequenceNumber(0)),
+            i32::MIN
         );
     }
 }

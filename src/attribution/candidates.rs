@@ -2,7 +2,7 @@
 
 use super::flow::{Flow, Sight};
 use super::rows::{Fit, RowFit};
-use super::{Encryption, Evidence, Judge};
+use super::{Encryption, Evidence, Judge, Source};
 use crate::evidence::{Offered, Strength, Value};
 use crate::signature::{Condition, InterfaceKind, Kind, ServiceId};
 
@@ -30,11 +30,11 @@ impl Judge<'_> {
             let proofs = service
                 .proof
                 .iter()
-                .map(|condition| (condition, Strength::Proven, "payload"));
+                .map(|condition| (condition, Strength::Proven, Source::Payload));
             let hints = service
                 .indicates
                 .iter()
-                .map(|condition| (condition, Strength::Indicated, "content"));
+                .map(|condition| (condition, Strength::Indicated, Source::Content));
             for (condition, strength, source) in proofs.chain(hints) {
                 if let Some(text) = self.fulfilled(flow, protocols, condition) {
                     evidence.push(Evidence {
@@ -122,7 +122,7 @@ impl Judge<'_> {
                     service,
                     strength,
                     text,
-                    source: "interface",
+                    source: Source::Interface,
                 });
             }
         }
@@ -167,7 +167,7 @@ impl Judge<'_> {
                 service,
                 strength: Strength::Indicated,
                 text,
-                source: "offer",
+                source: Source::Offer,
             });
         }
         for (index, standing) in self.offers.media(flow).into_iter().enumerate().take(2) {
@@ -183,7 +183,11 @@ impl Judge<'_> {
                 standing.offer.endpoint
             );
             let service = ServiceId("media".into());
-            let source = if index == 0 { "offer" } else { "answer" };
+            let source = if index == 0 {
+                Source::Offer
+            } else {
+                Source::Answer
+            };
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,
@@ -202,14 +206,14 @@ impl Judge<'_> {
         encryption: &Encryption,
         evidence: &mut Vec<Evidence>,
     ) {
-        for fit in fits
-            .iter()
-            .filter(|fit| fit.at_port && fit.speaks && !fit.contradicts())
-        {
+        let at_port = || fits.iter().filter(|fit| fit.at_port && fit.speaks);
+        // Where the roles refute every row, the port still claims what they say: the verdict tells.
+        let refuted = at_port().all(RowFit::contradicts);
+        for fit in at_port().filter(|fit| refuted || !fit.contradicts()) {
             let roles_match = fit.from == Fit::Matches
                 && fit.to == Fit::Matches
                 && fit.row.kind == Kind::DataPath;
-            for service in &fit.row.services {
+            for service in fit.services() {
                 let Some(known) = self.signatures.catalog.service(service) else {
                     continue;
                 };
@@ -225,7 +229,7 @@ impl Judge<'_> {
                         service: service.clone(),
                         strength: Strength::Indicated,
                         text,
-                        source: "roles",
+                        source: Source::Roles,
                     });
                 }
                 let secured = encryption.kind.hides() && fit.is_secured();
@@ -244,7 +248,7 @@ impl Judge<'_> {
                     service: service.clone(),
                     strength: Strength::Assumed,
                     text,
-                    source: "port",
+                    source: Source::Port,
                 });
             }
         }

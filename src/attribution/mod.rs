@@ -16,6 +16,9 @@ pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use security::{Certificate, Encrypted, Encryption, Rpc};
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use crate::evidence::{Ledger, Strength};
 use crate::net::Transport;
 use crate::signature::{Role, RowId, ServiceId, Signatures};
@@ -66,8 +69,29 @@ pub struct Evidence {
     pub strength: Strength,
     /// The sentence, with its packet number.
     pub text: String,
-    /// Independent sources differ in this word.
-    source: &'static str,
+    /// What speaks; independent indications differ in it.
+    source: Source,
+}
+
+/// What speaks for a service, the less telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// The port.
+    Port,
+    /// Roles that the topology file gives.
+    Roles,
+    /// TLS where a row wants it.
+    Secured,
+    /// What the payload hints at: names, user agents.
+    Content,
+    /// An announcement of the endpoint.
+    Offer,
+    /// An announcement by the other end.
+    Answer,
+    /// An RPC interface.
+    Interface,
+    /// The payload.
+    Payload,
 }
 
 /// What one flow is.
@@ -184,21 +208,20 @@ impl Judge<'_> {
                 protocols.push(name);
             }
         }
-        let keyed = media.iter().any(|standing| standing.keyed());
-        let encryption = security::encryption(flow, keyed);
+        let keyed = media.iter().filter_map(|standing| standing.keyed()).max();
+        let encryption = security::encryption(flow, &protocols, keyed);
         let fits = self.rows(flow, &ends, &protocols);
         let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
+        evidence.extend(self.variant(&evidence, &fits));
         let chosen = self.choose(&evidence, &fits);
-        evidence.sort_by(|one, other| {
+        let weight = |evidence: &Evidence| {
             (
-                chosen.as_ref() != Some(&one.service),
-                std::cmp::Reverse(one.strength),
+                chosen.as_ref() != Some(&evidence.service),
+                Reverse(evidence.strength),
+                Reverse(evidence.source),
             )
-                .cmp(&(
-                    chosen.as_ref() != Some(&other.service),
-                    std::cmp::Reverse(other.strength),
-                ))
-        });
+        };
+        evidence.sort_by_key(weight);
         let strength = chosen
             .as_ref()
             .map(|service| combined(&evidence, service, &encryption, &fits));
@@ -233,44 +256,93 @@ impl Judge<'_> {
         }
     }
 
-    /// The service with the strongest evidence; a special one before a generic one, then the one whose row fits best.
+    /// The service with the strongest evidence. Where only a port or roles speak and several services share them, the
+    /// generic one stands for all; where the payload speaks, a special one wins.
     fn choose(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<ServiceId> {
-        let special = |id: &ServiceId| {
-            self.signatures
-                .catalog
-                .service(id)
-                .is_some_and(|service| !service.generic)
-        };
-        let rank = |id: &ServiceId| {
-            fits.iter()
-                .filter(|fit| !fit.contradicts() && fit.row.documents(id))
+        let (strength, source) = evidence
+            .iter()
+            .map(|evidence| (evidence.strength, evidence.source))
+            .max()?;
+        let mut strongest: Vec<&ServiceId> = evidence
+            .iter()
+            .filter(|evidence| (evidence.strength, evidence.source) == (strength, source))
+            .map(|evidence| &evidence.service)
+            .collect();
+        strongest.sort();
+        strongest.dedup();
+        let prefer_generic = source <= Source::Roles && strongest.len() > 1;
+        let fitting = || fits.iter().filter(|fit| !fit.contradicts());
+        let score = |id: &ServiceId| {
+            fitting()
+                .filter(|fit| fit.services().contains(id))
                 .map(RowFit::score)
                 .max()
                 .unwrap_or(0)
         };
-        let services_of = |strength: Strength| {
-            evidence
-                .iter()
-                .filter(move |evidence| evidence.strength == strength)
-                .map(|evidence| &evidence.service)
-        };
-        let strongest = evidence.iter().map(|evidence| evidence.strength).max()?;
-        // Ambiguous claims of a port stay with the first of the best rows: the others are listed in `rows`.
         let place = |id: &ServiceId| {
             fits.iter()
-                .position(|fit| fit.row.documents(id))
+                .position(|fit| fit.services().contains(id))
                 .unwrap_or(usize::MAX)
         };
-        services_of(strongest)
-            .max_by(|one, other| {
-                let weight =
-                    |id: &ServiceId| (strongest > Strength::Assumed && special(id), rank(id));
-                weight(one)
-                    .cmp(&weight(other))
-                    .then_with(|| place(other).cmp(&place(one)))
-                    .then_with(|| other.cmp(one))
-            })
-            .cloned()
+        let weight = |id: &ServiceId| {
+            (
+                self.is_generic(id) == prefer_generic,
+                score(id),
+                Reverse(place(id)),
+                Reverse(id.clone()),
+            )
+        };
+        strongest.into_iter().max_by_key(|id| weight(id)).cloned()
+    }
+
+    fn is_generic(&self, id: &ServiceId) -> bool {
+        self.signatures
+            .catalog
+            .service(id)
+            .is_some_and(|service| service.generic)
+    }
+
+    /// The payload proves a generic service on a port that is documented for one variant of it alone (LDAP on the port of
+    /// the global catalog): the proof is the variant's.
+    fn variant(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<Evidence> {
+        let proven = |evidence: &&Evidence| evidence.strength == Strength::Proven;
+        let generic = evidence.iter().find(proven)?;
+        if evidence
+            .iter()
+            .filter(proven)
+            .any(|evidence| !self.is_generic(&evidence.service))
+        {
+            return None;
+        }
+        let at_port = || {
+            fits.iter()
+                .filter(|fit| fit.at_port && fit.speaks && !fit.contradicts())
+        };
+        if at_port().any(|fit| fit.services().contains(&generic.service)) {
+            return None;
+        }
+        let mut variants = at_port()
+            .flat_map(RowFit::services)
+            .filter(|id| self.is_variant(&generic.service, id));
+        let first = variants.next()?;
+        variants.all(|other| other == first).then(|| Evidence {
+            service: first.clone(),
+            ..generic.clone()
+        })
+    }
+
+    /// Whether a service is spoken in the protocol that proves the generic one.
+    fn is_variant(&self, generic: &ServiceId, id: &ServiceId) -> bool {
+        let catalog = &self.signatures.catalog;
+        let (Some(generic), Some(service)) = (catalog.service(generic), catalog.service(id)) else {
+            return false;
+        };
+        let spoken = |protocol: &Arc<str>| service.protocols.contains(protocol);
+        !service.generic
+            && generic
+                .proof
+                .iter()
+                .any(|condition| spoken(&condition.protocol))
     }
 
     fn verdict(
@@ -281,31 +353,34 @@ impl Judge<'_> {
         strength: Option<Strength>,
         protocols: &[&'static str],
     ) -> Verdict {
-        let is_secured =
-            || protocols == ["tls"] && rows.first().is_some_and(|fit| fit.is_secured());
-        let at_port = || fits.iter().find(|fit| fit.at_port);
-        match (service, strength, rows.first()) {
-            (_, Some(Strength::Proven), Some(best)) => Verdict::Documented(best.row.id.clone()),
-            (_, Some(Strength::Corroborated), Some(best)) if is_secured() => {
-                Verdict::Documented(best.row.id.clone())
-            }
-            (Some(service), Some(Strength::Proven), None) => match at_port() {
-                Some(fit) if !fit.speaks => Verdict::Contradicted {
-                    row: fit.row.id.clone(),
-                    observed: service.to_string(),
-                },
-                Some(_) | None => Verdict::Undocumented {
+        let proven = service.filter(|_| strength == Some(Strength::Proven));
+        let at_port = fits
+            .iter()
+            .filter(|fit| fit.at_port)
+            .max_by_key(|fit| fit.score());
+        // Roles or product speak against every row of the port, the protocol does not.
+        let refuted = fits
+            .iter()
+            .filter(|fit| fit.at_port && fit.speaks)
+            .max_by_key(|fit| fit.score());
+        match (rows.first(), proven, refuted, at_port) {
+            (Some(best), Some(_), ..) => Verdict::Documented(best.row.id.clone()),
+            (Some(best), None, ..) => Verdict::Unproven(best.row.id.clone()),
+            (None, Some(service), Some(_), _) | (None, Some(service), None, None) => {
+                Verdict::Undocumented {
                     service: service.clone(),
-                },
-            },
-            (_, _, Some(best)) => Verdict::Unproven(best.row.id.clone()),
-            (_, _, None) => match (at_port(), protocols.last()) {
-                (Some(fit), Some(observed)) if !fit.speaks => Verdict::Contradicted {
+                }
+            }
+            // The claim of the port stands until the payload proves or refutes it.
+            (None, None, Some(fit), _) => Verdict::Unproven(fit.row.id.clone()),
+            (None, _, None, Some(fit)) => match protocols.last() {
+                Some(observed) => Verdict::Contradicted {
                     row: fit.row.id.clone(),
                     observed: (*observed).to_owned(),
                 },
-                _ => Verdict::Unattributed,
+                None => Verdict::Unattributed,
             },
+            (None, None, None, None) => Verdict::Unattributed,
         }
     }
 }
@@ -332,15 +407,16 @@ fn combined(
     if strongest != Strength::Indicated {
         return strongest;
     }
-    let mut sources: Vec<&str> = of_service()
+    let mut sources: Vec<Source> = of_service()
         .filter(|evidence| evidence.strength == Strength::Indicated)
         .map(|evidence| evidence.source)
         .collect();
     // TLS where the row wants it is no indication alone, but it agrees with one.
-    let secured =
-        |fit: &RowFit<'_>| fit.row.documents(service) && fit.is_secured() && !fit.contradicts();
+    let secured = |fit: &RowFit<'_>| {
+        fit.services().contains(service) && fit.is_secured() && !fit.contradicts()
+    };
     if encryption.kind == Encrypted::Tls && fits.iter().any(secured) {
-        sources.push("secured");
+        sources.push(Source::Secured);
     }
     sources.sort_unstable();
     sources.dedup();

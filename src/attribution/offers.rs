@@ -18,9 +18,15 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether media keys were announced with it.
-    pub fn keyed(&self) -> bool {
-        matches!(&self.offer.offered, Offered::Media(media) if media.keyed)
+    /// Whether media keys were announced with it, or a profile that has keys; `None` where it is no media line.
+    pub fn keyed(&self) -> Option<bool> {
+        match &self.offer.offered {
+            Offered::Media(media) => Some(media.keyed || media.profile.contains("SAVP")),
+            Offered::Rpc { .. }
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. } => None,
+        }
     }
 }
 

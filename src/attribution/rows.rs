@@ -43,6 +43,12 @@ pub struct RowFit<'a> {
 }
 
 impl RowFit<'_> {
+    /// Services that the row documents at the flow's port.
+    pub fn services(&self) -> &[ServiceId] {
+        self.entry
+            .map_or(&*self.row.services, |entry| self.row.services_at(entry))
+    }
+
     /// Whether roles or product say that the row is not meant.
     pub fn contradicts(&self) -> bool {
         self.worst() > Fit::Unknown
@@ -64,12 +70,15 @@ impl RowFit<'_> {
     pub fn score(&self) -> u32 {
         let fit = |fit: Fit, points: u32| if fit == Fit::Matches { points } else { 0 };
         let kind = match self.row.kind {
-            Kind::DataPath => 4,
-            Kind::ListeningPort => 3,
-            Kind::FirewallRule => 1,
+            Kind::DataPath => 8,
+            Kind::ListeningPort => 6,
+            Kind::FirewallRule => 2,
             Kind::Rule => 0,
         };
-        1 + kind + fit(self.from, 16) + fit(self.to, 16) + fit(self.product, 8)
+        // The vendor's reference wins over a blog and an article; what is read into a row weighs less than what it says.
+        let vendor = u32::from(!matches!(&*self.row.document, "blog" | "legacy"));
+        let stated = u32::from(!self.row.inferred);
+        kind + vendor + stated + fit(self.from, 32) + fit(self.to, 32) + fit(self.product, 16)
     }
 }
 
@@ -164,8 +173,8 @@ impl Judge<'_> {
                     .any(|spoken| protocols.contains(&&**spoken))
             })
         };
-        let speaks =
-            protocols.is_empty() || row.services.is_empty() || row.services.iter().any(spoken);
+        let services = entry.map_or(&*row.services, |entry| row.services_at(entry));
+        let speaks = protocols.is_empty() || services.is_empty() || services.iter().any(spoken);
         let (from, to) = roles(row, ends);
         RowFit {
             row,
@@ -192,7 +201,8 @@ impl Judge<'_> {
                 && !fit.contradicts()
                 && (fit.at_port || dynamic_only || strength >= Some(Strength::Indicated))
         };
-        let names = |fit: &RowFit<'_>| service.is_some_and(|service| fit.row.documents(service));
+        let names =
+            |fit: &RowFit<'_>| service.is_some_and(|service| fit.services().contains(service));
         let mut rows: Vec<&RowFit<'_>> = fits.iter().filter(wanted).collect();
         rows.sort_by_key(|fit| std::cmp::Reverse((names(fit), fit.score())));
         rows
@@ -223,11 +233,10 @@ fn roles(row: &Row, ends: &Ends) -> (Fit, Fit) {
         one(&ends.server, &row.from_roles),
         one(&ends.client, &row.to_roles),
     );
-    match (reversed, row.direction) {
-        ((Fit::Matches, Fit::Matches), Direction::Either) => reversed,
-        ((Fit::Matches, Fit::Matches), Direction::FromOpens | Direction::NotStated) => {
-            (Fit::Reversed, Fit::Reversed)
-        }
+    let refuted = reversed.0 == Fit::OtherRoles || reversed.1 == Fit::OtherRoles;
+    match (row.direction, refuted, reversed) {
+        (Direction::Either | Direction::NotStated, false, _) => reversed,
+        (Direction::FromOpens, _, (Fit::Matches, Fit::Matches)) => (Fit::Reversed, Fit::Reversed),
         _ => straight,
     }
 }
@@ -245,7 +254,9 @@ fn product(row: &Row, ends: &Ends) -> Fit {
         .filter_map(|party| party.product)
         .filter(family)
         .collect();
-    if known.is_empty() || row.products.is_empty() {
+    // Name resolution is documented for every product (contradictions C31).
+    let is_dns = row.services.iter().all(|service| service.as_str() == "dns");
+    if known.is_empty() || row.products.is_empty() || is_dns {
         Fit::Unknown
     } else if known
         .iter()

@@ -44,7 +44,13 @@ fn draft(
 }
 
 fn unannounced(audit: &mut Audit<'_>, subject: Subject<'_>) {
-    if subject.attribution.announced_media {
+    // Where signalling is encrypted, the announcement is hidden, not missing.
+    let ends = [subject.flow.key.a.address, subject.flow.key.b.address];
+    if subject.attribution.announced_media
+        || ends
+            .iter()
+            .all(|address| audit.hidden_signalling.contains(address))
+    {
         return;
     }
     // Readable signalling that speaks of other media makes the silence weigh more.

@@ -5,32 +5,42 @@ use super::codes::{
     UNDOCUMENTED_SERVICE, UNOFFERED_DYNAMIC_PORT, WRONG_DIRECTION, WRONG_ROLES,
 };
 use super::{Audit, Draft, Severity, Subject, host, listener};
-use crate::attribution::{Fit, Verdict};
+use crate::attribution::{Fit, Party, Verdict};
 use crate::evidence::{Strength, Value};
 use crate::net::Transport;
-use crate::signature::{Role, RowId};
+use crate::signature::{Role, RowId, ServiceId};
 use crate::topology::Zone;
 
 pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
     match &subject.attribution.verdict {
-        Verdict::Undocumented { .. } if is_misplaced(subject) => misplaced(audit, subject),
+        Verdict::Documented(_) => {}
+        _ if is_misplaced(subject) => misplaced(audit, subject),
         Verdict::Undocumented { .. } => undocumented_service(audit, subject),
         Verdict::Contradicted { row, observed } => contradicted(audit, subject, row, observed),
-        Verdict::Unattributed if is_misplaced(subject) => misplaced(audit, subject),
         Verdict::Unattributed => undocumented_port(audit, subject),
-        Verdict::Documented(_) | Verdict::Unproven(_) => {}
+        Verdict::Unproven(_) => {}
     }
     unoffered(audit, subject);
     proxy_port(audit, subject);
     mail_path(audit, subject);
 }
 
-/// Rows at this port are refuted by the known roles alone.
+/// Known roles alone refute every row of this port, and the matrix speaks of one end at least.
 fn is_misplaced(subject: Subject<'_>) -> bool {
     let Some((_, fit)) = misfit(subject) else {
         return false;
     };
-    fit == Fit::Reversed || subject.is_known()
+    let is_ours = is_server(subject.client()) || is_server(subject.server());
+    let fits = !subject.attribution.rows.is_empty();
+    let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
+    // Media at the wrong host, and AD LDS without SSL, have checks of their own.
+    let service = subject
+        .attribution
+        .service
+        .as_ref()
+        .map(|service| service.as_str());
+    let has_own = subject.attribution.protocols.contains(&"rtp") || service == Some("ad_lds");
+    !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 
 /// The row that explains best what is wrong: a reversed one before others.
@@ -92,7 +102,7 @@ fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
     let evidence = evidence(subject, &[format!("topology: {ends}")]);
     let draft = Draft {
         code,
-        severity: if proven || fit == Fit::Reversed {
+        severity: if proven || (fit == Fit::Reversed && !is_soft(audit, row)) {
             Severity::Error
         } else {
             Severity::Warning
@@ -105,7 +115,26 @@ fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
     audit.find(listener(subject.server()), draft);
 }
 
+/// Directions of media and of calls towards a Mediation server bind loosely (contradictions C05, C25).
+fn is_soft(audit: &Audit<'_>, row: &RowId) -> bool {
+    let loose = |id: &ServiceId| matches!(id.as_str(), "media" | "sip_mediation" | "lync_video");
+    audit
+        .signatures
+        .matrix
+        .row(row)
+        .is_some_and(|row| row.services.iter().any(loose))
+}
+
 fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    // Media has checks of its own, and what hosts without a role in the matrix do between them is not its matter.
+    let is_foreign =
+        subject.is_known() && !is_matrix_server(subject) && !is_server(subject.client());
+    if is_foreign
+        || subject.attribution.protocols.contains(&"rtp")
+        || subject.attribution.protocols.contains(&"rtcp")
+    {
+        return;
+    }
     let service = subject
         .attribution
         .service
@@ -139,8 +168,12 @@ fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
 }
 
 fn is_matrix_server(subject: Subject<'_>) -> bool {
-    subject
-        .server()
+    is_server(subject.server())
+}
+
+/// Whether the matrix speaks of the host: an Exchange or Lync server.
+fn is_server(party: &Party) -> bool {
+    party
         .roles
         .iter()
         .any(|role| role.is_exchange() || role.is_lync())

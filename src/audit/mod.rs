@@ -88,11 +88,22 @@ const MAX_FILTERED: usize = 8;
 
 /// All findings: worst first, then by code, then by first flow.
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    let is_signalling = |attribution: &Attribution| {
+        let service = attribution.service.as_ref().map(|service| service.as_str());
+        matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
+            && attribution.encryption.kind.hides()
+    };
+    let hidden_signalling = judged
+        .iter()
+        .filter(|(_, attribution)| is_signalling(attribution))
+        .flat_map(|(flow, _)| [flow.key.a.address, flow.key.b.address])
+        .collect();
     let mut audit = Audit {
         judged,
         signatures,
         topology,
         drafts: BTreeMap::new(),
+        hidden_signalling,
     };
     for (flow, attribution) in judged.iter() {
         let subject = Subject { flow, attribution };
@@ -214,6 +225,8 @@ struct Audit<'a> {
     signatures: &'a Signatures,
     topology: &'a Topology,
     drafts: BTreeMap<Cause, Gathered>,
+    /// Hosts that take part in encrypted signalling.
+    hidden_signalling: BTreeSet<IpAddr>,
 }
 
 impl Audit<'_> {

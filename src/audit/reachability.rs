@@ -33,7 +33,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             subject.path()
         );
         draft(audit, subject, ICMP_ERROR, severity(known), text, sentence);
-    } else if state == State::Refused {
+    } else if state == State::Refused && !offered {
         let text = format!(
             "{} {} is refused",
             subject.what(audit.signatures),
@@ -47,7 +47,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             text,
             syns(subject, "answered by RST"),
         );
-    } else {
+    } else if !offered {
         let text = format!(
             "{} {} gets no answer",
             subject.what(audit.signatures),

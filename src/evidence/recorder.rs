@@ -3,7 +3,7 @@
 //! Notes of one message are held back until the message is accepted ([`Notes::commit`]), so that a rejected message
 //! leaves no trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::{Attribute, Fact, Layer, Offer, Offered, RtpStream, StreamKey, Value};
@@ -47,6 +47,7 @@ pub struct Recorder {
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
     pub left_out: u64,
+    counts: HashMap<(Attribute, Option<u64>), usize>,
     journal: Vec<Note>,
 }
 
@@ -59,9 +60,11 @@ enum Note {
 }
 
 impl Recorder {
-    /// Values kept for one attribute of one flow: enough for every value a person would read, few enough that a hostile
-    /// flow costs kilobytes.
+    /// Values kept for one attribute of one subject of one flow: enough for every value a person would read, few enough
+    /// that a hostile flow costs kilobytes.
     pub const MAX_VALUES: usize = 64;
+    /// Values kept for one attribute of one flow over all of its subjects: a SIP trunk carries many calls in one flow.
+    pub const MAX_SUBJECT_VALUES: usize = 8192;
     /// Offers kept for one flow: an endpoint mapper of a large server lists some hundreds, a DNS forwarder serves many names.
     pub const MAX_OFFERS: usize = 4096;
 
@@ -81,11 +84,46 @@ impl Recorder {
             *first = seen.min(*first);
             return;
         }
-        let attribute = fact.attribute;
+        let (attribute, subject) = (fact.attribute, fact.subject);
         self.facts.insert(fact, seen);
-        self.left_out =
-            self.left_out
-                .saturating_add(bound(&mut self.facts, attribute, Self::MAX_VALUES));
+        let of_subject = self.counted(attribute, Some(subject));
+        let of_all = self.counted(attribute, None);
+        if of_subject > Self::MAX_VALUES {
+            self.leave_out(attribute, Some(subject));
+        } else if of_all > Self::MAX_SUBJECT_VALUES {
+            self.leave_out(attribute, None);
+        }
+    }
+
+    /// Counts one more value of an attribute, of one subject or of all.
+    fn counted(&mut self, attribute: Attribute, subject: Option<u64>) -> usize {
+        let count = self.counts.entry((attribute, subject)).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Drops the greatest value of an attribute, of one subject or of all.
+    fn leave_out(&mut self, attribute: Attribute, subject: Option<u64>) {
+        let fact = |subject, value, side| Fact {
+            attribute,
+            subject,
+            value,
+            side,
+        };
+        let first = fact(subject.unwrap_or(0), Value::Number(0), Side::A);
+        let last = Value::Time(Timestamp::from_nanos(i64::MAX));
+        let last = fact(subject.unwrap_or(u64::MAX), last, Side::B);
+        let greatest = self.facts.range(first..=last).next_back();
+        let Some(fact) = greatest.map(|(fact, _)| fact.clone()) else {
+            return;
+        };
+        self.facts.remove(&fact);
+        for key in [(attribute, Some(fact.subject)), (attribute, None)] {
+            if let Some(count) = self.counts.get_mut(&key) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        self.left_out = self.left_out.saturating_add(1);
     }
 
     fn offer(&mut self, offer: Offer, seen: Seen) {
@@ -96,26 +134,6 @@ impl Recorder {
             self.left_out = self.left_out.saturating_add(1);
         }
     }
-}
-
-/// Keeps the least `most` values of `attribute`; returns how many were left out.
-pub(super) fn bound(facts: &mut BTreeMap<Fact, Seen>, attribute: Attribute, most: usize) -> u64 {
-    let first = Fact {
-        attribute,
-        subject: 0,
-        value: Value::Number(0),
-        side: Side::A,
-    };
-    let beyond: Vec<Fact> = facts
-        .range(first..)
-        .take_while(|(fact, _)| fact.attribute == attribute)
-        .skip(most)
-        .map(|(fact, _)| fact.clone())
-        .collect();
-    for fact in &beyond {
-        facts.remove(fact);
-    }
-    beyond.len() as u64
 }
 
 /// What a decoder may say about the flow it reads.
@@ -309,6 +327,19 @@ mod tests {
                 .collect::<Vec<_>>(),
             [3]
         );
+    }
+
+    #[test]
+    fn each_subject_has_a_bound_of_its_own() {
+        let mut recorder = Recorder::default();
+        for subject in 0..300 {
+            let mut notes = recorder.notes(moment(1), "sip", 0);
+            notes.about(subject);
+            notes.text("call_id", "x");
+            notes.commit();
+        }
+        assert_eq!(recorder.facts.len(), 300);
+        assert_eq!(recorder.left_out, 0);
     }
 
     #[test]

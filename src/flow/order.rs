@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{TcpFlags, TcpObservation};
+use crate::net::SequenceNumber;
 
 /// Segments of one side that were not next. These need the packets before them: the counts of a flow that was cut in
 /// parts can differ from those of the whole.
@@ -34,9 +35,9 @@ pub(super) enum Progress {
     Unknown,
     /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte.
     At {
-        next: u32,
-        hole_start: u32,
-        hole_end: u32,
+        next: SequenceNumber,
+        hole_start: SequenceNumber,
+        hole_end: SequenceNumber,
     },
 }
 
@@ -54,7 +55,8 @@ impl Progress {
         let controls =
             u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(tcp.flags.has(TcpFlags::FIN));
         let length = payload_len.saturating_add(controls);
-        let (start, end) = (tcp.sequence, tcp.sequence.wrapping_add(length));
+        let start = SequenceNumber(tcp.sequence);
+        let end = start.advance(length);
         let Self::At {
             next,
             hole_start,
@@ -71,24 +73,19 @@ impl Progress {
         if length == 0 {
             return;
         }
-        if distance(end, *next) > 0 {
-            if distance(start, *next) > 0 {
+        if end.distance_from(*next) > 0 {
+            if start.distance_from(*next) > 0 {
                 (*hole_start, *hole_end) = (*next, start);
             }
             *next = end;
-        } else if distance(start, *hole_start) >= 0 && distance(*hole_end, end) >= 0 {
+        } else if start.distance_from(*hole_start) >= 0 && hole_end.distance_from(end) >= 0 {
             // what is left of the hole; a filler in its middle keeps the later part
             *hole_start = end;
             counts.out_of_order = counts.out_of_order.saturating_add(1);
-        } else if payload_len > 1 || controls > 0 || distance(*next, start) != 1 {
+        } else if payload_len > 1 || controls > 0 || next.distance_from(start) != 1 {
             counts.retransmissions = counts.retransmissions.saturating_add(1);
         }
     }
-}
-
-/// How far `a` lies after `b`, modulo 2^32 (RFC 9293 §3.4).
-const fn distance(a: u32, b: u32) -> i32 {
-    a.wrapping_sub(b).cast_signed()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::row::{
 use super::vocabulary::nearest;
 use super::{CHECKS, Vocabulary};
 
-/// The longest port list and folder that a user can mean; beyond it the input is a mistake.
+/// Files in one folder: nobody writes more by hand, so more of them are the wrong folder.
 const MAX_FILES: usize = 1000;
 
 #[derive(Deserialize)]
@@ -44,12 +44,9 @@ struct RowEntry {
     products: Option<Vec<Product>>,
     kind: Kind,
     title: Arc<str>,
-    #[serde(default)]
     from_roles: Vec<Role>,
-    #[serde(default)]
     to_roles: Vec<Role>,
-    direction: Option<Direction>,
-    #[serde(default)]
+    direction: Direction,
     ports: Vec<PortEntry>,
     #[serde(default)]
     auth_default: Vec<Arc<str>>,
@@ -63,7 +60,6 @@ struct RowEntry {
     program: Option<Arc<str>>,
     rule: Option<Arc<str>>,
     quote: Option<Arc<str>>,
-    #[serde(default)]
     services: Vec<ServiceId>,
     check: Option<Arc<str>>,
     unchecked: Option<Arc<str>>,
@@ -80,6 +76,10 @@ struct PortEntry {
     dynamic: Option<Dynamic>,
     protocol: Option<Arc<str>>,
     secured: Option<bool>,
+    #[serde(default)]
+    reversed: bool,
+    #[serde(default)]
+    services: Vec<ServiceId>,
 }
 
 #[derive(Deserialize)]
@@ -182,13 +182,8 @@ impl Loader {
     pub(super) fn text(&mut self, name: &str, text: &str) -> Result<(), SignatureError> {
         let index = self.files.len();
         self.files.push(name.to_owned());
-        let line_of = |offset: usize| {
-            text.get(..offset)
-                .unwrap_or(text)
-                .matches('\n')
-                .count()
-                .saturating_add(1)
-        };
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        let line_of = |offset: usize| ends.partition_point(|end| *end < offset).saturating_add(1);
         let wrong = |line: usize, row: Option<&str>, message: String| SignatureError::Wrong {
             file: name.to_owned(),
             line,
@@ -197,7 +192,8 @@ impl Loader {
         };
         let file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(span.start));
-            wrong(line, None, error.message().trim().replace('\n', ", "))
+            let message = error.message().trim().replace('\n', ", ");
+            wrong(line, id_around(text, line), message)
         })?;
         let defaults = Defaults {
             document: file.document,
@@ -217,7 +213,7 @@ impl Loader {
                     line,
                 },
                 file.replace,
-                |row| row.id.clone(),
+                |old, new| old.id == new.id,
             )
             .map_err(|earlier| wrong(line, Some(&id), duplicate("row", earlier, &self.files)))?;
         }
@@ -234,7 +230,7 @@ impl Loader {
                     line,
                 },
                 file.replace,
-                |service| service.id.clone(),
+                |old, new| old.id == new.id,
             )
             .map_err(|earlier| {
                 wrong(
@@ -249,7 +245,14 @@ impl Loader {
             let entry = entry.into_inner();
             let id = entry.uuid.to_string();
             let value = interface(entry).map_err(|message| wrong(line, Some(&id), message))?;
-            let key = |interface: &Interface| (interface.uuid, interface.versions.clone());
+            let same = |old: &Interface, new: &Interface| {
+                old.uuid == new.uuid
+                    && (old.versions == new.versions
+                        || old
+                            .versions
+                            .iter()
+                            .any(|version| new.versions.contains(version)))
+            };
             place(
                 &mut self.interfaces,
                 Placed {
@@ -258,7 +261,7 @@ impl Loader {
                     line,
                 },
                 file.replace,
-                key,
+                same,
             )
             .map_err(|earlier| {
                 wrong(
@@ -345,6 +348,23 @@ impl Loader {
     }
 }
 
+/// The id of the table (row, service, interface) that the line is in, where the text could not be read as TOML of ours.
+fn id_around(text: &str, line: usize) -> Option<&str> {
+    let lines: Vec<&str> = text.lines().collect();
+    let (before, after) = lines.split_at_checked(line)?;
+    let is_header = |line: &&str| line.trim_start().starts_with("[[");
+    let head = before.iter().rposition(is_header)?;
+    before
+        .iter()
+        .skip(head)
+        .chain(after.iter().take_while(|line| !is_header(line)))
+        .find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            let value = value.trim().strip_prefix('"')?.split('"').next()?;
+            matches!(key.trim(), "id" | "uuid").then_some(value)
+        })
+}
+
 /// What a file says once for all of its rows.
 struct Defaults {
     document: Option<Arc<str>>,
@@ -352,15 +372,14 @@ struct Defaults {
     products: Option<Vec<Product>>,
 }
 
-/// Adds a value; one with the same key is replaced where the file says so, else it is returned as the error.
-fn place<T, K: PartialEq>(
+/// Adds a value; the same one of another file is replaced where the file says so, else its place is the error.
+fn place<T>(
     list: &mut Vec<Placed<T>>,
     new: Placed<T>,
     replace: bool,
-    key: impl Fn(&T) -> K,
+    same: impl Fn(&T, &T) -> bool,
 ) -> Result<(), (usize, usize)> {
-    let wanted = key(&new.value);
-    match list.iter_mut().find(|old| key(&old.value) == wanted) {
+    match list.iter_mut().find(|old| same(&old.value, &new.value)) {
         None => list.push(new),
         Some(old) if replace && old.file != new.file => *old = new,
         Some(old) => return Err((old.file, old.line)),
@@ -381,6 +400,13 @@ fn hint(near: Option<&str>) -> String {
 }
 
 fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+    if entry.id.is_empty() || !entry.id.bytes().all(is_plain) {
+        return Err(format!(
+            "expected an id of a-z, 0-9, `.` and `-`, found `{}`",
+            entry.id
+        ));
+    }
     let document = defaults
         .document
         .clone()
@@ -392,6 +418,7 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
     let products = entry
         .products
         .or_else(|| defaults.products.clone())
+        .filter(|products| !products.is_empty())
         .ok_or("expected `products`, found none")?;
     let ports = entry
         .ports
@@ -423,6 +450,18 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
     if entry.kind == Kind::Rule && entry.rule.is_none() {
         return Err("expected `rule` in words, found none".to_owned());
     }
+    if entry.kind == Kind::Rule && entry.polarity.is_none() {
+        return Err("expected `polarity` in a rule, found none".to_owned());
+    }
+    let stranger = ports
+        .iter()
+        .flat_map(|port| &port.services)
+        .find(|service| !entry.services.contains(service));
+    if let Some(service) = stranger {
+        return Err(format!(
+            "expected a service of the row at its port, found `{service}`"
+        ));
+    }
     let check_reason = match (&entry.check, entry.unchecked, entry.kind) {
         (Some(_), _, _) => None,
         (None, Some(reason), _) => Some(reason),
@@ -444,7 +483,7 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
         title: entry.title,
         from_roles: entry.from_roles,
         to_roles: entry.to_roles,
-        direction: entry.direction.unwrap_or(Direction::NotStated),
+        direction: entry.direction,
         ports,
         auth_default: entry.auth_default,
         auth_supported: entry.auth_supported,
@@ -486,6 +525,8 @@ fn port(entry: PortEntry) -> Result<RowPort, String> {
         ports,
         protocol: entry.protocol,
         secured: entry.secured,
+        reversed: entry.reversed,
+        services: entry.services,
     })
 }
 

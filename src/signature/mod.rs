@@ -210,7 +210,7 @@ impl Matrix {
             if row.kind == Kind::Rule && row.polarity == Some(Polarity::MustNot) {
                 continue;
             }
-            for entry in &row.ports {
+            for entry in row.ports.iter().filter(|entry| !entry.reversed) {
                 let (first, last) = match entry.ports {
                     Ports::Single(port) => (port, port),
                     Ports::Range(first, last) if last.saturating_sub(first) <= Self::WIDE_RANGE => {

@@ -144,13 +144,15 @@ impl Role {
     pub fn satisfies(self, wanted: Self) -> bool {
         self == wanted
             || match wanted {
-                Self::Any | Self::InternalNetwork => true,
+                Self::Any => true,
+                Self::InternalNetwork => self != Self::Internet,
                 Self::ExchangeAny => self.is_exchange(),
                 Self::LyncServer => self.is_lync(),
                 Self::LyncEdge => matches!(self, Self::LyncEdgeExternal | Self::LyncEdgeInternal),
                 Self::LyncEdgeExternal | Self::LyncEdgeInternal => self == Self::LyncEdge,
                 Self::ClusterNode => self == Self::Mailbox,
-                Self::DnsServer => self == Self::DomainController,
+                // Name servers of others stand in the Internet.
+                Self::DnsServer => matches!(self, Self::DomainController | Self::Internet),
                 // A host known only as "some Exchange server" may be any of them.
                 Self::HubTransport
                 | Self::EdgeTransport
@@ -163,8 +165,9 @@ impl Role {
                 | Self::LyncAvAuthentication
                 | Self::LyncAutodiscover => self == Self::LyncServer,
                 Self::Client => matches!(self, Self::LyncClient | Self::Internet),
-                Self::LyncClient => matches!(self, Self::Client | Self::Internet),
-                Self::Internet => self == Self::Client,
+                // Users on the Internet reach Exchange as clients; Lync knows them only at the Edge and the reverse proxy,
+                // whose rows name the Internet.
+                Self::LyncClient => self == Self::Client,
                 Self::DomainController
                 | Self::AdRms
                 | Self::IpGateway
@@ -174,7 +177,8 @@ impl Role {
                 | Self::ConferencingServer
                 | Self::X400Mta
                 | Self::Admin
-                | Self::Backup => false,
+                | Self::Backup
+                | Self::Internet => false,
             }
     }
 }
@@ -327,11 +331,16 @@ pub struct RowPort {
     pub protocol: Option<Arc<str>>,
     /// Whether the document calls it secured; `None` where it is silent.
     pub secured: Option<bool>,
+    /// The `to` end opens this port on the `from` end. It is printed with its row and documents nothing there; a row for
+    /// that direction does.
+    pub reversed: bool,
+    /// The services of the row that use this port, where the row has ports for different services; empty for all of them.
+    pub services: Vec<ServiceId>,
 }
 
 impl Serialize for RowPort {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("transport", &self.transport)?;
         match self.ports {
             Ports::Single(port) => map.serialize_entry("port", &port)?,
@@ -340,6 +349,12 @@ impl Serialize for RowPort {
         }
         map.serialize_entry("protocol", &self.protocol)?;
         map.serialize_entry("secured", &self.secured)?;
+        if self.reversed {
+            map.serialize_entry("reversed", &true)?;
+        }
+        if !self.services.is_empty() {
+            map.serialize_entry("services", &self.services)?;
+        }
         map.end()
     }
 }
@@ -352,9 +367,10 @@ impl fmt::Display for RowPort {
             Ports::Dynamic(dynamic) => write!(f, "dynamic {dynamic}")?,
         }
         match self.transport {
-            RowTransport::Both => f.write_str("/tcp+udp"),
-            transport => write!(f, "/{transport}"),
+            RowTransport::Both => f.write_str("/tcp+udp")?,
+            transport => write!(f, "/{transport}")?,
         }
+        f.write_str(if self.reversed { " reversed" } else { "" })
     }
 }
 
@@ -437,8 +453,19 @@ impl Row {
         };
         self.ports
             .iter()
-            .filter(|entry| entry.transport.admits(transport) && entry.ports.holds(port))
+            .filter(|entry| {
+                entry.transport.admits(transport) && entry.ports.holds(port) && !entry.reversed
+            })
             .min_by_key(width)
+    }
+
+    /// The services that the row speaks of at one of its ports.
+    pub fn services_at<'a>(&'a self, entry: &'a RowPort) -> &'a [ServiceId] {
+        if entry.services.is_empty() {
+            &self.services
+        } else {
+            &entry.services
+        }
     }
 
     /// Whether the row has a port of that dynamic kind.

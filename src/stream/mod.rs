@@ -9,10 +9,8 @@
 mod held;
 mod reassembly;
 mod segment;
-mod sequence;
 
 pub use reassembly::Stream;
-pub use sequence::SequenceNumber;
 
 use serde::Serialize;
 

@@ -9,7 +9,8 @@
 
 use super::held::{Held, Overlap};
 use super::segment::Segment;
-use super::{Chunk, Counters, SegmentKind, SequenceNumber};
+use super::{Chunk, Counters, SegmentKind};
+use crate::net::SequenceNumber;
 
 /// How far from the next byte a segment or an acknowledgment may lie to be believed. Real windows are smaller by far,
 /// though RFC 7323 §2.3 allows 2^30.

@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use etherparse::Ipv4HeaderSlice;
+use etherparse::checksum::Sum16BitWords;
+
 use super::Network;
 
 /// What a checksum says.
@@ -34,16 +37,12 @@ impl Checksums {
     };
 }
 
-/// The checksum of an IPv4 header, `stored` being its field.
-pub(super) fn of_header(header: &[&[u8]], stored: u16) -> Checksum {
-    if stored == 0 {
+/// The checksum of an IPv4 header.
+pub(super) fn of_header(header: &Ipv4HeaderSlice<'_>) -> Checksum {
+    if header.header_checksum() == 0 {
         return Checksum::Unverifiable;
     }
-    if fold(header.iter().map(|part| sum(part)).sum()) == 0xffff {
-        Checksum::Good
-    } else {
-        Checksum::Bad
-    }
+    of_message(header.slice())
 }
 
 /// The checksum of a whole transport segment below `network`, `stored` being its field.
@@ -51,22 +50,25 @@ pub(super) fn of_header(header: &[&[u8]], stored: u16) -> Checksum {
 /// A card that fills checksums in gets the segment with the sum of the pseudo-header in the field, without the length where
 /// it also cuts the segment to size; such a segment is unverifiable, not bad.
 pub(super) fn of_segment(network: &Network, segment: &[u8], stored: u16) -> Checksum {
-    let length = u64::try_from(segment.len()).unwrap_or(0);
-    let addresses = match (network.source, network.destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            sum(&source.octets()).saturating_add(sum(&destination.octets()))
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            sum(&source.octets()).saturating_add(sum(&destination.octets()))
-        }
+    let mut sum = Sum16BitWords::new();
+    let sum = match (network.source, network.destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => sum
+            .add_4bytes(source.octets())
+            .add_4bytes(destination.octets()),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => sum
+            .add_16bytes(source.octets())
+            .add_16bytes(destination.octets()),
         _ => return Checksum::Unverifiable,
     };
-    let pseudo = addresses
-        .saturating_add(u64::from(network.protocol.0))
-        .saturating_add(length);
-    if fold(pseudo.saturating_add(sum(segment))) == 0xffff {
+    let Ok(length) = u32::try_from(segment.len()) else {
+        return Checksum::Unverifiable;
+    };
+    let without_length = sum.add_2bytes([0, network.protocol.0]);
+    let pseudo = without_length.clone().add_4bytes(length.to_be_bytes());
+    let stands_for = |sum: &Sum16BitWords| stored == !u16::from_be(sum.ones_complement());
+    if pseudo.clone().add_slice(segment).ones_complement() == 0 {
         Checksum::Good
-    } else if stored == fold(pseudo) || stored == fold(pseudo.saturating_sub(length)) {
+    } else if stands_for(&pseudo) || stands_for(&without_length) {
         Checksum::Unverifiable
     } else {
         Checksum::Bad
@@ -75,33 +77,11 @@ pub(super) fn of_segment(network: &Network, segment: &[u8], stored: u16) -> Chec
 
 /// The checksum of a message without pseudo-header (ICMP).
 pub(super) fn of_message(message: &[u8]) -> Checksum {
-    if fold(sum(message)) == 0xffff {
+    if Sum16BitWords::new().add_slice(message).ones_complement() == 0 {
         Checksum::Good
     } else {
         Checksum::Bad
     }
-}
-
-/// The sum of the 16-bit words, not yet folded. The bound of a packet (4 GiB) keeps it far from overflow.
-fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut total = words.iter().fold(0_u64, |total, word| {
-        total.wrapping_add(u64::from(u32::from_be_bytes(*word)))
-    });
-    let mut last = [0_u8; 4];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    total = total.wrapping_add(u64::from(u32::from_be_bytes(last)));
-    total
-}
-
-/// The one's complement sum in 16 bits.
-fn fold(mut total: u64) -> u16 {
-    while let Some(carry) = total.checked_shr(16).filter(|carry| *carry != 0) {
-        total = (total & 0xffff).wrapping_add(carry);
-    }
-    u16::try_from(total).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -110,19 +90,19 @@ mod tests {
 
     #[test]
     fn the_header_of_rfc_1071_sums_up() {
-        let header = [
+        let mut header = [
             0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8,
             0, 0xc7,
         ];
-        assert_eq!(of_header(&[&header], 0xb861), Checksum::Good);
-        let mut bad = header;
-        bad[8] = 0x41;
-        assert_eq!(of_header(&[&bad], 0xb861), Checksum::Bad);
+        let checked = |header: &[u8]| of_header(&Ipv4HeaderSlice::from_slice(header).unwrap());
+        assert_eq!(checked(&header), Checksum::Good);
+        header[8] = 0x41;
+        assert_eq!(checked(&header), Checksum::Bad);
     }
 
     #[test]
     fn an_odd_byte_counts_as_the_high_half_of_a_word() {
-        assert_eq!(fold(sum(&[1])), 0x0100);
-        assert_eq!(fold(sum(&[0, 1, 2])), 0x0201);
+        assert_eq!(of_message(&[0xfe, 0xff, 0x01]), Checksum::Good);
+        assert_eq!(of_message(&[0xff, 0xfe, 0x01]), Checksum::Bad);
     }
 }

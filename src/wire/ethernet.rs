@@ -1,5 +1,7 @@
 //! Ethernet: Ethernet II, IEEE 802.3 with LLC and SNAP, VLAN tags of all kinds, and what an ethertype carries.
 
+use etherparse::{Ethernet2HeaderSlice, SingleVlanHeaderSlice};
+
 use super::dissector::{Next, Step, Walk, malformed, unsupported};
 use super::window::Window;
 use super::{Layer, Reason, Tunnel, ip};
@@ -19,8 +21,8 @@ const fn is_vlan(ethertype: u16) -> bool {
 
 /// From the destination address on.
 pub(super) fn frame(walk: &mut Walk<'_>) -> Step {
-    let header: &[u8; 14] = walk.window.array(Layer::Ethernet)?;
-    let kind = u16::from_be_bytes([header[12], header[13]]);
+    let header: Ethernet2HeaderSlice<'_> = walk.window.header(Layer::Ethernet)?;
+    let kind = header.ether_type().0;
     if kind == IPV4 {
         return Ok(Next::Ip);
     }
@@ -62,10 +64,9 @@ pub(super) fn carried(walk: &mut Walk<'_>, kind: u16) -> Step {
     match kind {
         IPV4 | IPV6 => Ok(Next::Ip),
         kind if is_vlan(kind) => {
-            let control = walk.window.u16(Layer::Vlan)?;
-            walk.enter(Tunnel::Vlan(control & 0x0fff))?;
-            let inner = walk.window.u16(Layer::Vlan)?;
-            type_or_length(walk, inner)
+            let tag: SingleVlanHeaderSlice<'_> = walk.window.header(Layer::Vlan)?;
+            walk.enter(Tunnel::Vlan(tag.vlan_identifier().value()))?;
+            type_or_length(walk, tag.ether_type().0)
         }
         0x8847 | 0x8848 => Ok(Next::Mpls),
         0x8864 => Ok(Next::PppoE),
@@ -137,14 +138,14 @@ pub(super) fn nsh(walk: &mut Walk<'_>) -> Step {
 /// Whether the window starts with an Ethernet frame that carries a plausible IP header, tagged or not.
 pub(super) fn plausible(mut window: Window<'_>) -> bool {
     let mut read = || -> Option<bool> {
-        let header: &[u8; 14] = window.array(Layer::Ethernet).ok()?;
-        let mut kind = u16::from_be_bytes([header[12], header[13]]);
+        let header: Ethernet2HeaderSlice<'_> = window.header(Layer::Ethernet).ok()?;
+        let mut kind = header.ether_type().0;
         for _ in 0..super::MAX_TAGS {
             match kind {
                 IPV4 | IPV6 => return Some(ip::plausible(window)),
                 _ if is_vlan(kind) => {
-                    let &[_, _, high, low] = window.array(Layer::Vlan).ok()?;
-                    kind = u16::from_be_bytes([high, low]);
+                    let tag: SingleVlanHeaderSlice<'_> = window.header(Layer::Vlan).ok()?;
+                    kind = tag.ether_type().0;
                 }
                 _ => return None,
             }

@@ -2,6 +2,7 @@
 //!
 //! Fragments may come in any order, and more than once. Fragments that overlap without being the same bytes are how
 //! filters are fooled (RFC 1858, RFC 5722): such a datagram is discarded as a whole, and what comes of it later too.
+//! etherparse's pool has no bound on datagrams and bytes, and takes the later of two bytes that contradict each other.
 //! Cost for each fragment: one hash look-up, one binary search in at most [`MAX_PIECES`], one copy.
 
 use std::collections::BTreeMap;

@@ -1,11 +1,16 @@
 //! ICMP (RFC 792) and ICMPv6 (RFC 4443): type, code, and the flow that an error quotes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use etherparse::{
+    IpFragOffset, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
+    Ipv6RawExtHeaderSlice,
+};
 
 use super::checksum;
 use super::dissector::{Next, Step, Walk};
+use super::window::Window;
 use super::{Checksum, Layer, Transport, TransportHeader};
-use crate::bytes::{Cursor, Short};
 use crate::net::Endpoint;
 
 /// Extension headers that are passed over in a quoted packet; one or two are usual, and the quotation is short.
@@ -43,8 +48,8 @@ pub struct Quoted {
 /// From the type on.
 pub(super) fn message(walk: &mut Walk<'_>) -> Step {
     let whole = walk.window;
-    let header = *walk.window.array::<8>(Layer::Icmp)?;
-    let [kind, code, c0, c1, rest @ ..] = header;
+    // Read here: etherparse takes the whole message, and refuses timestamps with bytes behind them or cut off.
+    let [kind, code, c0, c1, rest @ ..] = *walk.window.array::<8>(Layer::Icmp)?;
     let rest = u32::from_be_bytes(rest);
     walk.deliver(TransportHeader::Icmp(IcmpMessage { kind, code, rest }));
     let Some(network) = walk.layers.network else {
@@ -65,7 +70,7 @@ pub(super) fn message(walk: &mut Walk<'_>) -> Step {
     } else {
         matches!(kind, 3 | 11 | 12)
     };
-    if is_error && let Ok(Some((transport, source, destination))) = quotation(walk.window.bytes()) {
+    if is_error && let Some((transport, source, destination)) = quotation(walk.window) {
         walk.layers.quoted = Some(Quoted {
             transport,
             source,
@@ -84,61 +89,51 @@ pub(super) fn message(walk: &mut Walk<'_>) -> Step {
 
 /// The head of the packet that an error quotes: at least 8 bytes behind the IP header (RFC 792). Without ports where it
 /// quotes a later fragment.
-fn quotation(bytes: &[u8]) -> Result<Option<(Transport, Endpoint, Endpoint)>, Short> {
-    let mut cursor = Cursor::new(bytes);
-    let (protocol, source, destination, has_ports) = match cursor.peek().map(|byte| byte >> 4) {
-        Some(4) => {
-            let header: &[u8; 20] = cursor.array()?;
-            let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
-            let header_len = usize::from(header[0] & 0x0f).saturating_mul(4);
-            let Some(options_len) = header_len.checked_sub(20) else {
-                return Ok(None);
-            };
-            cursor.skip(options_len)?;
-            let offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
+fn quotation(mut window: Window<'_>) -> Option<(Transport, Endpoint, Endpoint)> {
+    let (protocol, source, destination, has_ports) = match window.peek()? >> 4 {
+        4 => {
+            let header: Ipv4HeaderSlice<'_> = window.header(Layer::Icmp).ok()?;
             (
-                header[9],
-                IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-                IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
-                offset == 0,
+                header.protocol(),
+                IpAddr::V4(header.source_addr()),
+                IpAddr::V4(header.destination_addr()),
+                header.fragments_offset() == IpFragOffset::ZERO,
             )
         }
-        Some(6) => {
-            cursor.skip(6)?;
-            let mut protocol = cursor.u8()?;
-            cursor.skip(1)?;
-            let source = IpAddr::V6(Ipv6Addr::from(cursor.u128()?));
-            let destination = IpAddr::V6(Ipv6Addr::from(cursor.u128()?));
+        6 => {
+            let header: Ipv6HeaderSlice<'_> = window.header(Layer::Icmp).ok()?;
+            let mut protocol = header.next_header();
             let mut has_ports = true;
             for _ in 0..MAX_QUOTED_EXTENSIONS {
-                match protocol {
-                    0 | 43 | 60 => {
-                        protocol = cursor.u8()?;
-                        let units = usize::from(cursor.u8()?);
-                        cursor.skip(units.saturating_mul(8).saturating_add(6))?;
-                    }
-                    44 => {
-                        protocol = cursor.u8()?;
-                        cursor.skip(1)?;
-                        has_ports &= cursor.u16()? & 0xfff8 == 0;
-                        cursor.skip(4)?;
-                    }
-                    _ => break,
+                if protocol == IpNumber::IPV6_FRAGMENTATION_HEADER {
+                    let header: Ipv6FragmentHeaderSlice<'_> = window.header(Layer::Icmp).ok()?;
+                    protocol = header.next_header();
+                    has_ports &= header.fragment_offset() == IpFragOffset::ZERO;
+                } else if Ipv6RawExtHeaderSlice::header_type_supported(protocol) {
+                    let header: Ipv6RawExtHeaderSlice<'_> = window.header(Layer::Icmp).ok()?;
+                    protocol = header.next_header();
+                } else {
+                    break;
                 }
             }
-            (protocol, source, destination, has_ports)
+            (
+                protocol,
+                IpAddr::V6(header.source_addr()),
+                IpAddr::V6(header.destination_addr()),
+                has_ports,
+            )
         }
-        _ => return Ok(None),
+        _ => return None,
     };
-    let transport = Transport(protocol);
+    let transport = Transport(protocol.0);
     let (from, to) = if has_ports && transport.has_ports() {
-        (cursor.u16()?, cursor.u16()?)
+        (window.u16(Layer::Icmp).ok()?, window.u16(Layer::Icmp).ok()?)
     } else {
         (0, 0)
     };
-    Ok(Some((
+    Some((
         transport,
         Endpoint::new(source, from),
         Endpoint::new(destination, to),
-    )))
+    ))
 }

@@ -1,6 +1,11 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, the authentication header (RFC 4302), and IP in IP.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use etherparse::{
+    IpAuthHeaderSlice, IpNumber, Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice,
+    Ipv6RawExtHeaderSlice,
+};
 
 use super::checksum;
 use super::dissector::{Next, Step, Walk, malformed};
@@ -29,9 +34,6 @@ pub(super) const MPLS: Transport = Transport(137);
 
 /// The key of an IPv6 datagram has no protocol (RFC 8200 §4.5); the number of the fragment header stands in its place.
 const FRAGMENT: u8 = 44;
-
-const V4_HEADER: usize = 20;
-const V6_HEADER: usize = 40;
 
 /// Either version, by its first half-byte.
 pub(super) fn packet(walk: &mut Walk<'_>) -> Step {
@@ -65,17 +67,10 @@ pub(super) fn in_ip(walk: &mut Walk<'_>, number: u8) -> Step {
 
 fn version_4(walk: &mut Walk<'_>) -> Step {
     let frame = walk.window;
-    let header: &[u8; V4_HEADER] = walk.window.array(Layer::Ipv4)?;
-    if header[0] >> 4 != 4 {
-        return malformed(Layer::Ipv4, Reason::Version);
-    }
-    let header_len = usize::from(header[0] & 0x0f).saturating_mul(4);
-    let Some(options_len) = header_len.checked_sub(V4_HEADER) else {
-        return malformed(Layer::Ipv4, Reason::Length);
-    };
-    let options = walk.window.take(options_len, Layer::Ipv4)?;
+    let header: Ipv4HeaderSlice<'_> = walk.window.header(Layer::Ipv4)?;
+    let header_len = header.slice().len();
     // Segmentation offload leaves the length to the network card.
-    let (length, offloaded) = match u16::from_be_bytes([header[2], header[3]]) {
+    let (length, offloaded) = match header.total_len() {
         0 => (frame.wire(), true),
         length => (usize::from(length), false),
     };
@@ -85,31 +80,28 @@ fn version_4(walk: &mut Walk<'_>) -> Step {
     if !walk.window.set_wire(payload_len) {
         walk.note(Layer::Ipv4, Reason::BeyondFrame);
     }
-    let protocol = header[9];
-    let identification = u16::from_be_bytes([header[4], header[5]]);
-    let flags_and_offset = u16::from_be_bytes([header[6], header[7]]);
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = *header;
+    let protocol = header.protocol().0;
+    let identification = header.identification();
     let network = Network {
-        source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
-        destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+        source: IpAddr::V4(header.source_addr()),
+        destination: IpAddr::V4(header.destination_addr()),
         protocol: Transport(protocol),
         wire_len: saturated(length),
-        hop_limit: header[8],
+        hop_limit: header.ttl(),
         identification,
-        is_fragment: flags_and_offset & 0x3fff != 0,
+        is_fragment: header.is_fragmenting_payload(),
     };
     begin(walk, network);
     if walk.verify_checksums && !offloaded {
-        let stored = u16::from_be_bytes([header[10], header[11]]);
-        walk.layers.checksums.network = checksum::of_header(&[header, options], stored);
+        walk.layers.checksums.network = checksum::of_header(&header);
     }
     if !network.is_fragment {
         return Ok(Next::Protocol(protocol));
     }
     let piece = Piece {
         key: Key::new(&network, protocol, u32::from(identification)),
-        offset: usize::from(flags_and_offset & 0x1fff).saturating_mul(8),
-        more: flags_and_offset & 0x2000 != 0,
+        offset: usize::from(header.fragments_offset().byte_offset()),
+        more: header.more_fragments(),
         header_len,
         protocol,
     };
@@ -117,38 +109,29 @@ fn version_4(walk: &mut Walk<'_>) -> Step {
 }
 
 fn version_6(walk: &mut Walk<'_>) -> Step {
-    let header: &[u8; V6_HEADER] = walk.window.array(Layer::Ipv6)?;
-    if header[0] >> 4 != 6 {
-        return malformed(Layer::Ipv6, Reason::Version);
-    }
+    let header: Ipv6HeaderSlice<'_> = walk.window.header(Layer::Ipv6)?;
     // 0 is what a jumbogram says (RFC 2675), or segmentation offload; either way the frame has the length.
-    let payload_len = match u16::from_be_bytes([header[4], header[5]]) {
+    let payload_len = match header.payload_length() {
         0 => walk.window.wire(),
         length => usize::from(length),
     };
     if !walk.window.set_wire(payload_len) {
         walk.note(Layer::Ipv6, Reason::BeyondFrame);
     }
-    let [_, _, _, _, _, _, next_header, hop_limit, addresses @ ..] = header;
-    let (source, destination) = addresses.split_at(16);
+    let next_header = header.next_header().0;
     begin(
         walk,
         Network {
-            source: address_6(source),
-            destination: address_6(destination),
-            protocol: Transport(*next_header),
-            wire_len: saturated(payload_len.saturating_add(V6_HEADER)),
-            hop_limit: *hop_limit,
+            source: IpAddr::V6(header.source_addr()),
+            destination: IpAddr::V6(header.destination_addr()),
+            protocol: Transport(next_header),
+            wire_len: saturated(payload_len.saturating_add(header.header_len())),
+            hop_limit: header.hop_limit(),
             identification: 0,
             is_fragment: false,
         },
     );
-    extensions(walk, *next_header)
-}
-
-fn address_6(bytes: &[u8]) -> IpAddr {
-    let octets: [u8; 16] = bytes.try_into().unwrap_or_default();
-    IpAddr::V6(Ipv6Addr::from(octets))
+    extensions(walk, next_header)
 }
 
 /// A new innermost IP header: what was read of an outer transport is the tunnel's, not the flow's.
@@ -166,14 +149,12 @@ fn begin(walk: &mut Walk<'_>, network: Network) {
 fn extensions(walk: &mut Walk<'_>, mut next_header: u8) -> Step {
     loop {
         match next_header {
-            // Hop-by-hop, routing, destination options, mobility, HIP, Shim6: length in units of 8 beyond the first.
-            0 | 43 | 60 | 135 | 139 | 140 => {
-                let [next, units] = *walk.window.array::<2>(Layer::Ipv6)?;
-                let rest = usize::from(units).saturating_mul(8).saturating_add(6);
-                walk.window.skip(rest, Layer::Ipv6)?;
+            // Hop-by-hop, routing, destination options, mobility, HIP, Shim6.
+            kind if Ipv6RawExtHeaderSlice::header_type_supported(IpNumber(kind)) => {
+                let header: Ipv6RawExtHeaderSlice<'_> = walk.window.header(Layer::Ipv6)?;
                 // A route or a home address stands for an address of the header in the checksum (RFC 8200 §8.1).
                 walk.checkable &= !matches!(next_header, 43 | 60);
-                next_header = next;
+                next_header = header.next_header().0;
             }
             FRAGMENT => return fragment_header(walk),
             other => return Ok(Next::Protocol(other)),
@@ -183,11 +164,10 @@ fn extensions(walk: &mut Walk<'_>, mut next_header: u8) -> Step {
 
 /// RFC 8200 §4.5.
 fn fragment_header(walk: &mut Walk<'_>) -> Step {
-    let header: &[u8; 8] = walk.window.array(Layer::Fragment)?;
-    let protocol = header[0];
-    let offset_and_flag = u16::from_be_bytes([header[2], header[3]]);
+    let header: Ipv6FragmentHeaderSlice<'_> = walk.window.header(Layer::Fragment)?;
+    let protocol = header.next_header().0;
     // An atomic fragment is a whole datagram (RFC 6946).
-    if offset_and_flag & 0xfff9 == 0 {
+    if !header.is_fragmenting_payload() {
         return extensions(walk, protocol);
     }
     let Some(network) = &mut walk.layers.network else {
@@ -195,14 +175,13 @@ fn fragment_header(walk: &mut Walk<'_>) -> Step {
     };
     network.is_fragment = true;
     network.protocol = Transport(protocol);
-    let identification = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
     let headers = usize::try_from(network.wire_len)
         .unwrap_or(usize::MAX)
         .saturating_sub(walk.window.wire());
     let piece = Piece {
-        key: Key::new(network, FRAGMENT, identification),
-        offset: usize::from(offset_and_flag & 0xfff8),
-        more: offset_and_flag & 1 != 0,
+        key: Key::new(network, FRAGMENT, header.identification()),
+        offset: usize::from(header.fragment_offset().byte_offset()),
+        more: header.more_fragments(),
         header_len: headers,
         protocol,
     };
@@ -259,14 +238,8 @@ fn after_fragment(walk: &mut Walk<'_>, protocol: u8) -> Step {
 /// Passes over an authentication header: what it authenticates is in clear.
 pub(super) fn authentication(walk: &mut Walk<'_>) -> Step {
     let layer = walk.ip_layer();
-    let [next, units] = *walk.window.array::<2>(layer)?;
-    // The length counts words less two.
-    let rest = usize::from(units)
-        .saturating_add(2)
-        .saturating_mul(4)
-        .saturating_sub(2);
-    walk.window.skip(rest, layer)?;
-    after_fragment(walk, next)
+    let header: IpAuthHeaderSlice<'_> = walk.window.header(layer)?;
+    after_fragment(walk, header.next_header().0)
 }
 
 /// Whether the window starts with an IP header that is consistent: version, lengths within the window, and, for IPv4, a
@@ -275,26 +248,16 @@ pub(super) fn plausible(mut window: Window<'_>) -> bool {
     let wire = window.wire();
     match window.peek().map(|byte| byte >> 4) {
         Some(4) => {
-            let Ok(header) = window.array::<V4_HEADER>(Layer::Ipv4) else {
+            let Ok(header) = window.header::<Ipv4HeaderSlice<'_>>(Layer::Ipv4) else {
                 return false;
             };
-            let header_len = usize::from(header[0] & 0x0f).saturating_mul(4);
-            let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-            let stored = u16::from_be_bytes([header[10], header[11]]);
-            let options = header_len
-                .checked_sub(V4_HEADER)
-                .and_then(|rest| window.take(rest, Layer::Ipv4).ok());
-            options.is_some_and(|options| {
-                (length == 0 || (header_len..=wire).contains(&length))
-                    && checksum::of_header(&[header, options], stored) != checksum::Checksum::Bad
-            })
+            let length = usize::from(header.total_len());
+            (length == 0 || (header.slice().len()..=wire).contains(&length))
+                && checksum::of_header(&header) != checksum::Checksum::Bad
         }
-        Some(6) => {
-            let Ok(header) = window.array::<V6_HEADER>(Layer::Ipv6) else {
-                return false;
-            };
-            usize::from(u16::from_be_bytes([header[4], header[5]])) <= window.wire()
-        }
+        Some(6) => window
+            .header::<Ipv6HeaderSlice<'_>>(Layer::Ipv6)
+            .is_ok_and(|header| usize::from(header.payload_length()) <= window.wire()),
         _ => false,
     }
 }

@@ -1,4 +1,6 @@
 //! Linux cooked captures (`any` device), versions 1 and 2.
+//!
+//! Read here: etherparse refuses version 1 with packet types and hardware that it does not know, and lacks version 2.
 
 use super::Layer;
 use super::dissector::{Next, Step, Walk, unsupported};

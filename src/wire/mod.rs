@@ -9,6 +9,8 @@
 //! a packet that fails it stays what it is, a UDP datagram. No port means anything else here, and no payload of TCP or
 //! UDP is looked at. Nothing is dropped for a bad checksum: hosts that offload checksums capture bad ones all day.
 //!
+//! The usual headers are read by etherparse (see `headers`); what it lacks or refuses is read here.
+//!
 //! An ordinary packet is read without allocation; only fragments of IP datagrams are copied, within [`Limits`].
 
 mod capwap;
@@ -19,6 +21,7 @@ mod ethernet;
 mod fragments;
 mod gre;
 mod gtp;
+mod headers;
 mod icmp;
 mod ip;
 mod l2tp;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use etherparse::TcpHeaderSlice;
+
 use super::checksum;
 use super::dissector::{Next, Step, Walk};
 use super::udp;
-use super::{Checksum, Layer, Reason, TransportHeader};
+use super::{Checksum, Layer, Reason, Stop, TransportHeader};
 use crate::bytes::Cursor;
-
-const HEADER: usize = 20;
 
 /// The control bits of TCP, the low nine bits of the word they stand in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,10 @@ impl TcpFlags {
     /// The bits of both.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    const fn when(self, is_set: bool) -> Self {
+        if is_set { self } else { Self(0) }
     }
 }
 
@@ -94,60 +98,81 @@ pub struct TcpHeader {
     pub maximum_segment: Option<u16>,
 }
 
+impl TcpHeader {
+    fn of(header: &TcpHeaderSlice<'_>) -> Self {
+        let flags = TcpFlags::FIN
+            .when(header.fin())
+            .union(TcpFlags::SYN.when(header.syn()))
+            .union(TcpFlags::RST.when(header.rst()))
+            .union(TcpFlags::PSH.when(header.psh()))
+            .union(TcpFlags::ACK.when(header.ack()))
+            .union(TcpFlags::URG.when(header.urg()))
+            .union(TcpFlags::ECE.when(header.ece()))
+            .union(TcpFlags::CWR.when(header.cwr()))
+            .union(TcpFlags::AE.when(header.ns()));
+        Self {
+            source_port: header.source_port(),
+            destination_port: header.destination_port(),
+            sequence: header.sequence_number(),
+            acknowledgment: header.acknowledgment_number(),
+            flags,
+            window: header.window_size(),
+            maximum_segment: if flags.contains(TcpFlags::SYN) {
+                maximum_segment(header.options())
+            } else {
+                None
+            },
+        }
+    }
+}
+
 /// From the source port on.
 pub(super) fn segment(walk: &mut Walk<'_>) -> Step {
     let segment = walk.window;
-    let header: &[u8; HEADER] = match walk.window.array(Layer::Tcp) {
+    let header: TcpHeaderSlice<'_> = match walk.window.header(Layer::Tcp) {
         Ok(header) => header,
-        Err(stop) => return udp::ports_and_stop(walk, stop),
+        Err(stop) => return without_options(walk, stop),
     };
-    let flags = TcpFlags(u16::from_be_bytes([header[12], header[13]]) & 0x01ff);
-    let mut tcp = TcpHeader {
-        source_port: u16::from_be_bytes([header[0], header[1]]),
-        destination_port: u16::from_be_bytes([header[2], header[3]]),
-        sequence: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
-        acknowledgment: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
-        flags,
-        window: u16::from_be_bytes([header[14], header[15]]),
-        maximum_segment: None,
-    };
-    let options_len = usize::from(header[12] >> 4)
-        .saturating_mul(4)
-        .checked_sub(HEADER)
-        .filter(|&length| length <= walk.window.wire());
-    let Some(options_len) = options_len else {
-        // Without the end of the header there is no telling where a payload starts.
-        walk.layers.transport = Some(TransportHeader::Tcp(tcp));
-        walk.note(Layer::Tcp, Reason::Length);
-        return Ok(Next::Done);
-    };
-    let options = match walk.window.take(options_len, Layer::Tcp) {
-        Ok(options) => options,
-        Err(stop) => {
-            let left = walk.window.wire().saturating_sub(options_len);
-            walk.layers.transport = Some(TransportHeader::Tcp(tcp));
-            walk.layers.payload_wire_len = u32::try_from(left).unwrap_or(u32::MAX);
-            return Err(stop);
-        }
-    };
-    if flags.contains(TcpFlags::SYN) {
-        tcp.maximum_segment = maximum_segment(options);
-    }
     if walk.verify_checksums {
         walk.layers.checksums.transport = match walk.layers.network {
-            Some(network) if !segment.is_cut() && walk.checkable => checksum::of_segment(
-                &network,
-                segment.bytes(),
-                u16::from_be_bytes([header[16], header[17]]),
-            ),
+            Some(network) if !segment.is_cut() && walk.checkable => {
+                checksum::of_segment(&network, segment.bytes(), header.checksum())
+            }
             _ => Checksum::Unverifiable,
         };
     }
-    walk.deliver(TransportHeader::Tcp(tcp));
+    walk.deliver(TransportHeader::Tcp(TcpHeader::of(&header)));
+    Ok(Next::Done)
+}
+
+/// What is readable of a header whose options are cut, or whose length lies: its fixed part, which etherparse reads
+/// where the length says that there are no options.
+fn without_options(walk: &mut Walk<'_>, stop: Stop) -> Step {
+    let Some(&(mut fixed)) = walk
+        .window
+        .bytes()
+        .first_chunk::<{ etherparse::TcpHeader::MIN_LEN }>()
+    else {
+        return udp::ports_and_stop(walk, stop);
+    };
+    let header_len = usize::from(fixed[12] >> 4).saturating_mul(4);
+    fixed[12] = 0x50 | fixed[12] & 0x0f;
+    if let Ok(header) = TcpHeaderSlice::from_slice(&fixed) {
+        walk.layers.transport = Some(TransportHeader::Tcp(TcpHeader::of(&header)));
+    }
+    if matches!(stop, Stop::Truncated { .. }) {
+        let left = walk.window.wire().saturating_sub(header_len);
+        walk.layers.payload_wire_len = u32::try_from(left).unwrap_or(u32::MAX);
+        return Err(stop);
+    }
+    // Without the end of the header there is no telling where a payload starts.
+    walk.note(Layer::Tcp, Reason::Length);
     Ok(Next::Done)
 }
 
 /// The value of option 2; options that end early or lie about their length hide what is behind them.
+///
+/// Read here: etherparse stops at every kind it does not know, and MD5 signatures (RFC 2385) stand before this option.
 fn maximum_segment(options: &[u8]) -> Option<u16> {
     let mut cursor = Cursor::new(options);
     loop {
@@ -162,5 +187,19 @@ fn maximum_segment(options: &[u8]) -> Option<u16> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_segment_size_is_found_behind_a_signature() {
+        let mut options = vec![19, 18];
+        options.extend([0xaa; 16]);
+        options.extend([2, 4, 5, 180]);
+        assert_eq!(maximum_segment(&options), Some(1460));
+        assert_eq!(maximum_segment(&[19, 1, 2, 4, 5, 180]), None);
     }
 }

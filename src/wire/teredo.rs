@@ -1,5 +1,7 @@
 //! Teredo (RFC 4380): IPv6 in UDP, behind an optional authentication and an optional origin indication.
 
+use etherparse::Ipv6HeaderSlice;
+
 use super::dissector::Next;
 use super::udp::Carried;
 use super::window::Window;
@@ -21,18 +23,14 @@ pub(super) fn carried(whole: Window<'_>) -> Option<Carried> {
         window.skip(8, Layer::Udp).ok()?;
     }
     let header_len = whole.bytes().len().saturating_sub(window.bytes().len());
-    let header: &[u8; 40] = window.array(Layer::Udp).ok()?;
-    let payload_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    let [_, _, _, _, _, _, _, _, addresses @ ..] = header;
-    let (source, destination) = addresses.split_at(16);
-    let known = |address: &[u8]| match address {
+    let header: Ipv6HeaderSlice<'_> = window.header(Layer::Udp).ok()?;
+    let known = |address: [u8; 16]| match address {
         [0x20, 0x01, 0, 0, ..] => true,
         [0xfe, second, ..] => second & 0xc0 == 0x80,
         _ => false,
     };
-    let consistent = header[0] >> 4 == 6
-        && payload_len == window.wire()
-        && (known(source) || known(destination));
+    let consistent = usize::from(header.payload_length()) == window.wire()
+        && (known(header.source()) || known(header.destination()));
     consistent.then_some(Carried {
         tunnel: Some(Tunnel::Teredo),
         header_len,

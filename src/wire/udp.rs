@@ -1,13 +1,13 @@
 //! UDP (RFC 768), the tunnels inside it, and the ports of transports that look like it.
 
+use etherparse::{UdpHeader, UdpHeaderSlice};
+
 use super::checksum;
 use super::dissector::{Next, Step, Walk};
 use super::window::Window;
 use super::{
     Checksum, Layer, Reason, Stop, TransportHeader, Tunnel, capwap, gtp, l2tp, mpls, teredo, vxlan,
 };
-
-const HEADER: usize = 8;
 
 /// A tunnel that a datagram carries.
 pub(super) struct Carried {
@@ -20,16 +20,14 @@ pub(super) struct Carried {
 /// From the source port on.
 pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
     let whole = walk.window;
-    let header: &[u8; HEADER] = match walk.window.array(Layer::Udp) {
+    let header: UdpHeaderSlice<'_> = match walk.window.header(Layer::Udp) {
         Ok(header) => header,
         Err(stop) => return ports_and_stop(walk, stop),
     };
-    let [s0, s1, d0, d1, l0, l1, c0, c1] = *header;
-    let (source_port, destination_port) =
-        (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let (source_port, destination_port) = (header.source_port(), header.destination_port());
+    let length = usize::from(header.length());
     let mut checkable = !whole.is_cut() && walk.checkable;
-    match length.checked_sub(HEADER) {
+    match length.checked_sub(UdpHeader::LEN) {
         Some(payload_len) => {
             if !walk.headless && payload_len > walk.window.wire() {
                 // The IP header knows better: what it holds is what there is.
@@ -51,7 +49,7 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
         destination_port,
     });
     if walk.verify_checksums {
-        let stored = u16::from_be_bytes([c0, c1]);
+        let stored = header.checksum();
         walk.layers.checksums.transport = match (walk.layers.network, whole.bytes().get(..length)) {
             (Some(network), Some(segment)) if checkable && stored != 0 => {
                 checksum::of_segment(&network, segment, stored)

@@ -2,6 +2,7 @@
 //!
 //! This is the one place that decides between [`Stop::Truncated`] and [`Stop::Malformed`].
 
+use super::headers::{Header, Refusal};
 use super::{Layer, Reason, Stop};
 use crate::bytes::Cursor;
 
@@ -57,6 +58,18 @@ impl<'a> Window<'a> {
                 Ok(head)
             }
             None => Err(self.short(N, layer)),
+        }
+    }
+
+    /// The next header, which the window passes over; where it cannot be read, the window stays.
+    pub(super) fn header<H: Header<'a>>(&mut self, layer: Layer) -> Result<H, Stop> {
+        match H::read(self.bytes) {
+            Ok(header) => {
+                self.skip(header.bytes().len(), layer)?;
+                Ok(header)
+            }
+            Err(Refusal::Missing(count)) => Err(self.short(count, layer)),
+            Err(Refusal::Contradiction(reason)) => Err(Stop::Malformed { layer, reason }),
         }
     }
 

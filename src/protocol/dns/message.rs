@@ -199,7 +199,8 @@ pub(super) struct Message<'a> {
 const MAX_RECORDS: usize = 64;
 
 impl<'a> Message<'a> {
-    /// Reads a message of `length` octets, of which `bytes` are there. A cut message must hold its question whole.
+    /// Reads a message of `length` octets, of which `bytes` are there. A cut message must hold a question, a record, or
+    /// enough of the first name.
     pub(super) fn parse(bytes: &'a [u8], length: usize, multicast: bool) -> Result<Self, Reject> {
         let header = Header::parse(bytes, length, multicast)?;
         let mut message = Self {
@@ -214,8 +215,17 @@ impl<'a> Message<'a> {
         }
         let [questions, answers, authorities, additional] = header.counts;
         let mut at = Header::BYTES;
+        // Nothing but a header proves nothing.
+        let mut proved = false;
         for _ in 0..questions {
-            at = message.question(at, multicast)?;
+            match message.question(at, multicast) {
+                Ok(behind) => at = behind,
+                Err(Reject::Short(_)) if message.cut && (proved || name::begins(bytes, at)) => {
+                    return Ok(message);
+                }
+                Err(reject) => return Err(reject),
+            }
+            proved = true;
         }
         let sections = [
             (Section::Answer, answers),
@@ -226,9 +236,10 @@ impl<'a> Message<'a> {
             for _ in 0..count {
                 match message.record(at, section, multicast) {
                     Ok(behind) => at = behind,
-                    Err(Reject::Short(_)) if message.cut => return Ok(message),
+                    Err(Reject::Short(_)) if message.cut && proved => return Ok(message),
                     Err(reject) => return Err(reject),
                 }
+                proved = true;
             }
         }
         if at < bytes.len() {

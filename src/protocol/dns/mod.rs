@@ -243,13 +243,9 @@ impl StreamDecoder for Stream {
                 at_least: PREFIX,
             };
         };
-        let Some(body) = body.get(..length) else {
-            return Step::NeedMore {
-                consumed: 0,
-                at_least: PREFIX.saturating_add(length),
-            };
-        };
-        match Message::parse(body, length, false) {
+        let there = body.get(..length).unwrap_or(body);
+        let whole = there.len() == length;
+        match Message::parse(there, length, false) {
             Ok(message) => {
                 let alone = message.header.is_bare() && !message.header.is_stateful();
                 if alone && !self.known {
@@ -257,12 +253,22 @@ impl StreamDecoder for Stream {
                 }
                 self.known = true;
                 note(&message, Family::Dns, notes);
-                Step::Skip {
-                    consumed: PREFIX.saturating_add(length),
-                    bytes: 0,
-                }
             }
-            Err(reject) => Step::Reject(reject),
+            Err(_) if !whole => {}
+            Err(reject) => return Step::Reject(reject),
+        }
+        let end = PREFIX.saturating_add(length);
+        if whole {
+            Step::Skip {
+                consumed: end,
+                bytes: 0,
+            }
+        } else {
+            // What is there is noted already: the capture may be cut.
+            Step::NeedMore {
+                consumed: 0,
+                at_least: end,
+            }
         }
     }
 

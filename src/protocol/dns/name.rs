@@ -83,12 +83,29 @@ fn escape(byte: u8, name: &mut String) {
     }
 }
 
-/// Whether the name at `start` begins with a half-ASCII encoded NetBIOS name (RFC 1001 section 14.1).
+/// Octets of a cut name that are beyond chance.
+const TELLING: usize = 8;
+
+/// Whether what is there of a cut name is that of a host or service: letters, digits, hyphens and underscores.
+pub(super) fn begins(message: &[u8], start: usize) -> bool {
+    let mut octets = 0_usize;
+    let mut sane = true;
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let _ = walk(message, start, |label| {
+        sane &= label.iter().all(is_host);
+        octets = octets.saturating_add(label.len());
+    });
+    sane && octets >= TELLING && !is_netbios(message, start)
+}
+
+/// Whether the name at `start` begins with a half-ASCII encoded NetBIOS name (RFC 1001 section 14.1), or with a longer
+/// label of that kind, as scanners send.
 pub(super) fn is_netbios(message: &[u8], start: usize) -> bool {
+    const ENCODED: u8 = 32;
     let mut cursor = Cursor::new(message);
-    cursor.skip(start).is_ok()
-        && cursor.u8() == Ok(32)
+    let length = cursor.skip(start).and_then(|()| cursor.u8());
+    length.is_ok_and(|length| length >= ENCODED)
         && cursor
-            .take(32)
+            .take(usize::from(ENCODED))
             .is_ok_and(|label| label.iter().all(|byte| (b'A'..=b'P').contains(byte)))
 }

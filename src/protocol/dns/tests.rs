@@ -171,6 +171,24 @@ fn every_prefix_is_refused_unless_the_capture_cut_it() {
 }
 
 #[test]
+fn a_cut_message_needs_a_question_a_record_or_a_name() {
+    let parse = |bytes: &[u8]| super::Message::parse(bytes, 200, false).is_ok();
+    let long = [
+        header(0x0100, [1, 0, 0, 0]),
+        name("autodiscover.example.com"),
+    ]
+    .concat();
+    assert!(parse(&long[..30]));
+    assert!(!parse(&long[..16]));
+    // An answer to a NetBIOS status request has no question.
+    let mut status = header(0x8400, [0, 1, 0, 0]);
+    status.extend(name("CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+    assert!(!parse(&status));
+    status.extend([0, 0x21, 0, 1, 0, 0, 0, 0, 0, 0x65, 1]);
+    assert!(!parse(&status));
+}
+
+#[test]
 fn loops_and_wrong_pointers_are_refused() {
     for owner in [[0xc0, 12], [0xc0, 14], [0xff, 0xff]] {
         let bytes = [

@@ -14,16 +14,23 @@ mod dcerpc;
 mod dns;
 mod gss;
 mod http;
+mod imap;
 mod kerberos;
 mod ldap;
+mod mysql;
 mod quic;
+mod pop3;
+mod proxy_protocol;
 mod rtcp;
 mod rtp;
 mod sap;
 mod sdp;
 mod sip;
 mod smtp;
+mod socks;
+mod text;
 mod tls;
+mod xmpp;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -38,10 +45,14 @@ pub static PROTOCOLS: &[Protocol] = &[
     dcerpc::DCERPC,
     dns::DNS,
     http::HTTP,
+    imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    mysql::MYSQL,
+    pop3::POP3,
+    proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rtcp::RTCP,
     rtp::RTP,
@@ -49,7 +60,9 @@ pub static PROTOCOLS: &[Protocol] = &[
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,
+    socks::SOCKS,
     tls::TLS,
+    xmpp::XMPP,
 ];
 
 /// A registered protocol.

@@ -112,14 +112,16 @@ const READABLE: &[&str] = &[
     "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
 ];
 
-/// How a flow is protected. `keyed` says that signalling announced keys for its media.
-pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
+/// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
+pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
+        // QUIC has TLS inside from its first packet on; elsewhere it was begun in clear.
         // Where a cut lies before the handshake, TLS is the lowest layer of its part: what came before shows the upgrade.
         let is_later = |(other, _): &(Layer, u32)| other.seen.time < layer.seen.time;
-        encryption.kind = if layer.depth > 0 || flow.protocols.values().any(is_later) {
+        let is_upgraded = layer.depth > 0 || flow.protocols.values().any(is_later);
+        encryption.kind = if is_upgraded && !flow.proves("quic") {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
@@ -134,8 +136,15 @@ pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
     let level = level(flow);
     encryption.kind = if flow.proves("dtls") {
         Encrypted::Dtls
-    } else if flow.proves("rtp") && keyed {
-        Encrypted::Srtp
+    } else if protocols
+        .iter()
+        .any(|protocol| matches!(*protocol, "rtp" | "rtcp"))
+    {
+        match keyed {
+            Some(true) => Encrypted::Srtp,
+            Some(false) => Encrypted::None,
+            None => Encrypted::Unknown,
+        }
     } else if flow.proves("dcerpc") {
         match level {
             Some("privacy") => Encrypted::RpcPrivacy,

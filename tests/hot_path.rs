@@ -177,7 +177,14 @@ fn connections(packets: u32) -> Vec<Frame> {
 /// Conversations of unknown datagrams, both ways.
 fn unknown_datagrams(packets: u32) -> Vec<Frame> {
     (0..packets)
-        .map(|number| datagram(number, number % FLOWS, number / FLOWS % 2 == 0, &UNKNOWN))
+        .map(|number| {
+            datagram(
+                number,
+                number % FLOWS,
+                (number / FLOWS).is_multiple_of(2),
+                &UNKNOWN,
+            )
+        })
         .collect()
 }
 

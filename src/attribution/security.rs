@@ -112,8 +112,8 @@ const READABLE: &[&str] = &[
     "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
 ];
 
-/// How a flow is protected. `keyed` says that signalling announced keys for its media.
-pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
+/// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
+pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
@@ -134,8 +134,15 @@ pub(super) fn encryption(flow: &Flow, keyed: bool) -> Encryption {
     let level = level(flow);
     encryption.kind = if flow.proves("dtls") {
         Encrypted::Dtls
-    } else if flow.proves("rtp") && keyed {
-        Encrypted::Srtp
+    } else if protocols
+        .iter()
+        .any(|protocol| matches!(*protocol, "rtp" | "rtcp"))
+    {
+        match keyed {
+            Some(true) => Encrypted::Srtp,
+            Some(false) => Encrypted::None,
+            None => Encrypted::Unknown,
+        }
     } else if flow.proves("dcerpc") {
         match level {
             Some("privacy") => Encrypted::RpcPrivacy,

@@ -112,12 +112,16 @@ const READABLE: &[&str] = &[
     "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
 ];
 
+/// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
+const CARRIERS: &[&str] = &["proxy_protocol", "socks"];
+
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
-        encryption.kind = if layer.depth > 0 {
+        let carriers = CARRIERS.iter().filter(|carrier| flow.proves(carrier));
+        encryption.kind = if usize::from(layer.depth) > carriers.count() {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
@@ -249,8 +253,8 @@ fn mechanism(text: &str) -> Option<&'static str> {
         "kerberos" | "gssapi" => "kerberos",
         "ntlm" | "ntlmssp" | "sicily" => "ntlm",
         "negotiate" | "gss-spnego" | "spnego" => "negotiate",
-        "basic" | "login" | "plain" | "simple" => "basic",
-        "digest" | "digest-md5" | "cram-md5" => "digest",
+        "basic" | "login" | "plain" | "simple" | "user" => "basic",
+        "apop" | "digest" | "digest-md5" | "cram-md5" => "digest",
         "anonymous" => "anonymous",
         "external" | "certificate" => "certificate",
         "bearer" | "xoauth2" => "bearer",

@@ -16,11 +16,14 @@ mod gss;
 mod http;
 mod kerberos;
 mod ldap;
+mod rdp;
 mod rtcp;
 mod rtp;
 mod sdp;
 mod sip;
 mod smtp;
+mod ssh;
+mod stun;
 mod tls;
 
 pub use conversation::{Context, Conversation};
@@ -40,11 +43,14 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    rdp::RDP,
     rtcp::RTCP,
     rtp::RTP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,
+    ssh::SSH,
+    stun::STUN,
     tls::TLS,
 ];
 

@@ -102,7 +102,10 @@ fn the_dialect_of_lync_is_read() {
         (SERVER, &indication),
     ]);
     // Each side said it.
-    assert_eq!(values(&recorder, "stun", METHOD), ["allocate", "allocate", "data"]);
+    assert_eq!(
+        values(&recorder, "stun", METHOD),
+        ["allocate", "allocate", "data"]
+    );
     assert_eq!(
         values(&recorder, "stun", CLASS),
         ["indication", "request", "success"]

@@ -1,4 +1,25 @@
 //! exwire: from packet captures to verdicts about Exchange and Lync traffic.
+//!
+//! The program is an hourglass. The **scan half** turns bytes into facts, in one pass; the **judge half** turns facts into
+//! findings, by pure functions. Between them stands one type, [`evidence::Ledger`].
+//!
+//! ```text
+//! capture -> wire -> flow, stream -> protocol -> evidence::Ledger -> attribution -> audit -> report
+//!            \_________________ scan _______________/          \__ signature, topology __/
+//! ```
+//!
+//! What holds everywhere:
+//!
+//! * The scan half knows no service and no port matrix; the judge half never sees a byte.
+//! * A fact is positive and comes from bytes. Absence is never a fact. A port alone never raises
+//!   [`evidence::Strength`] above `Assumed`.
+//! * Ledgers merge associatively, commutatively and idempotently: the result depends neither on the number of threads nor
+//!   on the order of files nor on a hash.
+//! * Time is packet time: nothing in a scan reads a clock.
+//! * Nothing on the wire stops a run: a broken packet is counted, a broken capture ends that capture and keeps what was
+//!   read, a broken signature stops before the first packet.
+//! * Every limit has a name and a reason, and what it leaves out is counted.
+//! * Only [`scan`] puts the pipeline together, only [`cli`] speaks to a person; there is no unsafe code.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     test,

@@ -32,7 +32,7 @@ const DIFFERING: &[(&str, &str)] = &[
     ),
     (
         "smb/pcapplusplus-solaris.snoop",
-        "not a pcap or pcapng file",
+        "a snoop file, which the reader of this test does not know",
     ),
 ];
 

@@ -112,16 +112,20 @@ const READABLE: &[&str] = &[
     "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
 ];
 
+/// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
+const CARRIERS: &[&str] = &["proxy_protocol", "quic", "socks"];
+
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
-        // QUIC has TLS inside from its first packet on; elsewhere it was begun in clear.
-        // Where a cut lies before the handshake, TLS is the lowest layer of its part: what came before shows the upgrade.
-        let is_later = |(other, _): &(Layer, u32)| other.seen.time < layer.seen.time;
-        let is_upgraded = layer.depth > 0 || flow.protocols.values().any(is_later);
-        encryption.kind = if is_upgraded && !flow.proves("quic") {
+        // A protocol that was read in clear came before; where a cut lies between them, time shows it instead of depth.
+        let is_upgraded = |(name, (other, _)): (&&str, &(Layer, u32))| {
+            let is_before = other.depth < layer.depth || other.seen.time < layer.seen.time;
+            *name != "tls" && !CARRIERS.contains(name) && is_before
+        };
+        encryption.kind = if flow.protocols.iter().any(is_upgraded) {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
@@ -253,8 +257,8 @@ fn mechanism(text: &str) -> Option<&'static str> {
         "kerberos" | "gssapi" => "kerberos",
         "ntlm" | "ntlmssp" | "sicily" => "ntlm",
         "negotiate" | "gss-spnego" | "spnego" => "negotiate",
-        "basic" | "login" | "plain" | "simple" => "basic",
-        "digest" | "digest-md5" | "cram-md5" => "digest",
+        "basic" | "login" | "plain" | "simple" | "user" => "basic",
+        "apop" | "digest" | "digest-md5" | "cram-md5" => "digest",
         "anonymous" => "anonymous",
         "external" | "certificate" => "certificate",
         "bearer" | "xoauth2" => "bearer",

@@ -21,6 +21,7 @@ mod mysql;
 mod pop3;
 mod proxy_protocol;
 mod quic;
+mod rdp;
 mod rtcp;
 mod rtp;
 mod sap;
@@ -28,6 +29,8 @@ mod sdp;
 mod sip;
 mod smtp;
 mod socks;
+mod ssh;
+mod stun;
 mod text;
 mod tls;
 mod xmpp;
@@ -54,6 +57,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
+    rdp::RDP,
     rtcp::RTCP,
     rtp::RTP,
     sap::SAP,
@@ -61,6 +65,8 @@ pub static PROTOCOLS: &[Protocol] = &[
     sip::SIP,
     smtp::SMTP,
     socks::SOCKS,
+    ssh::SSH,
+    stun::STUN,
     tls::TLS,
     xmpp::XMPP,
 ];

@@ -90,8 +90,11 @@ impl Layers<'_> {
 
     /// The flow of the tunnel around a packet without ports (ICMP or nothing in VXLAN, Teredo ...): source, destination.
     pub fn carrier_flow(&self) -> Option<(Endpoint, Endpoint)> {
-        let (transport, ..) = self.flow()?;
-        self.carrier.filter(|_| !transport.has_ports())
+        let has_none = match self.flow() {
+            Some((transport, ..)) => !transport.has_ports(),
+            None => self.stop == Stop::Complete,
+        };
+        self.carrier.filter(|_| has_none)
     }
 
     /// The flow that the packet belongs to: transport, source, destination; ports are 0 where the transport has none.

@@ -104,13 +104,16 @@ pub(super) struct LongHeader<'a> {
 }
 
 impl<'a> LongHeader<'a> {
-    /// Reads a header of a known version whose lengths fit the datagram.
-    pub(super) fn parse(datagram: Datagram<'a>) -> Result<Self, Reject> {
+    /// Reads a header of a known version whose lengths fit the datagram. `may_grease` allows the fixed bit to be cleared,
+    /// as the transport parameters of both sides' hellos can agree on (RFC 9287).
+    pub(super) fn parse(datagram: Datagram<'a>, may_grease: bool) -> Result<Self, Reject> {
+        const LONG: u8 = 0x80;
+        const FIXED: u8 = 0x40;
         let mut cursor = Cursor::new(datagram.bytes);
         let first = cursor.u8()?;
         let version = Version(cursor.u32()?);
-        // The fixed bit may be cleared by agreement (RFC 9287), which hellos have to make first.
-        if first & 0xc0 != 0xc0 || !version.is_known() {
+        let is_fixed = may_grease || first & FIXED != 0;
+        if first & LONG == 0 || !is_fixed || !version.is_known() {
             return Err(Reject::Other);
         }
         let (destination, _source) = (id(&mut cursor)?, id(&mut cursor)?);
@@ -145,7 +148,9 @@ impl<'a> LongHeader<'a> {
         }
         // Another packet (long or short), or zeros that fill the datagram.
         match datagram.bytes.get(header.end) {
-            Some(next) if *next != 0 && next & 0x40 == 0 => Err(Reject::Invalid("next packet")),
+            Some(&next) if next != 0 && next & FIXED == 0 && !may_grease => {
+                Err(Reject::Invalid("next packet"))
+            }
             _ => Ok(header),
         }
     }

@@ -84,7 +84,9 @@ impl Flow {
     fn packets(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let mut rest = datagram;
         for number in 0..MAX_COALESCED {
-            let header = match LongHeader::parse(rest) {
+            let connection = self.connection.as_ref();
+            let may_grease = connection.is_some_and(|connection| connection.opened);
+            let header = match LongHeader::parse(rest, may_grease) {
                 Ok(header) => header,
                 Err(reject) if number == 0 => return Err(reject),
                 // A packet with a short header, or padding.

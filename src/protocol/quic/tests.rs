@@ -221,6 +221,23 @@ fn a_server_that_changes_to_version_2_and_asks_again_is_followed() {
 }
 
 #[test]
+fn a_server_may_clear_the_fixed_bit_where_the_client_is_known() {
+    let link = link(Version::V2);
+    let there = link.packet(CLIENT, 0, &[&crypto(0, &client_hello("a.example"))]);
+    let mut frames = crypto(0, &server_hello(&[5; 32]));
+    frames.resize(64, 0);
+    let mut header = header(Version::V2, &[9, 9], b"", frames.len());
+    header[0] &= !0x40;
+    let back = link.keys.seal(SERVER, &header, 0, &frames);
+    let recorder = datagrams(&[(CLIENT, &there), (SERVER, &back)]);
+    assert_eq!(
+        values(&recorder, "tls", "cipher"),
+        ["TLS_AES_128_GCM_SHA256"]
+    );
+    assert!(protocols(&datagrams(&[(SERVER, &back)])).is_empty());
+}
+
+#[test]
 fn a_cut_packet_of_the_client_still_gives_the_keys_of_the_server() {
     let link = link(Version::V1);
     let there = link.packet(CLIENT, 0, &[&crypto(0, &client_hello("cut.example"))]);

@@ -1,0 +1,276 @@
+use super::super::testing::{
+    CLIENT, SERVER, conversation, datagrams, offers, only_registered_attributes, protocols,
+    survives_every_cut, values,
+};
+use super::*;
+use crate::evidence::Offered;
+
+const COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+const TRANSACTION: [u8; 12] = *b"transaction!";
+const MS_COOKIE: (u16, &[u8]) = (0x000f, &[0x72, 0xc6, 0x4b, 0xc6]);
+const MAPPED: (u16, &[u8]) = (1, &[0, 1, 0xc3, 0x50, 10, 0, 0, 9]);
+
+/// A message of that type; the first four bytes of its identifier are the cookie, or not.
+fn message(kind: u16, start: [u8; 4], attributes: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (kind, value) in attributes {
+        body.extend(kind.to_be_bytes());
+        body.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend(*value);
+        body.resize(body.len().next_multiple_of(4), 0);
+    }
+    let mut bytes = kind.to_be_bytes().to_vec();
+    bytes.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
+    bytes.extend(start);
+    bytes.extend(TRANSACTION);
+    bytes.extend(body);
+    bytes
+}
+
+fn binding() -> Vec<u8> {
+    message(1, COOKIE, &[(0x0006, b"alice:bob"), (0x8022, b"agent 1")])
+}
+
+fn ms_request() -> Vec<u8> {
+    message(3, [9; 4], &[MS_COOKIE, (0x8008, &[0, 0, 0, 6])])
+}
+
+#[test]
+fn a_binding_request_is_read_without_its_user() {
+    let recorder = datagrams(&[(CLIENT, &binding())]);
+    assert_eq!(protocols(&recorder), ["stun"]);
+    assert_eq!(values(&recorder, "stun", METHOD), ["binding"]);
+    assert_eq!(values(&recorder, "stun", CLASS), ["request"]);
+    assert_eq!(values(&recorder, "stun", SOFTWARE), ["agent 1"]);
+    assert!(!format!("{recorder:?}").contains("alice"));
+    assert_eq!(recorder.client, None, "both ends of a call ask");
+    only_registered_attributes(&recorder, &[&STUN]);
+}
+
+#[test]
+fn a_relayed_address_is_unmasked_and_offered() {
+    // 10.0.0.7:50000, and 2001:db8::7 port 50001.
+    let four = [
+        0,
+        1,
+        0xc3 ^ 0x21,
+        0x50 ^ 0x12,
+        10 ^ 0x21,
+        0x12,
+        0xa4,
+        7 ^ 0x42,
+    ];
+    let mut six = vec![0, 2, 0xc3 ^ 0x21, 0x51 ^ 0x12];
+    let address: std::net::Ipv6Addr = "2001:db8::7".parse().unwrap();
+    let mask = [&COOKIE[..], &TRANSACTION].concat();
+    six.extend(address.octets().iter().zip(mask).map(|(a, b)| a ^ b));
+    let answer = message(0x0103, COOKIE, &[(0x16, &four), (0x16, &six)]);
+    let recorder = datagrams(&[(SERVER, &answer)]);
+    let relays: Vec<_> = offers(&recorder)
+        .into_iter()
+        .map(|offer| {
+            assert_eq!(
+                (offer.transport, &offer.offered),
+                (crate::net::Transport::UDP, &Offered::Relay)
+            );
+            offer.endpoint.to_string()
+        })
+        .collect();
+    assert_eq!(relays, ["10.0.0.7:50000", "[2001:db8::7]:50001"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn an_error_gives_code_reason_and_realm() {
+    let refusal = message(
+        0x0113,
+        COOKIE,
+        &[(9, b"\0\0\x04\x01Unauthorized\0"), (0x14, b"example.com\0")],
+    );
+    let recorder = datagrams(&[(SERVER, &refusal)]);
+    assert_eq!(values(&recorder, "stun", ERROR), ["401 Unauthorized"]);
+    assert_eq!(values(&recorder, "stun", REALM), ["example.com"]);
+}
+
+#[test]
+fn the_dialect_of_lync_is_read() {
+    let answer = message(0x0103, [9; 4], &[MS_COOKIE, MAPPED]);
+    let indication = message(0x0115, [9; 4], &[MS_COOKIE, (0x13, b"data")]);
+    let recorder = datagrams(&[
+        (CLIENT, &ms_request()),
+        (SERVER, &answer),
+        (SERVER, &indication),
+    ]);
+    // Each side said it.
+    assert_eq!(
+        values(&recorder, "stun", METHOD),
+        ["allocate", "allocate", "data"]
+    );
+    assert_eq!(
+        values(&recorder, "stun", CLASS),
+        ["indication", "request", "success"]
+    );
+    assert_eq!(values(&recorder, "stun", MS_VERSION), ["6"]);
+    let relays = offers(&recorder);
+    assert_eq!(relays[0].endpoint.to_string(), "10.0.0.9:50000");
+}
+
+#[test]
+fn unpadded_attributes_are_of_lync_only() {
+    let mut lync = ms_request();
+    lync.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c']);
+    lync[3] += 7;
+    assert_eq!(protocols(&datagrams(&[(CLIENT, &lync)])), ["stun"]);
+    lync[4..8].copy_from_slice(&COOKIE);
+    assert!(protocols(&datagrams(&[(CLIENT, &lync)])).is_empty());
+}
+
+#[test]
+fn the_classic_form_needs_attributes_that_rfc_3489_defines() {
+    let bare = message(1, [9; 4], &[]);
+    let change = message(1, [9; 4], &[(3, &[0, 0, 0, 6])]);
+    let answer = message(0x0101, [9; 4], &[MAPPED, (4, MAPPED.1), (5, MAPPED.1)]);
+    for good in [&change, &answer] {
+        assert_eq!(protocols(&datagrams(&[(CLIENT, good)])), ["stun"]);
+    }
+    let unknown = message(1, [9; 4], &[(0x99, &[0, 0, 0, 6])]);
+    let value = message(1, [9; 4], &[(3, &[0, 0, 1, 6])]);
+    let method = message(5, [9; 4], &[(3, &[0, 0, 0, 6])]);
+    for bad in [&bare, &unknown, &value, &method] {
+        assert!(protocols(&datagrams(&[(CLIENT, bad)])).is_empty());
+    }
+}
+
+#[test]
+fn lengths_must_agree() {
+    let mut longer = binding();
+    longer.push(0);
+    let mut attribute = binding();
+    attribute[23] = 200;
+    for bad in [longer, attribute] {
+        assert!(protocols(&datagrams(&[(CLIENT, &bad)])).is_empty());
+    }
+    for length in 0..binding().len() {
+        assert!(protocols(&datagrams(&[(CLIENT, &binding()[..length])])).is_empty());
+    }
+}
+
+#[test]
+fn a_message_that_the_snap_length_cut_is_read_as_far_as_it_goes() {
+    let whole = binding();
+    let mut recorder = crate::evidence::Recorder::default();
+    let moment = datagram_moment();
+    let mut notes = recorder.notes(moment, "stun", 0);
+    let cut = Datagram {
+        bytes: &whole[..30],
+        wire_len: whole.len(),
+    };
+    assert!(Stun::default().datagram(cut, &mut notes).is_ok());
+    notes.commit();
+    assert_eq!(values(&recorder, "stun", METHOD), ["binding"]);
+}
+
+fn datagram_moment() -> crate::evidence::Moment {
+    let end = |port| crate::net::Endpoint::new("10.0.0.1".parse().unwrap(), port);
+    let (key, side) = crate::net::FlowKey::of(crate::net::Transport::UDP, end(1), end(2));
+    crate::evidence::Moment {
+        time: crate::net::Timestamp::default(),
+        frame: 1,
+        key,
+        side,
+    }
+}
+
+#[test]
+fn channels_are_taken_only_after_a_proof() {
+    let channel = |length: usize| Datagram {
+        bytes: &[0x40, 1, 0, 3, b'a', b'b', b'c', 0, 0][..length],
+        wire_len: length,
+    };
+    let multiplexed = Datagram {
+        bytes: &[0xff, 0x10, 0, 10, 0, 0, 0, 0, 0, 0, 0, 1, b'a', b'b'],
+        wire_len: 14,
+    };
+    let mut recorder = crate::evidence::Recorder::default();
+    let mut notes = recorder.notes(datagram_moment(), "stun", 0);
+    let mut stun = Stun::default();
+    assert!(stun.datagram(channel(8), &mut notes).is_err());
+    let binding = binding();
+    let proof = Datagram {
+        bytes: &binding,
+        wire_len: binding.len(),
+    };
+    assert!(stun.datagram(proof, &mut notes).is_ok());
+    for good in [channel(7), channel(8), multiplexed] {
+        assert!(stun.datagram(good, &mut notes).is_ok(), "{good:?}");
+    }
+    assert!(stun.datagram(channel(6), &mut notes).is_err());
+}
+
+#[test]
+fn media_and_names_are_not_stun() {
+    let rtp = [&[0x80, 0, 0, 1][..], &[7; 20]].concat();
+    let dtls = [&[22, 0xfe, 0xff, 0, 0][..], &[7; 20]].concat();
+    // A question for the name a.b.c.d.
+    let dns = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x01b\x01c\x01d\0\0\x01\0\x01";
+    for other in [&rtp[..], &dtls, dns] {
+        assert!(!protocols(&datagrams(&[(CLIENT, other)])).contains(&"stun"));
+        assert!(!protocols(&conversation(&[(CLIENT, other)])).contains(&"stun"));
+    }
+}
+
+/// `message` behind the header of each framing.
+fn framed(message: &[u8]) -> [Vec<u8>; 3] {
+    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    [
+        message.to_vec(),
+        [&length[..], message].concat(),
+        [&[2, 0][..], &length, message].concat(),
+    ]
+}
+
+#[test]
+fn messages_are_read_from_a_stream_in_each_framing() {
+    let answer = message(0x0101, COOKIE, &[(0x20, MAPPED.1)]);
+    for (one, other) in framed(&binding()).into_iter().zip(framed(&answer)) {
+        let two = [other.clone(), other].concat();
+        let segments = [(CLIENT, &one[..]), (SERVER, &two)];
+        let recorder = conversation(&segments);
+        assert_eq!(protocols(&recorder), ["stun"]);
+        assert_eq!(values(&recorder, "stun", CLASS), ["request", "success"]);
+        survives_every_cut(&segments);
+    }
+}
+
+#[test]
+fn media_between_messages_is_passed_over() {
+    let [_, request, _] = framed(&binding());
+    let [_, media, _] = framed(&[0x80; 50]);
+    let [_, answer, _] = framed(&message(0x0101, COOKIE, &[]));
+    let segments = [
+        (CLIENT, &request[..]),
+        (SERVER, &media[..]),
+        (SERVER, &answer[..]),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(values(&recorder, "stun", CLASS), ["request", "success"]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn turn_of_lync_follows_the_imitated_handshake() {
+    let mut client = vec![0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1];
+    client.extend([7; 32]);
+    client.extend([0, 0, 2, 0, 0x18, 1, 0]);
+    let mut server = vec![0x16, 3, 1, 0, 0x4e, 2, 0, 0, 0x46, 3, 1];
+    server.extend([7; 32]);
+    server.push(32);
+    server.extend([7; 32]);
+    server.extend([0, 0x18, 0, 0x0e, 0, 0, 0]);
+    let [_, _, request] = framed(&ms_request());
+    let segments = [(CLIENT, &client[..]), (SERVER, &server), (CLIENT, &request)];
+    let recorder = conversation(&segments);
+    assert_eq!(protocols(&recorder), ["tls", "stun"]);
+    assert_eq!(values(&recorder, "stun", METHOD), ["allocate"]);
+    survives_every_cut(&segments);
+}

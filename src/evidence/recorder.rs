@@ -25,10 +25,10 @@ pub struct Moment {
 /// First sight of something: packet number and time of the earliest packet that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Seen {
+    /// Packet time: the earliest counts, also across taps that number their packets on their own.
+    pub time: Timestamp,
     /// Packet number within its chain of captures, from 1.
     pub frame: u64,
-    /// Packet time.
-    pub time: Timestamp,
 }
 
 /// Everything that decoders said about one flow. Sets with bounds: bounded sets keep the least values, so that the

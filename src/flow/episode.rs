@@ -39,10 +39,9 @@ pub(super) fn idle_timeout(tracker: &Tracker, transport: Transport) -> i64 {
     }
 }
 
-/// Whether a packet of a known five-tuple belongs to a new use of it.
+/// Whether a packet of a known five-tuple, idle for that many nanoseconds, belongs to a new use of it.
 #[inline]
-pub(super) fn begins(tracker: &Tracker, observation: &Observation) -> bool {
-    let idle = observation.time.since(tracker.last_seen);
+pub(super) fn begins(tracker: &Tracker, idle: i64, observation: &Observation) -> bool {
     if idle > LEAST_IDLE && idle > idle_timeout(tracker, observation.key.transport) {
         return true;
     }

@@ -26,10 +26,6 @@ const SWEEP_BATCH: usize = 64;
 /// Packet time between the starts of two rounds of the hand: idle times are minutes, so closer looks find little.
 const ROUND: i64 = 10 * 1_000_000_000;
 
-/// Time beyond its time-out that an idle flow stays: packets captured that much out of time order find it as they would
-/// in any other run. Whether they continue it is decided by its own times alone.
-const LATENESS: i64 = 60 * 1_000_000_000;
-
 /// Flows of which the one idle for longest goes when the table is full.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -40,22 +36,26 @@ pub struct FlowState<S> {
     /// What its headers add up to.
     pub tracker: Tracker,
     progress: PerSide<Progress>,
+    /// The latest packet time of the capture when its last packet came.
+    active: Timestamp,
     /// What the user of the table keeps for it.
     pub inner: S,
 }
 
 impl<S> FlowState<S> {
-    fn new(observation: &Observation, inner: S) -> Self {
+    fn new(observation: &Observation, clock: Timestamp, inner: S) -> Self {
         let mut state = Self {
             tracker: Tracker::new(observation),
             progress: PerSide::default(),
+            active: clock,
             inner,
         };
         state.follow(observation);
         state
     }
 
-    fn record(&mut self, observation: &Observation) {
+    fn record(&mut self, observation: &Observation, clock: Timestamp) {
+        self.active = clock;
         self.tracker.record(observation);
         self.follow(observation);
     }
@@ -89,7 +89,10 @@ pub struct FlowTable<S> {
     hand: usize,
     /// Steps that the hand may make.
     owed: usize,
-    /// Packet time at which the hand began its last round.
+    /// The latest packet time that was seen. Idle times are measured by it: it never goes back, so that a flow that the
+    /// hand has taken away would have been over in any case, whenever the hand comes by.
+    clock: Timestamp,
+    /// The clock when the hand began its last round.
     round: Timestamp,
     evicted: u64,
 }
@@ -110,7 +113,8 @@ impl<S> FlowTable<S> {
             limit: limit.max(1),
             hand: 0,
             owed: 0,
-            round: Timestamp::default(),
+            clock: Timestamp::from_nanos(i64::MIN),
+            round: Timestamp::from_nanos(i64::MIN),
             evicted: 0,
         }
     }
@@ -127,6 +131,7 @@ impl<S> FlowTable<S> {
         retire: &mut impl FnMut(FlowKey, FlowState<S>),
     ) -> &mut FlowState<S> {
         self.owed = self.owed.saturating_add(SWEEP_PER_PACKET);
+        self.clock = self.clock.max(observation.time);
         let key = observation.key;
         let hash = self.hasher.hash_one(key);
         let known = self
@@ -142,7 +147,7 @@ impl<S> FlowTable<S> {
             }
             None => {
                 self.make_room(retire);
-                let state = FlowState::new(observation, make(observation));
+                let state = FlowState::new(observation, self.clock, make(observation));
                 self.insert(hash, Entry { key, state })
             }
         };
@@ -158,12 +163,14 @@ impl<S> FlowTable<S> {
         make: impl FnOnce(&Observation) -> S,
         retire: &mut impl FnMut(FlowKey, FlowState<S>),
     ) {
+        let clock = self.clock;
         let state = &mut self.entry_mut(at).state;
-        if episode::begins(&state.tracker, observation) {
-            let old = mem::replace(state, FlowState::new(observation, make(observation)));
-            retire(observation.key, old);
+        let idle = clock.since(state.active);
+        if episode::begins(&state.tracker, idle, observation) {
+            let new = FlowState::new(observation, clock, make(observation));
+            retire(observation.key, mem::replace(state, new));
         } else {
-            state.record(observation);
+            state.record(observation, clock);
         }
     }
 
@@ -175,19 +182,19 @@ impl<S> FlowTable<S> {
         &mut self.entries[at as usize]
     }
 
-    /// Retires flows that were idle for too long at `now`, the time of the current packet. Cheap enough to call for
-    /// each packet: it looks at a few flows in turn, so a flow may stay a while after its time.
+    /// Takes notice of a packet's time, of whatever flow, and retires flows that were idle for too long. Cheap enough to
+    /// call for each packet: it looks at a few flows in turn, so a flow may stay a while after its time.
     pub fn expire(&mut self, now: Timestamp, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+        self.clock = self.clock.max(now);
         if self.owed < SWEEP_BATCH {
             return;
         }
         let steps = mem::take(&mut self.owed).min(self.entries.len());
         if self.hand == 0 {
-            // either way: times may jump back where captures follow each other
-            if now.since(self.round).saturating_abs() < ROUND {
+            if self.clock.since(self.round) < ROUND {
                 return;
             }
-            self.round = now;
+            self.round = self.clock;
         }
         for _ in 0..steps {
             let Some(entry) = self.entries.get(self.hand) else {
@@ -195,7 +202,7 @@ impl<S> FlowTable<S> {
                 return;
             };
             let tracker = &entry.state.tracker;
-            let idle = now.since(tracker.last_seen).saturating_sub(LATENESS);
+            let idle = self.clock.since(entry.state.active);
             if idle > episode::LEAST_IDLE
                 && idle > episode::idle_timeout(tracker, entry.key.transport)
             {

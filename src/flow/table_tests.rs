@@ -399,11 +399,40 @@ fn flows_that_are_not_idle_for_long_enough_stay() {
     for number in 0..200 {
         run.observe(datagram(number, 0));
         run.table
-            .expire(Timestamp::from_parts(650, 0), &mut |_, _| {
+            .expire(Timestamp::from_parts(599, 0), &mut |_, _| {
                 panic!("too early")
             });
     }
     assert_eq!(run.table.len(), 200);
+}
+
+#[test]
+fn times_that_jump_back_end_no_flow_and_revive_none() {
+    let reused = |expire: bool| {
+        let mut run = Run::default();
+        let mut retired = Vec::new();
+        run.observe(datagram(1, 0));
+        for number in 0..500 {
+            run.observe(datagram(1000 + number, 5000));
+            if expire {
+                let now = Timestamp::from_parts(5000, 0);
+                run.table
+                    .expire(now, &mut |_, state| retired.push(state.inner));
+            }
+        }
+        // late by more than any time-out: over already, whether the hand came by or not
+        run.observe(datagram(1, 1));
+        run.observe(datagram(1, 2));
+        let over = retired.contains(&1) || run.retired.iter().any(|(_, state)| state.inner == 1);
+        let late = run.table.states_mut().filter(|state| state.inner == 1);
+        (
+            over,
+            late.map(|state| state.tracker.packets.a)
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(reused(false), (true, vec![2]));
+    assert_eq!(reused(true), (true, vec![2]));
 }
 
 #[test]

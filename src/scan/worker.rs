@@ -111,6 +111,10 @@ impl Worker {
         } = self;
         *frame_bytes = frame_bytes.saturating_add(u64::from(packet.wire_len));
         let layers = dissector.dissect(packet.time, packet.link, packet.bytes, packet.wire_len);
+        // Every worker's clock goes with every packet, so that all agree on which flows are over.
+        table.expire(packet.time, &mut |key, state| {
+            flows.retired.push((key, state))
+        });
         let seen = Seen {
             frame: packet.number,
             time: packet.time,
@@ -150,7 +154,6 @@ impl Worker {
         let observation = observe(&packet, key, side, tcp, &layers);
         let mut retire =
             |key: FlowKey, state: FlowState<Box<Application>>| flows.retired.push((key, state));
-        table.expire(packet.time, &mut retire);
         let make = |_: &Observation| Box::new(Application::new(key, &layers));
         let state = table.observe(&observation, make, &mut retire);
         let moment = Moment {

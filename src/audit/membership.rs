@@ -4,6 +4,7 @@ use super::codes::{
     CONTRADICTED_PORT, MAIL_PATH, PERIMETER_PLACEMENT, PROXY_PORT, UNDOCUMENTED_PORT,
     UNDOCUMENTED_SERVICE, UNOFFERED_DYNAMIC_PORT, WRONG_DIRECTION, WRONG_ROLES,
 };
+use super::protection::is_clear_ad_lds;
 use super::{Audit, Draft, Severity, Subject, host, listener};
 use crate::attribution::{Fit, Party, Verdict};
 use crate::evidence::{Strength, Value};
@@ -34,12 +35,7 @@ fn is_misplaced(subject: Subject<'_>) -> bool {
     let fits = !subject.attribution.rows.is_empty();
     let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
     // Media at the wrong host, and AD LDS without SSL, have checks of their own.
-    let service = subject
-        .attribution
-        .service
-        .as_ref()
-        .map(|service| service.as_str());
-    let has_own = subject.attribution.protocols.contains(&"rtp") || service == Some("ad_lds");
+    let has_own = subject.attribution.protocols.contains(&"rtp") || is_clear_ad_lds(subject);
     !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 
@@ -126,10 +122,11 @@ fn is_soft(audit: &Audit<'_>, row: &RowId) -> bool {
 }
 
 fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
-    // Media has checks of its own, and what hosts without a role in the matrix do between them is not its matter.
+    // Media and AD LDS without SSL have checks of their own, and what hosts without a role in the matrix do between them is not its matter.
     let is_foreign =
         subject.is_known() && !is_matrix_server(subject) && !is_server(subject.client());
     if is_foreign
+        || is_clear_ad_lds(subject)
         || subject.attribution.protocols.contains(&"rtp")
         || subject.attribution.protocols.contains(&"rtcp")
     {

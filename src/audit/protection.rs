@@ -231,11 +231,16 @@ fn authentication(audit: &mut Audit<'_>, subject: Subject<'_>) {
     );
 }
 
-/// AD LDS without SSL is for utilities on the Edge host itself (contradictions C08).
-fn ad_lds(audit: &mut Audit<'_>, subject: Subject<'_>) {
+/// Whether AD LDS is read in clear across the network.
+pub(super) fn is_clear_ad_lds(subject: Subject<'_>) -> bool {
     let flow = subject.flow;
     let is_local = flow.client().address == flow.server().address;
-    if flow.server().port != AD_LDS || !flow.proves("ldap") || flow.proves("tls") || is_local {
+    flow.server().port == AD_LDS && flow.proves("ldap") && !flow.proves("tls") && !is_local
+}
+
+/// AD LDS without SSL is for utilities on the Edge host itself (contradictions C08).
+fn ad_lds(audit: &mut Audit<'_>, subject: Subject<'_>) {
+    if !is_clear_ad_lds(subject) {
         return;
     }
     let roles = &subject.client().roles;

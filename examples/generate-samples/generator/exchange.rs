@@ -113,10 +113,13 @@ fn mail(trace: &mut Trace) {
     );
     tls::close(tcp);
     trace.flow(
-        protected(
-            ends,
-            "a mail client submits on 587 after STARTTLS, over VLAN 101",
-        )
+        Flow {
+            service: Some("smtp_submission"),
+            ..protected(
+                ends,
+                "a mail client submits on 587 after STARTTLS, over VLAN 101",
+            )
+        }
         .tagged(),
     );
 }
@@ -165,7 +168,7 @@ fn web(trace: &mut Trace) {
     }
     tls::close(tcp);
     trace.flow(
-        Flow::tcp(ends.0, ends.1, "https")
+        Flow::tcp(ends.0, ends.1, "web")
             .proves(&["tls"])
             .encrypted("tls")
             .verdict("unproven")
@@ -178,7 +181,7 @@ fn web(trace: &mut Trace) {
     tls::turn(&mut tcp, 210, 260);
     tls::close(tcp);
     trace.flow(
-        Flow::tcp(ends.0, ends.1, "https")
+        Flow::tcp(ends.0, ends.1, "web")
             .proves(&["tls"])
             .encrypted("tls")
             .verdict("unproven")

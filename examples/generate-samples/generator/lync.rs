@@ -29,7 +29,7 @@ pub(crate) fn call(trace: &mut Trace) {
     }
     tls::close(tcp);
     trace.flow(
-        Flow::tcp(ends.0, ends.1, "sip")
+        Flow::tcp(ends.0, ends.1, "um_sip")
             .proves(&["tls"])
             .encrypted("tls")
             .mutual()
@@ -53,8 +53,7 @@ pub(crate) fn outside_the_range(trace: &mut Trace) {
         (at(LYNC_CLIENT, 50_020), at(MEDIATION, 40_000)),
     );
     trace.flow(
-        flow.verdict("undocumented")
-            .finds(&["EXW303"])
+        flow.finds(&["EXW301", "EXW303"])
             .note("media to a Lync server on port 40000, outside its range"),
     );
 }
@@ -80,4 +79,5 @@ fn media(trace: &mut Trace, start: u64, (caller, called): Ends) -> Flow {
     Flow::udp(caller, called, "media")
         .proves(&["stun", "rtp"])
         .encrypted("unknown")
+        .finds(&["EXW301"])
 }

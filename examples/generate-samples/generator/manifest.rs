@@ -22,8 +22,8 @@ Beside each capture:
 
 - `NAME.topology.toml` (`rotated` and `mirror-erspan-vlan` use that of `exchange2010-site`): the hosts and networks, as `--topology` takes them; `topology.toml` explains the format.
 - `expected/NAME.toml`: what the capture holds. The generator writes it from what it builds, not from what a program
-  reads. `findings` are the codes that must name the flow; a flow without codes must get none of a warning's or
-  error's severity. `verdict` and `service` assume that topology.
+  reads. `findings` are the codes that name the flow, of any severity. `verdict` and `service` assume that
+  topology. `packets` and `bytes` are those of IP, client to server and back; a datagram in fragments counts once.
 
 ICMP errors are told with the flow whose packet they quote; they are no flows of their own in these lists.
 ";

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::bytes::cat;
+use super::hosts::at;
 use super::packet::{Identifications, Packet};
 use super::trace::{Finished, Flow, Frame};
 
@@ -41,7 +42,11 @@ pub(crate) fn mirror(site: &Finished) -> Finished {
     let announced = site
         .announced
         .iter()
-        .filter(|one| flows.iter().any(|(_, flow)| flow.server == one.endpoint))
+        .filter(|one| {
+            // what the endpoint mapper answers is there wherever its flow is, used or not
+            let mapper = at(one.endpoint.ip(), 135);
+            flows.iter().any(|(_, flow)| flow.server == mapper)
+        })
         .cloned()
         .collect();
     let mut ids = Identifications::default();
@@ -80,8 +85,8 @@ pub(crate) fn mirror(site: &Finished) -> Finished {
 fn wrapped(wrapping: Wrapping, flow: Flow) -> Flow {
     let tagged = !flow.tunnel.is_empty();
     let tunnel: &[&str] = match (wrapping, tagged) {
-        (Wrapping::Erspan, false) => &["gre", "erspan"],
-        (Wrapping::Erspan, true) => &["gre", "erspan", "vlan:101"],
+        (Wrapping::Erspan, false) => &["erspan"],
+        (Wrapping::Erspan, true) => &["erspan", "vlan:101"],
         (Wrapping::Vxlan, false) => &["vxlan:5010"],
         (Wrapping::Vxlan, true) => &["vxlan:5010", "vlan:101"],
         (Wrapping::DoubleTagged, false) => &["vlan:200", "vlan:12"],
@@ -93,7 +98,7 @@ fn wrapped(wrapping: Wrapping, flow: Flow) -> Flow {
 /// A choice that stands alone: where a dynamic port is used, the endpoint mapper's answer is there too.
 fn taken(flow: &Flow) -> bool {
     match flow.service {
-        Some("dns" | "autodiscover" | "address_book") => true,
+        Some("dns" | "autodiscover" | "referral" | "address_book") => true,
         Some("kerberos" | "endpoint_mapper") => flow.transport == "tcp",
         Some("ldap") => flow.transport == "udp",
         _ => false,

@@ -100,6 +100,7 @@ fn edge_sync(trace: &mut Trace) {
     trace.flow(
         Flow::tcp(ends.0, ends.1, "ad_lds")
             .proves(&["ldap"])
+            .verdict("undocumented")
             .finds(&["EXW202", "EXW205"])
             .note("Hub reads Edge's AD LDS on 50389 in clear, with a password in the simple bind"),
     );
@@ -117,7 +118,7 @@ fn wrong_services(trace: &mut Trace) {
     );
     tcp.close();
     trace.flow(
-        Flow::tcp(ends.0, ends.1, "http")
+        Flow::tcp(ends.0, ends.1, "web")
             .proves(&["http"])
             .verdict("contradicted")
             .finds(&["EXW103"])
@@ -228,6 +229,7 @@ fn undocumented(trace: &mut Trace) {
         Flow::tcp(ends.0, ends.1, "rdp")
             .unknown()
             .proves(&["rdp"])
+            .encrypted("unknown")
             .verdict("unattributed")
             .finds(&["EXW102"])
             .note("Remote Desktop to Edge from the Internet"),
@@ -364,9 +366,9 @@ fn clear_password(trace: &mut Trace) {
     smtp::message(&mut tcp);
     tcp.close_from(super::tcp::Side::Server);
     trace.flow(
-        Flow::tcp(ends.0, ends.1, "smtp")
+        Flow::tcp(ends.0, ends.1, "smtp_submission")
             .proves(&["smtp"])
-            .finds(&["EXW201", "EXW202"])
+            .finds(&["EXW201", "EXW202", "EXW203"])
             .note("AUTH LOGIN without TLS: the password can be read"),
     );
 }

@@ -26,8 +26,8 @@ pub(crate) fn outlook(trace: &mut Trace) {
     let mapper = (at(OUTLOOK, 49_705), at(CAS1, 135));
     let questions = [
         (EMSMDB, "mapi", 59_532),
-        (ASYNC_EMSMDB, "mapi", 59_532),
-        (RFR, "address_book", 59_595),
+        (ASYNC_EMSMDB, "mapi_notification", 59_532),
+        (RFR, "referral", 59_595),
         (NSPI, "address_book", 59_595),
     ];
     ask_mapper(trace, 4 * SECOND, mapper, &questions, Some(OFFICE_VLAN));
@@ -41,7 +41,7 @@ pub(crate) fn outlook(trace: &mut Trace) {
     let tcp = Tcp::open_in_vlan(trace, 4_300_000, OFFICE_VLAN, ends.0, ends.1);
     with_spnego(tcp, &[RFR], "CAS1", &[(0, 60, 110)], 0);
     trace.flow(
-        private(ends, "address_book")
+        private(ends, "referral")
             .tagged()
             .note("referral (RFR): which server answers NSPI?"),
     );

@@ -28,7 +28,8 @@ pub(crate) struct Flow {
     pub(crate) findings: &'static [&'static str],
     pub(crate) tunnel: &'static [&'static str],
     pub(crate) note: &'static str,
-    /// Packets and IP bytes, client to server and back: counted when the sample is finished.
+    /// Packets and IP bytes, client to server and back: counted when the sample is finished, fragments as what they are
+    /// fragments of.
     pub(crate) packets: [u64; 2],
     pub(crate) bytes: [u64; 2],
 }
@@ -109,16 +110,17 @@ impl Flow {
         Self { note, ..self }
     }
 
-    fn count(&mut self, packet: &Packet, packets: u64, bytes: u64) {
+    /// Counts a packet that is one of the flow's.
+    fn count(&mut self, packet: &Packet, bytes: u64) {
         let source = SocketAddr::new(packet.source, packet.ports.0);
         let destination = SocketAddr::new(packet.destination, packet.ports.1);
         let [forth, back] = &mut self.packets;
         let [bytes_forth, bytes_back] = &mut self.bytes;
         if (source, destination) == (self.client, self.server) {
-            *forth += packets;
+            *forth += 1;
             *bytes_forth += bytes;
         } else if (source, destination) == (self.server, self.client) {
-            *back += packets;
+            *back += 1;
             *bytes_back += bytes;
         }
     }
@@ -156,6 +158,9 @@ pub(crate) struct Stream {
     pub(crate) last_sequence: u16,
     pub(crate) last_clock: u32,
 }
+
+/// Only IPv4 packets travel in fragments, and none has options.
+const IPV4_HEADER: usize = 20;
 
 /// 2024-05-02T08:00:00Z.
 pub(crate) const START: u64 = 1_714_636_800;
@@ -208,14 +213,18 @@ impl Trace {
         let mut ids = Identifications::default();
         let mut frames = Vec::new();
         let mut first = vec![None; self.flows.len()];
+        let mut fragments = 0;
         for packet in &self.packets {
             let pieces = packet.frames(&mut ids);
-            let count = u64::try_from(pieces.len()).expect("few");
+            // A datagram in fragments counts once, with the length that it has when it is whole again.
+            let repeated = pieces.len().saturating_sub(1);
             let bytes: usize = pieces.iter().map(|(_, bytes)| bytes).sum();
+            let bytes = u64::try_from(bytes - repeated * IPV4_HEADER).expect("few");
+            fragments += repeated;
             for (flow, first) in self.flows.iter_mut().zip(&mut first) {
                 let before = flow.packets;
                 if transport_of(flow) == packet.protocol {
-                    flow.count(packet, count, u64::try_from(bytes).expect("few"));
+                    flow.count(packet, bytes);
                 }
                 if flow.packets != before && first.is_none() {
                     *first = Some(frames.len());
@@ -246,7 +255,7 @@ impl Trace {
             .count();
         assert_eq!(
             claimed,
-            u64::try_from(frames.len() - icmp).expect("few"),
+            u64::try_from(frames.len() - fragments - icmp).expect("few"),
             "every packet has its flow"
         );
         Finished {

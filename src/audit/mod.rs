@@ -391,6 +391,3 @@ fn display_filter(judged: &Judged, flows: &BTreeSet<u64>) -> String {
     };
     parts.into_iter().collect::<Vec<_>>().join(" || ")
 }
-
-#[cfg(test)]
-mod tests;

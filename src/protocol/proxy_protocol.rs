@@ -39,12 +39,10 @@ const MAX_LINE: usize = 107;
 const TYPE_AUTHORITY: u8 = 2;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    if opening.midstream {
-        return Probe::No;
-    }
     match parse(opening.spoken()) {
         Ok(_) => Probe::Yes,
-        Err(Reject::Short(_)) => Probe::More,
+        // A whole header is proof anywhere; the beginning of one only where a connection begins.
+        Err(Reject::Short(_)) if !opening.midstream => Probe::More,
         Err(_) => Probe::No,
     }
 }

@@ -1,5 +1,7 @@
 //! EXW2xx: whether a flow is encrypted and authenticated as documented.
 
+use std::collections::BTreeSet;
+
 use super::codes::{
     AD_LDS_CLEAR, AUTHENTICATION_MISMATCH, CLEAR_CREDENTIALS, CLEAR_TEXT, MUTUAL_TLS_MISSING,
     RPC_NOT_ENCRYPTED,
@@ -176,11 +178,13 @@ fn authentication(audit: &mut Audit<'_>, subject: Subject<'_>) {
     }
     let paths = subject.paths(audit.signatures);
     let listed = |row: &Row| {
-        row.auth_default
+        let words: BTreeSet<_> = row
+            .auth_default
             .iter()
             .chain(&row.auth_supported)
             .cloned()
-            .collect::<Vec<_>>()
+            .collect();
+        words.into_iter().collect::<Vec<_>>()
     };
     if paths.is_empty() || paths.iter().any(|row| listed(row).is_empty()) {
         return;

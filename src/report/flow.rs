@@ -170,13 +170,13 @@ impl Record for FlowRecord<'_> {
         column("server", 0, false),
         column("service", 0, false),
         column("verdict", 0, false),
-        column("strength", 100, false),
-        column("protocols", 100, false),
-        column("encryption", 120, false),
-        column("state", 120, false),
-        column("packets", 130, true),
-        column("findings", 130, false),
-        column("because", 150, false),
+        column("findings", 100, false),
+        column("strength", 110, false),
+        column("protocols", 120, false),
+        column("encryption", 140, false),
+        column("state", 150, false),
+        column("packets", 160, true),
+        column("because", 220, false),
     ];
 
     fn cell(&self, column: &str) -> String {

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::{Record, Style};
 
+/// A line below the headings and nothing else: rows stand close, and cut and paste well.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 /// Rows drawn at once: a table must know all of its cells, so a long one is drawn in parts.
 const ROWS: usize = 2000;
 
@@ -20,7 +23,7 @@ pub(super) fn write<R: Record>(
         .collect();
     let new_table = || {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(STYLE);
         table
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(style.width);

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::attribution::{Attribution, Flow, Judged, Party};
 use crate::net::Transport;
-use crate::signature::{Kind, Row, RowId, Signatures};
+use crate::signature::{Kind, Role, Row, RowId, Signatures};
 use crate::topology::Topology;
 
 /// How bad a finding is.
@@ -329,14 +329,36 @@ fn citations(signatures: &Signatures, row: Option<&RowId>, code: &str) -> Vec<Ci
         quote: row.quote.as_ref().unwrap_or(&row.title).to_string(),
     };
     let row = row.and_then(|id| signatures.matrix.row(id));
-    let applies = |rule: &&Row| {
-        rule.kind == Kind::Rule
-            && rule.check.as_deref() == Some(code)
-            && row.is_none_or(|row| {
-                row.document == rule.document && row.services.iter().any(|s| rule.documents(s))
-            })
+    // A rule speaks of the row where it shares a service with it and names no other hosts.
+    let meets = |one: &[Role], other: &[Role]| one.iter().any(|role| other.contains(role));
+    let ends = |rule: &Row, row: &Row| {
+        let straight = [
+            (&rule.from_roles, &row.from_roles),
+            (&rule.to_roles, &row.to_roles),
+        ];
+        let met = straight
+            .iter()
+            .filter(|(rule, row)| meets(rule, row))
+            .count();
+        let other = straight
+            .iter()
+            .any(|(rule, row)| !rule.is_empty() && !meets(rule, row));
+        (!other).then_some(met)
     };
-    let rule = signatures.matrix.rows().iter().find(applies);
+    let fit = |rule: &Row| match row {
+        None => Some(0),
+        Some(row) if rule.document != row.document => None,
+        Some(row) if !row.services.iter().any(|service| rule.documents(service)) => None,
+        Some(row) => ends(rule, row),
+    };
+    let rule = signatures
+        .matrix
+        .rows()
+        .iter()
+        .filter(|rule| rule.kind == Kind::Rule && rule.check.as_deref() == Some(code))
+        .filter_map(|rule| Some((fit(rule)?, rule)))
+        .min_by_key(|(met, _)| std::cmp::Reverse(*met))
+        .map(|(_, rule)| rule);
     row.into_iter().chain(rule).map(cite).collect()
 }
 

@@ -170,13 +170,13 @@ impl Record for FlowRecord<'_> {
         column("server", 0, false),
         column("service", 0, false),
         column("verdict", 0, false),
-        column("findings", 100, false),
         column("strength", 110, false),
-        column("protocols", 120, false),
-        column("encryption", 140, false),
-        column("state", 150, false),
-        column("packets", 160, true),
-        column("because", 220, false),
+        column("findings", 130, false),
+        column("protocols", 145, false),
+        column("encryption", 160, false),
+        column("state", 175, false),
+        column("packets", 190, true),
+        column("because", 230, false),
     ];
 
     fn cell(&self, column: &str) -> String {

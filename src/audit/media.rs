@@ -3,7 +3,6 @@
 use super::codes::{
     MEDIA_AT_CALL_ROUTER, MEDIA_ON_ODD_PORT, MEDIA_OUT_OF_RANGE, UNANNOUNCED_MEDIA,
 };
-use super::membership::evidence;
 use super::{Audit, Code, Draft, Severity, Subject, host};
 use crate::attribution::Party;
 use crate::net::Side;
@@ -38,7 +37,7 @@ fn draft(
         row: subject.best().cloned(),
         message: text,
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(at.endpoint.address.to_string(), draft);
 }

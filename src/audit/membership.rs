@@ -95,7 +95,7 @@ fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
             ),
         ),
     };
-    let evidence = evidence(subject, &[format!("topology: {ends}")]);
+    let evidence = subject.evidence(&[format!("topology: {ends}")]);
     let draft = Draft {
         code,
         severity: if proven || (fit == Fit::Reversed && !is_soft(audit, row)) {
@@ -159,7 +159,7 @@ fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
         row: None,
         message,
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(listener(subject.server()), draft);
 }
@@ -198,7 +198,7 @@ fn contradicted(audit: &mut Audit<'_>, subject: Subject<'_>, row: &RowId, observ
             subject.server().endpoint.port
         ),
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(listener(subject.server()), draft);
 }
@@ -246,7 +246,7 @@ fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
         row: None,
         message,
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[state]),
+        evidence: subject.evidence(&[state]),
     };
     audit.find(listener(server), draft);
 }
@@ -338,7 +338,7 @@ fn proxy_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
             subject.path()
         ),
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(listener(subject.server()), draft);
 }
@@ -376,7 +376,7 @@ fn mail_path(audit: &mut Audit<'_>, subject: Subject<'_>) {
             subject.path()
         ),
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(listener(subject.server()), draft);
 }
@@ -408,13 +408,4 @@ pub(super) fn check_hosts(audit: &mut Audit<'_>) {
         };
         audit.find(who, draft);
     }
-}
-
-/// The attribution's own evidence, after `more`.
-pub(super) fn evidence(subject: Subject<'_>, more: &[String]) -> Vec<String> {
-    more.iter()
-        .chain(&subject.attribution.because)
-        .take(super::MAX_EVIDENCE)
-        .cloned()
-        .collect()
 }

@@ -144,6 +144,15 @@ impl<'a> Subject<'a> {
             .collect()
     }
 
+    /// The attribution's own evidence, after `more`.
+    fn evidence(&self, more: &[String]) -> Vec<String> {
+        more.iter()
+            .chain(&self.attribution.because)
+            .take(MAX_EVIDENCE)
+            .cloned()
+            .collect()
+    }
+
     const fn client(&self) -> &'a Party {
         &self.attribution.ends.client
     }

@@ -6,7 +6,6 @@ use super::codes::{
     AD_LDS_CLEAR, AUTHENTICATION_MISMATCH, CLEAR_CREDENTIALS, CLEAR_TEXT, MUTUAL_TLS_MISSING,
     RPC_NOT_ENCRYPTED,
 };
-use super::membership::evidence;
 use super::{Audit, Draft, Severity, Subject, listener};
 use crate::attribution::Encrypted;
 use crate::signature::{Role, Row, RowId};
@@ -36,7 +35,7 @@ fn draft(
         row,
         message,
         flow: Some(subject.flow.number),
-        evidence: evidence(subject, &[]),
+        evidence: subject.evidence(&[]),
     };
     audit.find(listener(subject.server()), draft);
 }

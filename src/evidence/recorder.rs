@@ -3,8 +3,10 @@
 //! Notes of one message are held back until the message is accepted ([`Notes::commit`]), so that a rejected message
 //! leaves no trace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use hashbrown::HashMap;
 
 use super::{Attribute, Fact, Layer, Offer, Offered, RtpStream, StreamKey, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
@@ -47,7 +49,8 @@ pub struct Recorder {
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
     pub left_out: u64,
-    counts: HashMap<(Attribute, Option<u64>), usize>,
+    /// Values of each attribute, of one subject and of all. Bounded like the facts themselves.
+    counts: HashMap<(Attribute, Option<u64>), usize, foldhash::fast::RandomState>,
     journal: Vec<Note>,
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder};
+use super::{Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder, by_first_byte};
 use crate::evidence::{Moment, Recorder};
 use crate::net::{PerSide, Side};
 
@@ -22,23 +22,13 @@ const MAX_DEPTH: u8 = 6;
 /// Messages refused before a decoder is taken from the connection.
 const MAX_REJECTS: u8 = 8;
 
-/// A mask of protocols, one bit each, by first byte.
 static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
-    (0..=u8::MAX)
-        .map(|byte| {
-            let can = |entry: &Protocol| {
-                entry
-                    .stream
-                    .as_ref()
-                    .is_some_and(|stream| (stream.first_byte)(byte))
-            };
-            PROTOCOLS
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| can(p))
-                .fold(0, |mask, (index, _)| mask | 1 << index)
-        })
-        .collect()
+    by_first_byte(|protocol, byte| {
+        protocol
+            .stream
+            .as_ref()
+            .is_some_and(|entry| (entry.first_byte)(byte))
+    })
 });
 
 /// What the caller knows of the segment at hand.

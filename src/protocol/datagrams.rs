@@ -4,30 +4,20 @@ use std::sync::LazyLock;
 
 use smallvec::SmallVec;
 
-use super::{Datagram, DatagramDecoder, PROTOCOLS, Protocol};
+use super::{Datagram, DatagramDecoder, PROTOCOLS, by_first_byte};
 use crate::evidence::{Moment, Recorder};
 
 /// Refusals without a single success before a decoder is no longer asked: enough for lost beginnings and mixed
 /// traffic, few enough that a bulk transfer of something else costs nothing.
 const MAX_REFUSALS: u8 = 16;
 
-/// A mask of protocols, one bit each, by first byte.
 static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
-    (0..=u8::MAX)
-        .map(|byte| {
-            let can = |entry: &Protocol| {
-                entry
-                    .datagram
-                    .as_ref()
-                    .is_some_and(|datagram| (datagram.first_byte)(byte))
-            };
-            PROTOCOLS
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| can(p))
-                .fold(0, |mask, (index, _)| mask | 1 << index)
-        })
-        .collect()
+    by_first_byte(|protocol, byte| {
+        protocol
+            .datagram
+            .as_ref()
+            .is_some_and(|entry| (entry.first_byte)(byte))
+    })
 });
 
 /// The application side of one flow of datagrams.

@@ -232,6 +232,24 @@ pub trait DatagramDecoder: Send {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject>;
 }
 
+/// For each first byte the protocols that it can begin, one bit each in the order of [`PROTOCOLS`].
+fn by_first_byte(can_begin: impl Fn(&Protocol, u8) -> bool) -> Vec<u64> {
+    const {
+        assert!(
+            PROTOCOLS.len() <= 64,
+            "one bit of a word stands for each protocol"
+        )
+    };
+    let mask = |byte: u8| {
+        let able = PROTOCOLS
+            .iter()
+            .enumerate()
+            .filter(|(_, protocol)| can_begin(protocol, byte));
+        able.fold(0, |mask, (index, _)| mask | 1 << index)
+    };
+    (0..=u8::MAX).map(mask).collect()
+}
+
 /// The protocol of that name.
 pub fn find(name: &str) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.name == name)

@@ -2,8 +2,8 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use exwire::flow::{FlowTable, Observation, TcpFlags, TcpObservation};
-use exwire::net::{Endpoint, FlowKey, Timestamp, Transport};
+use exwire::flow::{FlowTable, Observation, TcpObservation};
+use exwire::net::{Endpoint, FlowKey, TcpFlags, Timestamp, Transport};
 use exwire::stream::{Chunk, Stream};
 
 /// Packets of each run.

@@ -13,8 +13,8 @@ use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::{
     Attribute, CaptureRecord, Episode, Fact, Layer, Ledger, Recorder, Seen, Value,
 };
-use exwire::flow::{Observation, TcpFlags, TcpObservation, Tracker};
-use exwire::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+use exwire::flow::{Observation, TcpObservation, Tracker};
+use exwire::net::{Endpoint, FlowKey, Side, TcpFlags, Timestamp, Transport};
 use exwire::protocol::PROTOCOLS;
 use exwire::signature::{CHECKS, Overrides, Signatures, Vocabulary};
 use exwire::topology::Topology;
@@ -78,7 +78,7 @@ impl Connection {
             tcp: Some(TcpObservation {
                 sequence: 1,
                 acknowledgment: 1,
-                flags: TcpFlags(flags),
+                flags: TcpFlags(u16::from(flags)),
                 window: 1000,
             }),
             number,

@@ -22,8 +22,8 @@ use exwire::evidence::{
     Attribute, CaptureRecord, Episode, Fact, IcmpError, Layer, Ledger, Merge, Offer, Offered, Seen,
     Value,
 };
-use exwire::flow::{Observation, TcpFlags, TcpObservation, Tracker};
-use exwire::net::{Endpoint, FlowKey, PerSide, Side, Timestamp, Transport};
+use exwire::flow::{Observation, TcpObservation, Tracker};
+use exwire::net::{Endpoint, FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
 use exwire::scan::Scanned;
 use exwire::signature::Signatures;
 use exwire::topology::Topology;

@@ -7,10 +7,8 @@
     reason = "a test"
 )]
 
-use exwire::net::{LinkType, Timestamp, Transport};
-use exwire::wire::{
-    Checksum, Dissector, Layer, Layers, Limits, Reason, Stop, TcpFlags, TransportHeader,
-};
+use exwire::net::{LinkType, TcpFlags, Timestamp, Transport};
+use exwire::wire::{Checksum, Dissector, Layer, Layers, Limits, Reason, Stop, TransportHeader};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 

@@ -5,7 +5,8 @@
 //! number of threads and any other traffic.
 
 use super::tcp::{Facts, TcpState, TcpTracker};
-use super::{Observation, TcpFlags, TcpObservation, Tracker};
+use super::{Observation, TcpObservation, Tracker};
+use crate::net::TcpFlags;
 use crate::net::Transport;
 
 const SECOND: i64 = 1_000_000_000;
@@ -47,7 +48,7 @@ pub(super) fn begins(tracker: &Tracker, idle: i64, observation: &Observation) ->
     }
     match (&observation.tcp, &tracker.tcp) {
         (Some(tcp), Some(known))
-            if tcp.flags.has(TcpFlags::SYN) && !tcp.flags.has(TcpFlags::RST) =>
+            if tcp.flags.contains(TcpFlags::SYN) && !tcp.flags.contains(TcpFlags::RST) =>
         {
             !belongs(known, tracker, observation, tcp)
         }
@@ -69,7 +70,7 @@ fn belongs(
     let (ours, theirs) = (known.facts[side], known.facts[side.other()]);
     let is_only_opening = !ours.with(theirs).has_any(AFTER_OPENING);
     let has_known_isn = known.opening[side].map(|opening| opening.isn == tcp.sequence);
-    match (tcp.flags.has(TcpFlags::ACK), has_known_isn) {
+    match (tcp.flags.contains(TcpFlags::ACK), has_known_isn) {
         (_, Some(true)) => true,
         // another ISN is another attempt, even where the first was not answered: each has its own outcome
         (false, Some(false)) => false,

@@ -17,7 +17,7 @@ pub use table::{FlowState, FlowTable, MAX_FLOWS};
 pub use tcp::{Facts, Handshake, Opening, TcpState, TcpTracker, state};
 pub use tracker::Tracker;
 
-use crate::net::{FlowKey, Side, Timestamp};
+use crate::net::{FlowKey, Side, TcpFlags, Timestamp};
 
 /// What the headers of one packet say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,29 +49,4 @@ pub struct TcpObservation {
     pub flags: TcpFlags,
     /// Window, not scaled.
     pub window: u16,
-}
-
-/// The lower eight control bits of a TCP header (RFC 9293 §3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpFlags(pub u8);
-
-impl TcpFlags {
-    /// No more data from the sender.
-    pub const FIN: Self = Self(0x01);
-    /// Synchronize sequence numbers.
-    pub const SYN: Self = Self(0x02);
-    /// Reset the connection.
-    pub const RST: Self = Self(0x04);
-    /// The acknowledgment number is meant.
-    pub const ACK: Self = Self(0x10);
-
-    /// Whether all bits of `flags` are set.
-    pub const fn has(self, flags: Self) -> bool {
-        self.0 & flags.0 == flags.0
-    }
-
-    /// The bits of both.
-    pub const fn with(self, flags: Self) -> Self {
-        Self(self.0 | flags.0)
-    }
 }

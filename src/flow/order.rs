@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::{TcpFlags, TcpObservation};
+use super::TcpObservation;
 use crate::net::SequenceNumber;
+use crate::net::TcpFlags;
 
 /// Segments of one side that were not next. These need the packets before them: the counts of a flow that was cut in
 /// parts can differ from those of the whole.
@@ -49,11 +50,11 @@ impl Progress {
         payload_len: u32,
         counts: &mut MisorderCounts,
     ) {
-        if tcp.flags.has(TcpFlags::RST) {
+        if tcp.flags.contains(TcpFlags::RST) {
             return;
         }
-        let controls =
-            u32::from(tcp.flags.has(TcpFlags::SYN)) + u32::from(tcp.flags.has(TcpFlags::FIN));
+        let controls = u32::from(tcp.flags.contains(TcpFlags::SYN))
+            + u32::from(tcp.flags.contains(TcpFlags::FIN));
         let length = payload_len.saturating_add(controls);
         let start = SequenceNumber(tcp.sequence);
         let end = start.advance(length);

@@ -1,7 +1,8 @@
 //! Conversations through the table: what is one flow, what is two, and what goes when.
 
 use super::*;
-use crate::flow::{TcpFlags, TcpObservation, TcpState};
+use crate::flow::{TcpObservation, TcpState};
+use crate::net::TcpFlags;
 use crate::net::{Endpoint, Side, Transport};
 
 const SECOND: i64 = 1_000_000_000;
@@ -10,9 +11,9 @@ const FIN: TcpFlags = TcpFlags::FIN;
 const SYN: TcpFlags = TcpFlags::SYN;
 const RST: TcpFlags = TcpFlags::RST;
 const ACK: TcpFlags = TcpFlags::ACK;
-const SYN_ACK: TcpFlags = SYN.with(ACK);
-const FIN_ACK: TcpFlags = FIN.with(ACK);
-const RST_ACK: TcpFlags = RST.with(ACK);
+const SYN_ACK: TcpFlags = SYN.union(ACK);
+const FIN_ACK: TcpFlags = FIN.union(ACK);
+const RST_ACK: TcpFlags = RST.union(ACK);
 
 /// A table, and what it retired.
 #[derive(Default)]

@@ -2,8 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
+use super::TcpObservation;
 use super::order::MisorderCounts;
-use super::{TcpFlags, TcpObservation};
+use crate::net::TcpFlags;
 use crate::net::{PerSide, Side, Timestamp};
 
 /// What one side was seen to send: a set that only grows.
@@ -40,11 +41,11 @@ impl Facts {
     /// What one segment proves.
     pub(super) fn of(tcp: &TcpObservation, payload_len: u32) -> Self {
         let flags = tcp.flags;
-        if flags.has(TcpFlags::RST) {
-            let is_refusal = flags.has(TcpFlags::ACK) && tcp.sequence == 0;
+        if flags.contains(TcpFlags::RST) {
+            let is_refusal = flags.contains(TcpFlags::ACK) && tcp.sequence == 0;
             return if is_refusal { Self::REFUSAL } else { Self::RST };
         }
-        let opening = match (flags.has(TcpFlags::SYN), flags.has(TcpFlags::ACK)) {
+        let opening = match (flags.contains(TcpFlags::SYN), flags.contains(TcpFlags::ACK)) {
             (true, true) => Self::SYN_ACK,
             (true, false) => Self::SYN,
             (false, true) => Self::ACK,
@@ -55,7 +56,7 @@ impl Facts {
         } else {
             Self::default()
         };
-        let fin = if flags.has(TcpFlags::FIN) {
+        let fin = if flags.contains(TcpFlags::FIN) {
             Self::FIN
         } else {
             Self::default()

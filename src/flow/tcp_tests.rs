@@ -15,12 +15,12 @@ fn tracker(conversation: &str) -> TcpTracker {
                 TcpFlags::default()
             }
         };
-        let refusal = TcpFlags::RST.with(TcpFlags::ACK);
+        let refusal = TcpFlags::RST.union(TcpFlags::ACK);
         let flags = flag('S', TcpFlags::SYN)
-            .with(flag('A', TcpFlags::ACK))
-            .with(flag('F', TcpFlags::FIN))
-            .with(flag('R', TcpFlags::RST))
-            .with(flag('r', refusal));
+            .union(flag('A', TcpFlags::ACK))
+            .union(flag('F', TcpFlags::FIN))
+            .union(flag('R', TcpFlags::RST))
+            .union(flag('r', refusal));
         let tcp = TcpObservation {
             sequence: if letters.contains('r') { 0 } else { 1000 },
             acknowledgment: 0,

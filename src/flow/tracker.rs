@@ -142,7 +142,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flow::{TcpFlags, TcpObservation};
+    use crate::flow::TcpObservation;
+    use crate::net::TcpFlags;
     use crate::net::{Endpoint, FlowKey, Transport};
 
     /// Any packet of one flow, TCP or not.
@@ -151,7 +152,7 @@ mod tests {
             TcpObservation {
                 sequence,
                 acknowledgment: 0,
-                flags: TcpFlags(flags),
+                flags: TcpFlags(u16::from(flags)),
                 window,
             }
         });

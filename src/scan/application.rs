@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use crate::evidence::{Episode, Moment, Recorder};
 use crate::flow::Tracker;
-use crate::net::{FlowKey, PerSide, Side, Timestamp, Transport};
+use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
 use crate::protocol::{Context, Conversation, Datagram, Datagrams};
 use crate::stream::{Chunk, Stream};
-use crate::wire::{Layers, TcpFlags, TcpHeader, Tunnels};
+use crate::wire::{Layers, TcpHeader, Tunnels};
 
 /// The application side of one flow.
 #[derive(Debug)]

@@ -242,7 +242,7 @@ fn observe(
         tcp: tcp.map(|tcp| TcpObservation {
             sequence: tcp.sequence,
             acknowledgment: tcp.acknowledgment,
-            flags: crate::flow::TcpFlags((tcp.flags.0 & 0xff) as u8),
+            flags: tcp.flags,
             window: tcp.window,
         }),
         number: packet.number,

@@ -46,7 +46,7 @@ pub use self::counters::{Counters, PerLayer};
 pub use self::dissector::{Dissector, Limits};
 pub use self::fragments::FragmentCounters;
 pub use self::icmp::{IcmpMessage, Quoted};
-pub use self::tcp::{TcpFlags, TcpHeader};
+pub use self::tcp::TcpHeader;
 pub use self::tunnel::{MAX_TAGS, MAX_TUNNELS, Tunnel, Tunnels};
 use crate::net::{Endpoint, Transport};
 

@@ -224,7 +224,12 @@ impl Judge<'_> {
                     continue;
                 }
                 if roles_match {
-                    let text = format!("topology: the roles are those of `{}`", fit.row.title);
+                    let who = if fit.is_known {
+                        "topology"
+                    } else {
+                        "inferred from other flows"
+                    };
+                    let text = format!("{who}: the roles are those of `{}`", fit.row.title);
                     evidence.push(Evidence {
                         service: service.clone(),
                         strength: Strength::Indicated,

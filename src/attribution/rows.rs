@@ -40,6 +40,8 @@ pub struct RowFit<'a> {
     pub to: Fit,
     /// Product.
     pub product: Fit,
+    /// The roles of both ends come from the topology file.
+    pub is_known: bool,
 }
 
 impl RowFit<'_> {
@@ -184,6 +186,7 @@ impl Judge<'_> {
             from,
             to,
             product: product(row, ends),
+            is_known: ends.client.is_known && ends.server.is_known,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Findings on flows made for them: each code where it must be raised, and beside it where it must not.
+//! Attributions and findings on flows made for them: each code where it must be raised, and beside it where it must not.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exwire::attribution::Judged;
 use exwire::audit::{CODES, Finding, Severity, audit};
+use exwire::evidence::Strength;
 use exwire::evidence::{
     Attribute, CaptureRecord, Episode, Fact, Layer, Ledger, Recorder, Seen, Value,
 };
@@ -158,16 +159,15 @@ impl Connection {
     }
 }
 
-fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
+fn signatures() -> Signatures {
     let known: Vec<(&str, &[&str])> = PROTOCOLS
         .iter()
         .map(|entry| (entry.name, entry.attributes))
         .collect();
-    let signatures =
-        Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), topology).unwrap();
-    let topology = Topology::read(file.path()).unwrap();
+    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
+}
+
+fn judged(topology: &Topology, flows: Vec<Connection>) -> Judged {
     let episodes = flows.into_iter().map(|flow| flow.0).collect();
     let ledger = Ledger::new(
         "test".into(),
@@ -175,8 +175,14 @@ fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
         episodes,
         BTreeMap::new(),
     );
-    let judged = Judged::of(&ledger, &signatures, &topology);
-    audit(&judged, &signatures, &topology)
+    Judged::of(&ledger, &signatures(), topology)
+}
+
+fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), topology).unwrap();
+    let topology = Topology::read(file.path()).unwrap();
+    audit(&judged(&topology, flows), &signatures(), &topology)
 }
 
 fn findings(flows: Vec<Connection>) -> Vec<Finding> {
@@ -334,4 +340,56 @@ fn every_code_is_stable_and_explained() {
         before = code.code;
     }
     assert_eq!(CODES.len(), CHECKS.len());
+}
+
+#[test]
+fn roles_inferred_from_other_flows_indicate_and_say_so() {
+    const EMSMDB: &str = "a4f1db00-ca47-1067-b31f-00dd010662da";
+    let shipping = || Connection::new("10.0.0.30:50000", "10.0.0.31:64327");
+    let serves = |host: &str| {
+        Connection::new("10.0.1.9:50000", &format!("{host}:49500")).bound(EMSMDB, "privacy")
+    };
+    let of = |flows| {
+        let judged = judged(&Topology::default(), flows);
+        let (_, shipping) = judged
+            .iter()
+            .find(|(flow, _)| flow.server().port == 64327)
+            .unwrap();
+        let service = shipping.service.as_ref().map(ToString::to_string);
+        (
+            service.unwrap(),
+            shipping.strength.unwrap(),
+            shipping.because[0].clone(),
+        )
+    };
+    let (service, strength, because) = of(vec![shipping()]);
+    assert_eq!(
+        (&*service, strength),
+        ("log_shipping", Strength::Assumed),
+        "{because}"
+    );
+    let (service, strength, because) =
+        of(vec![shipping(), serves("10.0.0.30"), serves("10.0.0.31")]);
+    assert_eq!((&*service, strength), ("log_shipping", Strength::Indicated));
+    assert!(
+        because.starts_with("inferred from other flows"),
+        "{because}"
+    );
+}
+
+#[test]
+fn an_inferred_role_is_never_held_against_a_host() {
+    let smtp = Connection::new("10.0.0.30:50000", "10.0.0.31:25")
+        .proves("smtp")
+        .text(
+            "smtp",
+            "banner",
+            "220 mail Microsoft ESMTP MAIL Service ready",
+        );
+    let found = findings_with("", vec![smtp]);
+    assert_eq!(
+        found,
+        [],
+        "the row for Hub to Hub says encrypted, but nobody said that these are"
+    );
 }

@@ -209,11 +209,17 @@ impl Judge<'_> {
         let at_port = || fits.iter().filter(|fit| fit.at_port && fit.speaks);
         // Where the roles refute every row, the port still claims what they say: the verdict tells.
         let refuted = at_port().all(RowFit::contradicts);
+        // Many rows of one port name the same services: one sentence a service and source.
+        let mut said: Vec<(&ServiceId, Source)> = Vec::new();
         for fit in at_port().filter(|fit| refuted || !fit.contradicts()) {
             let roles_match = fit.from == Fit::Matches
                 && fit.to == Fit::Matches
                 && fit.row.kind == Kind::DataPath;
             for service in fit.services() {
+                let is_said = |source| said.contains(&(service, source));
+                if is_said(Source::Port) && (!roles_match || is_said(Source::Roles)) {
+                    continue;
+                }
                 let Some(known) = self.signatures.catalog.service(service) else {
                     continue;
                 };
@@ -223,7 +229,7 @@ impl Judge<'_> {
                 if !protocols.is_empty() && !protocols.iter().any(spoken) {
                     continue;
                 }
-                if roles_match {
+                if roles_match && !is_said(Source::Roles) {
                     let who = if fit.is_known {
                         "topology"
                     } else {
@@ -236,6 +242,10 @@ impl Judge<'_> {
                         text,
                         source: Source::Roles,
                     });
+                    said.push((service, Source::Roles));
+                }
+                if said.contains(&(service, Source::Port)) {
+                    continue;
                 }
                 let secured = encryption.kind.hides() && fit.is_secured();
                 let text = format!(
@@ -255,6 +265,7 @@ impl Judge<'_> {
                     text,
                     source: Source::Port,
                 });
+                said.push((service, Source::Port));
             }
         }
     }

@@ -989,6 +989,9 @@ fn overlapping_fragments_discard_the_datagram_for_good() {
     }
     assert_eq!(dissector.counters().fragments.overlapping, 4);
     assert_eq!(dissector.counters().fragments.reassembled, 0);
+    // what cannot be put together still has its ports where it begins
+    assert!(flow_of(&mut dissector, 0, &first).1.is_some());
+    assert!(flow_of(&mut dissector, 0, &second).1.is_none());
 }
 
 #[test]

@@ -205,12 +205,10 @@ fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
                 layer: Layer::Fragment,
             });
         }
-        // The datagram cannot be had, but the capture has its ports: with a short snap length, all that ever comes.
-        walk.headless = true;
-        walk.checkable = false;
-        return after_fragment(walk, piece.protocol);
+        // With a short snap length, this is all that ever comes.
+        return ports_only(walk, piece.protocol);
     }
-    let datagram = walk.pool.push(
+    let pushed = walk.pool.push(
         walk.time,
         &Fragment {
             key: piece.key,
@@ -220,12 +218,27 @@ fn fragment(walk: &mut Walk<'_>, piece: &Piece) -> Step {
             protocol: piece.protocol,
             bytes: window.bytes(),
         },
-    )?;
+    );
+    let datagram = match pushed {
+        Ok(datagram) => datagram,
+        Err(Stop::Malformed { layer, reason }) if piece.offset == 0 => {
+            walk.note(layer, reason);
+            return ports_only(walk, piece.protocol);
+        }
+        Err(stop) => return Err(stop),
+    };
     if let Some(network) = &mut walk.layers.network {
         network.wire_len = saturated(datagram.header_len.saturating_add(datagram.bytes.len()));
     }
     walk.continue_in(datagram.bytes)?;
     after_fragment(walk, datagram.protocol)
+}
+
+/// The datagram cannot be had, but its first fragment is here, and has the ports: the flow exists.
+fn ports_only(walk: &mut Walk<'_>, protocol: u8) -> Step {
+    walk.headless = true;
+    walk.checkable = false;
+    after_fragment(walk, protocol)
 }
 
 fn after_fragment(walk: &mut Walk<'_>, protocol: u8) -> Step {

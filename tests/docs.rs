@@ -15,7 +15,8 @@ fn read(path: &str) -> String {
 fn every_finding_code_is_on_its_page() {
     let mut page = String::from(
         "# Findings\n\nEvery code, what it means, and what to do. `exwire explain CODE` adds the rules of the documents that it rests on.\n\
-         Severity follows the documents and the evidence: what is only assumed never becomes an error, and without a topology file\n\
+         Severity follows the documents and the evidence. What a port alone claims never makes an error of what a flow is (that nobody answers\n\
+         it is seen, not assumed), and without a topology file\n\
          nothing is held against a host for its role.\n",
     );
     for code in CODES {

@@ -317,8 +317,12 @@ fn edgesync_from_the_edge_is_the_wrong_way_round() {
         Connection::new("192.0.2.25:50000", "10.0.0.20:50636").proves("tls"),
     ]);
     assert_eq!(
-        found.iter().map(|finding| finding.code).collect::<Vec<_>>(),
-        ["EXW105"]
+        found
+            .iter()
+            .map(|finding| (finding.code, finding.severity))
+            .collect::<Vec<_>>(),
+        [("EXW105", Severity::Warning)],
+        "the port alone says that it is EdgeSync"
     );
     assert!(
         found[0]

@@ -64,6 +64,7 @@ fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
         .row(row)
         .map(|row| row.title.to_string())
         .unwrap_or_default();
+    let is_indicated = subject.attribution.strength >= Some(Strength::Indicated);
     let proven = subject.attribution.strength == Some(Strength::Proven);
     let roles = |roles: &[Role]| {
         roles
@@ -98,7 +99,7 @@ fn misplaced(audit: &mut Audit<'_>, subject: Subject<'_>) {
     let evidence = subject.evidence(&[format!("topology: {ends}")]);
     let draft = Draft {
         code,
-        severity: if proven || (fit == Fit::Reversed && !is_soft(audit, row)) {
+        severity: if proven || (is_indicated && fit == Fit::Reversed && !is_soft(audit, row)) {
             Severity::Error
         } else {
             Severity::Warning

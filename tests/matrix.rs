@@ -19,41 +19,11 @@ use exwire::signature::{
 };
 use serde_json::Value;
 
-/// What decoders register, as far as `signatures/services.toml` uses it.
-const DECODED: &[(&str, &[&str])] = &[
-    ("cldap", &["base"]),
-    ("dcerpc", &["bound", "service"]),
-    ("dns", &["query"]),
-    ("http", &["exchange_header", "host", "path"]),
-    ("kerberos", &["service"]),
-    ("ldap", &["base"]),
-    ("rtcp", &[]),
-    ("rtp", &[]),
-    ("sip", &["server", "user_agent"]),
-    ("smtp", &["banner"]),
-    ("tls", &["pseudo", "server_name"]),
-];
-
-/// What conditions of services may name: the registry of the decoders where it has any, else [`DECODED`]. The place to
-/// change once every decoder is registered: then `DECODED` goes.
-fn registered_protocols() -> Vec<(&'static str, &'static [&'static str])> {
-    let registry = exwire::protocol::PROTOCOLS;
-    let wanted = DECODED.iter().map(|(name, _)| *name);
-    let is_complete = wanted
-        .clone()
-        .all(|wanted| registry.iter().any(|protocol| protocol.name == wanted));
-    if is_complete {
-        registry
-            .iter()
-            .map(|protocol| (protocol.name, protocol.attributes))
-            .collect()
-    } else {
-        DECODED.to_vec()
-    }
-}
-
 fn signatures() -> Signatures {
-    let protocols = registered_protocols();
+    let protocols: Vec<(&str, &[&str])> = exwire::protocol::PROTOCOLS
+        .iter()
+        .map(|protocol| (protocol.name, protocol.attributes))
+        .collect();
     let known = Vocabulary {
         protocols: &protocols,
     };

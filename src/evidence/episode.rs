@@ -63,18 +63,4 @@ impl Episode {
             &self.tap,
         )
     }
-
-    /// The facts of one attribute, in order.
-    pub fn facts_of<'a>(
-        &'a self,
-        protocol: &'a str,
-        name: &'a str,
-    ) -> impl Iterator<Item = (&'a Fact, Seen)> + 'a {
-        self.facts
-            .iter()
-            .filter(move |(fact, _)| {
-                fact.attribute.protocol == protocol && fact.attribute.name == name
-            })
-            .map(|(fact, seen)| (fact, *seen))
-    }
 }

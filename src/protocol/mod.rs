@@ -250,11 +250,6 @@ fn by_first_byte(can_begin: impl Fn(&Protocol, u8) -> bool) -> Vec<u64> {
     (0..=u8::MAX).map(mask).collect()
 }
 
-/// The protocol of that name.
-pub fn find(name: &str) -> Option<&'static Protocol> {
-    PROTOCOLS.iter().find(|protocol| protocol.name == name)
-}
-
 #[cfg(test)]
 #[allow(dead_code, unused_imports, reason = "every decoder uses some of it")]
 pub(crate) mod testing;

@@ -243,9 +243,4 @@ impl Inferred {
             .flatten()
             .map(|(role, clues)| (*role, clues))
     }
-
-    /// All addresses with their roles.
-    pub fn hosts(&self) -> impl Iterator<Item = (IpAddr, &BTreeMap<Role, BTreeSet<Clue>>)> {
-        self.hosts.iter().map(|(address, roles)| (*address, roles))
-    }
 }

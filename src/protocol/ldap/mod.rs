@@ -9,6 +9,7 @@ mod wrap;
 
 use std::collections::BTreeSet;
 
+use super::tls::TLS;
 use super::{
     DatagramEntry, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, gss,
 };
@@ -195,10 +196,7 @@ impl StreamDecoder for Stream {
 fn starttls(consumed: usize) -> Step {
     Step::Handover {
         consumed,
-        next: match super::find("tls") {
-            Some(tls) => Next::Protocol(tls),
-            None => Next::Probe,
-        },
+        next: Next::Protocol(&TLS),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder, by_first_byte};
+use super::{Mask, Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder, by_first_byte};
 use crate::evidence::{Moment, Recorder};
 use crate::net::{PerSide, Side};
 
@@ -22,7 +22,7 @@ const MAX_DEPTH: u8 = 6;
 /// Messages refused before a decoder is taken from the connection.
 const MAX_REJECTS: u8 = 8;
 
-static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
+static FIRST_BYTES: LazyLock<Vec<Mask>> = LazyLock::new(|| {
     by_first_byte(|protocol, byte| {
         protocol
             .stream

@@ -4,14 +4,14 @@ use std::sync::LazyLock;
 
 use smallvec::SmallVec;
 
-use super::{Datagram, DatagramDecoder, PROTOCOLS, by_first_byte};
+use super::{Datagram, DatagramDecoder, Mask, PROTOCOLS, by_first_byte};
 use crate::evidence::{Moment, Recorder};
 
 /// Refusals without a single success before a decoder is no longer asked: enough for lost beginnings and mixed
 /// traffic, few enough that a bulk transfer of something else costs nothing.
 const MAX_REFUSALS: u8 = 16;
 
-static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
+static FIRST_BYTES: LazyLock<Vec<Mask>> = LazyLock::new(|| {
     by_first_byte(|protocol, byte| {
         protocol
             .datagram
@@ -24,7 +24,7 @@ static FIRST_BYTES: LazyLock<Vec<u64>> = LazyLock::new(|| {
 #[derive(Default)]
 pub struct Datagrams {
     decoders: SmallVec<[Seat; 2]>,
-    given_up: u64,
+    given_up: Mask,
 }
 
 struct Seat {

@@ -10,7 +10,7 @@ use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
 use super::tls::TLS;
-use super::{Next, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::{About, Next, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 use line::{Command, Response};
@@ -41,6 +41,13 @@ const SERVER_PRODUCT: &str = "server_product";
 
 pub(super) const IMAP: Protocol = Protocol {
     name: "imap",
+    about: About {
+        title: "Internet Message Access Protocol",
+        sources: "RFC 3501, RFC 2595, RFC 4959",
+        reads: "Greeting, CAPABILITY, STARTTLS, LOGIN and AUTHENTICATE, and how the login ended.",
+        proves: "An untagged greeting, or a tagged command with its answer.",
+        limits: "Names, passwords and mail are not kept.",
+    },
     attributes: &[
         BANNER,
         CAPABILITY,

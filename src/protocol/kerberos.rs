@@ -6,7 +6,7 @@
 
 use super::ber::Element;
 use super::{
-    Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
+    About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
     StreamDecoder, StreamEntry,
 };
 use crate::bytes::Cursor;
@@ -38,6 +38,13 @@ const MAX_COMPONENTS: usize = 4;
 /// Kerberos.
 pub(super) const KERBEROS: Protocol = Protocol {
     name: "kerberos",
+    about: About {
+        title: "Kerberos",
+        sources: "RFC 4120, RFC 3244, MS-KILE",
+        reads: "Kind of message, realm, service name, encryption types, errors, over UDP and TCP.",
+        proves: "A message whose ASN.1 tag, version and kind agree.",
+        limits: "Tickets are sealed; user names are not kept.",
+    },
     attributes: &[MESSAGE, ERROR, REALM, SERVICE, ETYPE, PREAUTH],
     stream: Some(StreamEntry {
         // The high octet of a length below MAX_MESSAGE.

@@ -76,12 +76,29 @@ pub static PROTOCOLS: &[Protocol] = &[
 pub struct Protocol {
     /// The name in the output contract: RFC name, lower case.
     pub name: &'static str,
+    /// What it reads and proves, for people.
+    pub about: About,
     /// Attributes that the decoder may note.
     pub attributes: &'static [&'static str],
     /// How it is read from a TCP stream.
     pub stream: Option<StreamEntry>,
     /// How it is read from a datagram.
     pub datagram: Option<DatagramEntry>,
+}
+
+/// A decoder in words; `docs/protocols.md` is written from these.
+#[derive(Debug)]
+pub struct About {
+    /// The protocol's full name.
+    pub title: &'static str,
+    /// The documents that the decoder was written from.
+    pub sources: &'static str,
+    /// What of the protocol is read.
+    pub reads: &'static str,
+    /// Which bytes prove it.
+    pub proves: &'static str,
+    /// What it leaves alone or cannot know.
+    pub limits: &'static str,
 }
 
 /// The registration of a stream decoder.
@@ -232,11 +249,14 @@ pub trait DatagramDecoder: Send {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject>;
 }
 
-/// For each first byte the protocols that it can begin, one bit each in the order of [`PROTOCOLS`].
-fn by_first_byte(can_begin: impl Fn(&Protocol, u8) -> bool) -> Vec<u64> {
+/// One bit for each protocol, in the order of [`PROTOCOLS`].
+type Mask = u128;
+
+/// For each first byte the protocols that it can begin.
+fn by_first_byte(can_begin: impl Fn(&Protocol, u8) -> bool) -> Vec<Mask> {
     const {
         assert!(
-            PROTOCOLS.len() <= 64,
+            PROTOCOLS.len() <= Mask::BITS as usize,
             "one bit of a word stands for each protocol"
         )
     };

@@ -6,7 +6,9 @@
 //! that it must hold.
 
 use super::tls::TLS;
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::{
+    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
+};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -26,6 +28,13 @@ const ERROR: &str = "error";
 
 pub(super) const MYSQL: Protocol = Protocol {
     name: "mysql",
+    about: About {
+        title: "MySQL client/server protocol",
+        sources: "MySQL internals manual, connection phase",
+        reads: "Greeting, login, the switch to TLS, and how the login ended.",
+        proves: "A greeting, refusal or login of protocol 4.1 by its exact length and the zeros in it.",
+        limits: "Statements and rows are not looked at.",
+    },
     attributes: &[
         VERSION,
         AUTH_PLUGIN,

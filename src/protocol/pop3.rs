@@ -12,7 +12,9 @@ use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
 use super::tls::TLS;
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::{
+    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
+};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
@@ -35,6 +37,13 @@ const REPLY_ERROR: &str = "reply_error";
 
 pub(super) const POP3: Protocol = Protocol {
     name: "pop3",
+    about: About {
+        title: "Post Office Protocol, version 3",
+        sources: "RFC 1939, RFC 2449, RFC 2595, RFC 5034",
+        reads: "Greeting, CAPA, STLS, USER and AUTH, and how the login ended.",
+        proves: "A greeting together with a command or a timestamp that only POP3 has, or an answered command.",
+        limits: "Names, passwords and mail are not kept.",
+    },
     attributes: &[
         BANNER,
         CAPABILITY,

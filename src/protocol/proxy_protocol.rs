@@ -6,7 +6,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::{
+    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
+};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::{Endpoint, Side};
@@ -22,6 +24,13 @@ const AUTHORITY: &str = "authority";
 
 pub(super) const PROXY_PROTOCOL: Protocol = Protocol {
     name: "proxy_protocol",
+    about: About {
+        title: "PROXY protocol",
+        sources: "HAProxy PROXY protocol, versions 1 and 2",
+        reads: "The header before a proxied connection: version and the endpoints that it names.",
+        proves: "A whole header of either version.",
+        limits: "Names that a proxy claims are repeated, not believed; what follows is found anew.",
+    },
     attributes: &[VERSION, SOURCE, DESTINATION, AUTHORITY],
     stream: Some(StreamEntry {
         first_byte: |byte| matches!(byte, b'P' | b'\r'),

@@ -5,7 +5,7 @@
 //! RDP. Where TLS was chosen, what follows is for the probes. The user name in a cookie is never noted, and nothing
 //! after the negotiation is read.
 
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
+use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -14,6 +14,13 @@ use crate::open_enum;
 /// The Remote Desktop Protocol.
 pub(super) const RDP: Protocol = Protocol {
     name: "rdp",
+    about: About {
+        title: "Remote Desktop Protocol",
+        sources: "MS-RDPBCGR 1.3.1.1, 2.2.1; X.224; RFC 1006",
+        reads: "The X.224 connection request and confirm: protocols offered, selected or refused.",
+        proves: "A TPKT and X.224 connection whose negotiation structure or cookie is that of RDP.",
+        limits: "What follows is encrypted and not read; a TLS handshake after the confirm is handed to the TLS decoder.",
+    },
     attributes: &[OFFERED_PROTOCOL, SELECTED_PROTOCOL, FAILURE],
     stream: Some(StreamEntry {
         first_byte: |byte| byte == TPKT_VERSION,

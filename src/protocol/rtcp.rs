@@ -8,7 +8,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::{Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
+use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
 use crate::bytes::Cursor;
 use crate::evidence::{Notes, RtcpReport};
 use crate::net::{PerSide, Timestamp};
@@ -17,6 +17,13 @@ use crate::open_enum;
 /// The RTP Control Protocol.
 pub(super) const RTCP: Protocol = Protocol {
     name: "rtcp",
+    about: About {
+        title: "RTP Control Protocol",
+        sources: "RFC 3550 6, RFC 3611, RFC 4585, RFC 5506",
+        reads: "Sender and receiver reports, descriptions, byes, feedback.",
+        proves: "A compound packet whose lengths add up to the datagram, with SRTCP told by its index.",
+        limits: "Encrypted reports show their first header only.",
+    },
     attributes: &[
         PACKET_TYPE,
         REPORTED_LOST,

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use memchr::{memchr, memrchr};
 
-use super::{Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, sdp};
+use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, sdp};
 use crate::bytes::Cursor;
 use crate::evidence::{Notes, Value};
 
@@ -19,6 +19,13 @@ const ORIGIN: &str = "origin";
 /// Session announcements.
 pub(super) const SAP: Protocol = Protocol {
     name: "sap",
+    about: About {
+        title: "Session Announcement Protocol",
+        sources: "RFC 2974",
+        reads: "Announcements and deletions of sessions; their SDP is handed on.",
+        proves: "A header with an SDP payload.",
+        limits: "Encrypted and compressed announcements show their header only.",
+    },
     attributes: &[MESSAGE, ORIGIN],
     stream: None,
     datagram: Some(DatagramEntry {

@@ -9,13 +9,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Protocol;
+use super::{About, Protocol};
 use crate::evidence::{Attribute, MediaOffer, Notes, Offered, Value};
 use crate::net::{Endpoint, Transport};
 
 /// Session descriptions: no stream and no datagram of their own.
 pub(super) const SDP: Protocol = Protocol {
     name: NAME,
+    about: About {
+        title: "Session Description Protocol",
+        sources: "RFC 8866, RFC 3264, RFC 3605, RFC 4568, RFC 8839, MS-SDPEXT, MS-ICE2",
+        reads: "Media lines, addresses, formats, keying, candidates: each media address becomes an offer.",
+        proves: "A description that begins with its version and has an origin and a session.",
+        limits: "Keys are seen to be there, never kept.",
+    },
     attributes: &[
         ORIGIN,
         MEDIA,

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use memchr::memchr;
 
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
+use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -28,6 +28,13 @@ const REPLY: &str = "reply";
 
 pub(super) const SOCKS: Protocol = Protocol {
     name: "socks",
+    about: About {
+        title: "SOCKS",
+        sources: "RFC 1928, RFC 1929, SOCKS 4 and 4a",
+        reads: "Version, method, command, target, reply.",
+        proves: "A request and its answer, or a request of exact length.",
+        limits: "User names and passwords are not kept; what is relayed is found anew.",
+    },
     attributes: &[VERSION, METHOD, AUTHENTICATED, COMMAND, TARGET, REPLY],
     stream: Some(StreamEntry {
         first_byte: |byte| matches!(byte, 4 | 5),

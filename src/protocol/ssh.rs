@@ -5,13 +5,20 @@
 
 use memchr::memchr;
 
-use super::{Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
+use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// The Secure Shell protocol.
 pub(super) const SSH: Protocol = Protocol {
     name: "ssh",
+    about: About {
+        title: "Secure Shell",
+        sources: "RFC 4253 4.2, 7.1",
+        reads: "The identification lines.",
+        proves: "A line that begins with `SSH-2.0-`, `SSH-1.99-` or `SSH-1.5-`.",
+        limits: "Nothing after the identification is read.",
+    },
     attributes: &[SOFTWARE],
     stream: Some(StreamEntry {
         first_byte: |byte| byte == b'S',

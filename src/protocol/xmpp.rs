@@ -10,7 +10,9 @@ use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
 use super::tls::TLS;
-use super::{Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::{
+    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
+};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
@@ -35,6 +37,13 @@ const STREAM_ERROR: &str = "stream_error";
 
 pub(super) const XMPP: Protocol = Protocol {
     name: "xmpp",
+    about: About {
+        title: "Extensible Messaging and Presence Protocol",
+        sources: "RFC 6120",
+        reads: "The stream's opening, features, STARTTLS, SASL mechanism, and errors.",
+        proves: "A stream element of the `jabber` or `etherx` name spaces.",
+        limits: "Stanzas are counted by kind at most; their content is not kept.",
+    },
     attributes: &[
         TO,
         FROM,

@@ -15,7 +15,7 @@ mod probe;
 mod stream;
 mod tower;
 
-use super::{DatagramEntry, Protocol, StreamEntry};
+use super::{About, DatagramEntry, Protocol, StreamEntry};
 
 /// Interface of a presentation context that the server accepted.
 const BOUND: &str = "bound";
@@ -55,6 +55,13 @@ const PIPE: &str = "pipe";
 /// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form).
 pub(super) const DCERPC: Protocol = Protocol {
     name: "dcerpc",
+    about: About {
+        title: "DCE/RPC",
+        sources: "C706 12, MS-RPCE 2.2, appendix L and O of C706 for the endpoint mapper",
+        reads: "Binds, their answers, requests, faults, authentication type and level, and the towers that the endpoint mapper hands out.",
+        proves: "A header whose version, type, flags, byte order and lengths agree; an interface by an accepted context.",
+        limits: "Stub data is read for the endpoint mapper only; sealed calls show interface and operation number.",
+    },
     attributes: &[
         BOUND,
         REQUESTED,

@@ -12,7 +12,7 @@ mod name;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
+    About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
     StreamDecoder, StreamEntry,
 };
 use crate::bytes::Cursor;
@@ -40,6 +40,13 @@ const ATTRIBUTES: &[&str] = &[QUERY, TYPE, RCODE, SRV, MX];
 /// DNS.
 pub(super) const DNS: Protocol = Protocol {
     name: "dns",
+    about: About {
+        title: "Domain Name System",
+        sources: "RFC 1035, RFC 2782, RFC 3596, RFC 6891",
+        reads: "Questions and answers: names, types, codes; addresses and services in answers become offers.",
+        proves: "A header whose counts agree with the sections that follow.",
+        limits: "Zone transfers are seen, their records not kept; encrypted DNS is TLS or HTTP.",
+    },
     attributes: ATTRIBUTES,
     stream: Some(StreamEntry {
         // The first octet is that of a length.
@@ -56,6 +63,13 @@ pub(super) const DNS: Protocol = Protocol {
 /// LLMNR.
 pub(super) const LLMNR: Protocol = Protocol {
     name: "llmnr",
+    about: About {
+        title: "Link-Local Multicast Name Resolution",
+        sources: "RFC 4795",
+        reads: "Questions and answers on the link.",
+        proves: "A DNS message whose flags are those of LLMNR, sent as LLMNR is.",
+        limits: "A message that fits plain DNS as well is told apart by the group or port that RFC 4795 fixes.",
+    },
     attributes: ATTRIBUTES,
     stream: None,
     datagram: Some(DatagramEntry {
@@ -67,6 +81,13 @@ pub(super) const LLMNR: Protocol = Protocol {
 /// Multicast DNS.
 pub(super) const MDNS: Protocol = Protocol {
     name: "mdns",
+    about: About {
+        title: "Multicast DNS",
+        sources: "RFC 6762, RFC 6763",
+        reads: "Questions and answers on the link.",
+        proves: "A DNS message sent as multicast DNS is.",
+        limits: "A message that fits plain DNS as well is told apart by the group or port that RFC 6762 fixes.",
+    },
     attributes: ATTRIBUTES,
     stream: None,
     datagram: Some(DatagramEntry {

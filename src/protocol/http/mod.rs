@@ -10,7 +10,7 @@ mod head;
 mod probe;
 
 use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE};
-use super::{Protocol, StreamEntry};
+use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
 /// `1.0`, `1.1` or `2`, as each side says it.
@@ -42,6 +42,13 @@ const UPGRADE: &str = "upgrade";
 
 pub(super) const HTTP: Protocol = Protocol {
     name: "http",
+    about: About {
+        title: "Hypertext Transfer Protocol",
+        sources: "RFC 9110, RFC 9112, MS-RPCH, RFC 4559",
+        reads: "Heads of requests and responses: method, path, host, agent, status, authentication scheme, CONNECT, and the RPC channels.",
+        proves: "A request line or status line of HTTP/1.",
+        limits: "Bodies are passed over; query strings are not kept.",
+    },
     attributes: &[
         VERSION,
         METHOD,

@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 
 use super::tls::TLS;
 use super::{
-    DatagramEntry, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, gss,
+    About, DatagramEntry, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry,
+    gss,
 };
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -50,6 +51,13 @@ const CONTROLLER: &str = "controller";
 /// LDAP.
 pub(super) const LDAP: Protocol = Protocol {
     name: "ldap",
+    about: About {
+        title: "Lightweight Directory Access Protocol",
+        sources: "RFC 4511, RFC 4513, MS-ADTS 5.1.1",
+        reads: "Operations, binds and their mechanism, StartTLS, results, bases that name a directory partition.",
+        proves: "A message whose identifier, operation and lengths are whole.",
+        limits: "After a SASL bind with a security layer only its kind is seen.",
+    },
     attributes: &[
         OPERATION,
         BIND,
@@ -76,6 +84,13 @@ pub(super) const LDAP: Protocol = Protocol {
 /// Connectionless LDAP.
 pub(super) const CLDAP: Protocol = Protocol {
     name: "cldap",
+    about: About {
+        title: "Connectionless LDAP",
+        sources: "MS-ADTS 6.3.3, RFC 1798",
+        reads: "The netlogon ping: search, domain, answering controller.",
+        proves: "A whole LDAP message in a datagram.",
+        limits: "Only searches and their answers exist on UDP.",
+    },
     attributes: &[OPERATION, RESULT, BASE, DOMAIN, CONTROLLER],
     stream: None,
     datagram: Some(DatagramEntry {

@@ -14,7 +14,7 @@ mod google;
 mod header;
 mod initial;
 
-use super::{Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, tls};
+use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, tls};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
@@ -32,6 +32,13 @@ const VERSION_OFFERED: &str = "version_offered";
 /// QUIC.
 pub(super) const QUIC: Protocol = Protocol {
     name: "quic",
+    about: About {
+        title: "QUIC",
+        sources: "RFC 9000, RFC 9001, RFC 9369",
+        reads: "Long headers, Initial packets under their published keys, and the TLS hello in them.",
+        proves: "An Initial packet that decrypts, or a version negotiation or retry of exact form.",
+        limits: "After the handshake began nothing but the header form is seen.",
+    },
     attributes: &[VERSION, RETRY, VERSION_OFFERED],
     stream: None,
     datagram: Some(DatagramEntry {

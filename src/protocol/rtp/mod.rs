@@ -13,12 +13,19 @@ mod source;
 
 use self::header::Header;
 use self::source::Source;
-use super::{Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
+use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
 use crate::evidence::{Notes, StreamKey};
 
 /// The Real-time Transport Protocol.
 pub(super) const RTP: Protocol = Protocol {
     name: "rtp",
+    about: About {
+        title: "Real-time Transport Protocol",
+        sources: "RFC 3550 appendix A, RFC 3551, RFC 3711, RFC 7983",
+        reads: "Headers: source, payload type, sequence, timestamp; loss and jitter as in RFC 3550.",
+        proves: "A source that two packets in sequence and time make valid.",
+        limits: "SRTP has the same header: encryption is known from the signalling or from DTLS, not from the packet.",
+    },
     attributes: &[SSRC, PAYLOAD_TYPE, CANDIDATE, UNMEASURED],
     stream: None,
     datagram: Some(DatagramEntry {

@@ -16,7 +16,7 @@ use memchr::memmem;
 
 use self::head::{Head, StartLine};
 use super::{
-    Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
+    About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
     StreamDecoder, StreamEntry, sdp,
 };
 use crate::evidence::Notes;
@@ -25,6 +25,13 @@ use crate::net::{PerSide, Side};
 /// The Session Initiation Protocol.
 pub(super) const SIP: Protocol = Protocol {
     name: "sip",
+    about: About {
+        title: "Session Initiation Protocol",
+        sources: "RFC 3261, RFC 5626, MS-SIPRE, MS-SIPREGE",
+        reads: "Heads of requests and responses, compact and folded fields; bodies are handed to SDP.",
+        proves: "A request or status line of SIP/2.0 with the fields that every message has.",
+        limits: "Inside TLS nothing is seen; MPPC-compressed signalling is not read.",
+    },
     attributes: &[
         METHOD,
         STATUS,

@@ -11,7 +11,7 @@ mod line;
 mod probe;
 
 use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE};
-use super::{Protocol, StreamEntry};
+use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
 /// The server's greeting, without its code.
@@ -41,6 +41,13 @@ const RCPT_TO: &str = "rcpt_to";
 
 pub(super) const SMTP: Protocol = Protocol {
     name: "smtp",
+    about: About {
+        title: "Simple Mail Transfer Protocol",
+        sources: "RFC 5321, RFC 3207, RFC 3030, RFC 4954, MS-SMTPNTLM, Exchange's X- verbs",
+        reads: "Greeting, EHLO keywords, AUTH and X-EXPS, STARTTLS and X-ANONYMOUSTLS, reply codes; mail bodies are passed over.",
+        proves: "A greeting that names SMTP, or a greeting and a command or reply that only SMTP has.",
+        limits: "Sealed sessions show what stood before the handshake; addresses and content of mail are not kept.",
+    },
     attributes: &[
         BANNER,
         HELO,

@@ -13,13 +13,20 @@ mod message;
 mod stream;
 
 use self::message::{Message, note};
-use super::{Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, StreamEntry};
+use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, StreamEntry};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 
 /// Session Traversal Utilities for NAT, and traversal using relays.
 pub(super) const STUN: Protocol = Protocol {
     name: "stun",
+    about: About {
+        title: "STUN and TURN",
+        sources: "RFC 8489, RFC 8656, RFC 3489, MS-TURN, MS-ICE2",
+        reads: "Message headers and the attributes that name software, realm, error and version; over TCP also in the framing of RFC 4571.",
+        proves: "A header whose length and attributes fill the message exactly, with the magic cookie or, in the classic form, an attribute list that is whole.",
+        limits: "Integrity is not checked; data inside channels is not looked at.",
+    },
     attributes: &[METHOD, CLASS, SOFTWARE, REALM, MS_VERSION, ERROR],
     stream: Some(StreamEntry {
         // Types, and the high byte of a length.

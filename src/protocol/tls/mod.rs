@@ -13,7 +13,7 @@ mod hello;
 mod probe;
 mod record;
 
-use super::{Protocol, StreamEntry};
+use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
 pub(super) use handshake::carried_hello;
@@ -68,6 +68,13 @@ const CLIENT: certificate::Names = certificate::Names {
 
 pub(super) const TLS: Protocol = Protocol {
     name: "tls",
+    about: About {
+        title: "Transport Layer Security",
+        sources: "RFC 5246, RFC 8446, RFC 6066, RFC 7301, MS-TURN 2.1.1",
+        reads: "Hellos, server name, ALPN, versions, cipher, certificates up to TLS 1.2, alerts.",
+        proves: "A record with a handshake message of consistent lengths.",
+        limits: "From TLS 1.3 certificates are sealed; what the records carry is never seen.",
+    },
     attributes: &[
         CLIENT_VERSION,
         SERVER_VERSION,

@@ -174,7 +174,10 @@ impl Judge<'_> {
             let what = match &standing.offer.offered {
                 Offered::Media(media) => format!("{} {}", media.media, media.profile),
                 Offered::Candidate { kind, .. } => format!("{kind} candidate"),
-                Offered::Relay | Offered::Rpc { .. } | Offered::Host { .. } => "relay".to_owned(),
+                Offered::Relay
+                | Offered::Rpc { .. }
+                | Offered::Dcom { .. }
+                | Offered::Host { .. } => "relay".to_owned(),
             };
             let text = format!(
                 "{}: {} announced {what} at {}",
@@ -195,6 +198,40 @@ impl Judge<'_> {
                 source,
             });
         }
+    }
+
+    /// What RPC shows beside services: the object exporter that the server's endpoint was announced to be, operations, and
+    /// why binds were refused.
+    pub(super) fn remarks(&self, flow: &Flow) -> Vec<String> {
+        let exporters =
+            self.offers
+                .of_server(flow)
+                .filter_map(|standing| match &standing.offer.offered {
+                    Offered::Dcom { operation, .. } => Some(format!(
+                        "{}: OXID resolution ({operation}) answered {}",
+                        self.flows.frame(standing.sight),
+                        standing.offer.endpoint
+                    )),
+                    _ => None,
+                });
+        let refusals = ["bind_nak", "rejected", "fault"]
+            .into_iter()
+            .flat_map(|name| {
+                flow.facts_of("dcerpc", name).map(move |(fact, sight)| {
+                    format!(
+                        "{}: dcerpc {name} `{}`",
+                        self.flows.frame(sight),
+                        fact.value
+                    )
+                })
+            });
+        let mut remarks: Vec<String> = Vec::new();
+        for remark in exporters.chain(refusals) {
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
+            }
+        }
+        remarks
     }
 
     /// What rows say: roles that a topology file gives indicate, the port alone only claims.

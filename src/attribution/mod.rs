@@ -8,13 +8,15 @@ mod ends;
 mod flow;
 mod offers;
 mod rows;
+mod rpc;
 mod security;
 
 pub use ends::{Ends, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
-pub use security::{Certificate, Encrypted, Encryption, Rpc};
+pub use rpc::{Rpc, RpcOperation};
+pub use security::{Certificate, Encrypted, Encryption};
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -117,7 +119,7 @@ pub struct Attribution {
     pub encryption: Encryption,
     /// Mechanisms seen.
     pub authentication: Vec<String>,
-    /// Bound interfaces.
+    /// RPC interfaces, bound or asked for.
     pub rpc: Vec<Rpc>,
     /// Somebody announced the server's endpoint (or, for media, either end).
     pub offered: bool,
@@ -233,6 +235,7 @@ impl Judge<'_> {
                 because.push(evidence.text);
             }
         }
+        because.extend(self.remarks(flow));
         because.truncate(MAX_BECAUSE);
         let misfits = fits
             .iter()
@@ -249,7 +252,7 @@ impl Judge<'_> {
             ends,
             encryption,
             authentication: security::authentication(flow),
-            rpc: security::rpc(flow, self.signatures),
+            rpc: rpc::rpc(flow, self.signatures),
             offered: announced_media || self.offers.of_server(flow).next().is_some(),
             announced_media,
             protocols,

@@ -23,6 +23,7 @@ impl Standing {
         match &self.offer.offered {
             Offered::Media(media) => Some(media.keyed || media.profile.contains("SAVP")),
             Offered::Rpc { .. }
+            | Offered::Dcom { .. }
             | Offered::Candidate { .. }
             | Offered::Relay
             | Offered::Host { .. } => None,
@@ -89,10 +90,15 @@ impl Offers {
             .filter_map(|&index| self.standing.get(index))
     }
 
-    /// RPC offers of the flow's server endpoint.
+    /// RPC offers of the flow's server endpoint: interfaces, and object exporters of DCOM.
     pub fn of_server(&self, flow: &Flow) -> impl Iterator<Item = &Standing> {
         self.at(flow.key.transport, flow.server())
-            .filter(|standing| matches!(standing.offer.offered, Offered::Rpc { .. }))
+            .filter(|standing| {
+                matches!(
+                    standing.offer.offered,
+                    Offered::Rpc { .. } | Offered::Dcom { .. }
+                )
+            })
     }
 
     /// Media offers and candidates of either endpoint of a flow, RTCP ports included.

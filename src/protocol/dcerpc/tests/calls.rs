@@ -1,0 +1,193 @@
+//! Operations, times of answers, refusals; connectionless messages.
+
+use super::*;
+
+fn bound(interface: Uuid) -> Vec<(Side, Vec<u8>)> {
+    vec![
+        (
+            CLIENT,
+            pdu(11, 3, 1, &bind(&[(0, interface, 0, NDR)]), None),
+        ),
+        (SERVER, pdu(12, 3, 1, &ack("1025", &[(0, 0, NDR)]), None)),
+    ]
+}
+
+#[test]
+fn operations_are_noted_of_the_interface_that_they_were_called_of() {
+    let mut segments = bound(STORE);
+    for (call, opnum) in [(2, 10), (3, 11), (4, 11)] {
+        segments.push((CLIENT, pdu(0, 3, call, &request(0, opnum, &[7; 40]), None)));
+    }
+    // A context that no bind explains is nobody's.
+    segments.push((CLIENT, pdu(0, 3, 5, &request(9, 3, &[7; 40]), None)));
+    let recorder = play(&segments);
+    let store = format!("{STORE} 0.0");
+    assert_eq!(
+        said(&recorder, "operation"),
+        [(10, store.clone()), (11, store)]
+    );
+}
+
+#[test]
+fn the_time_to_an_answer_is_a_step_of_the_scale_and_the_count_a_power_of_ten() {
+    let mut segments = bound(STORE);
+    for call in 2..14 {
+        segments.push((CLIENT, pdu(0, 3, call, &request(0, 11, &[7; 40]), None)));
+        segments.push((SERVER, pdu(2, 3, call, &response(0, &[7; 40]), None)));
+    }
+    // Two calls at once: the answer of the first comes last, three packets after it.
+    for (side, call) in [(CLIENT, 20), (CLIENT, 21), (SERVER, 21), (SERVER, 20)] {
+        let body = if side == CLIENT {
+            request(0, 11, &[])
+        } else {
+            response(0, &[])
+        };
+        let kind = if side == CLIENT { 0 } else { 2 };
+        segments.push((side, pdu(kind, 3, call, &body, None)));
+    }
+    let recorder = play(&segments);
+    let store = format!("{STORE} 0.0");
+    // Packets are a millisecond apart.
+    assert_eq!(
+        said(&recorder, "answered_within"),
+        [(1000, store.clone()), (5000, store.clone())]
+    );
+    assert_eq!(
+        said(&recorder, "answered"),
+        [(1, store.clone()), (10, store)]
+    );
+}
+
+#[test]
+fn a_request_without_an_answer_or_an_answer_without_a_request_has_no_time() {
+    let mut segments = bound(STORE);
+    segments.push((CLIENT, pdu(0, 3, 2, &request(0, 11, &[]), None)));
+    segments.push((SERVER, pdu(2, 3, 3, &response(0, &[]), None)));
+    let recorder = play(&segments);
+    assert!(of(&recorder, "answered").is_empty() && of(&recorder, "answered_within").is_empty());
+}
+
+#[test]
+fn a_fault_is_an_answer() {
+    let mut segments = bound(STORE);
+    let mut fault = response(0, &[]);
+    fault.extend(5_u32.to_le_bytes());
+    fault.extend([0; 4]);
+    segments.push((CLIENT, pdu(0, 3, 2, &request(0, 11, &[]), None)));
+    segments.push((SERVER, pdu(3, 3, 2, &fault, None)));
+    let recorder = play(&segments);
+    assert_eq!(
+        of(&recorder, "fault"),
+        ["0x00000005 access_denied: access is denied"]
+    );
+    assert_eq!(of(&recorder, "answered").len(), 1);
+}
+
+#[test]
+fn sealed_answers_of_the_mapper_are_not_read() {
+    let towers = [tcp(STORE, 1058, [10, 0, 0, 2])];
+    let token = [0_u8; 16];
+    let recorder = play(&[
+        (
+            CLIENT,
+            pdu(
+                11,
+                3,
+                1,
+                &bind(&[(0, MAPPER, 3, NDR)]),
+                Some((10, 6, b"NTLMSSP\0")),
+            ),
+        ),
+        (SERVER, pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None)),
+        (
+            CLIENT,
+            pdu(
+                0,
+                3,
+                2,
+                &request(0, 3, &map_request(&towers[0])),
+                Some((10, 6, &token)),
+            ),
+        ),
+        (
+            SERVER,
+            pdu(
+                2,
+                3,
+                2,
+                &response(0, &map_response(&towers, false)),
+                Some((10, 6, &token)),
+            ),
+        ),
+    ]);
+    assert!(offers(&recorder).is_empty() && of(&recorder, "ept_wanted").is_empty());
+    assert_eq!(of(&recorder, "auth_level"), ["privacy", "privacy"]);
+}
+
+/// A bind_nak that names the version that the server speaks.
+fn refusal() -> Vec<u8> {
+    pdu(13, 3, 0x4001_0800, &[4, 0, 1, 5, 0, 0, 0, 0], None)
+}
+
+#[test]
+fn a_server_that_is_sent_something_else_proves_itself_by_its_refusal() {
+    let foreign = b"\0\0\0\xa4\xfe\xedsomething else";
+    let recorder = conversation(&[(CLIENT, foreign), (SERVER, &refusal())]);
+    assert_eq!(protocols(&recorder), ["dcerpc"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+    assert_eq!(
+        of(&recorder, "bind_nak"),
+        ["protocol version not supported"]
+    );
+    let mut more = refusal();
+    more.push(0);
+    for odd in [
+        &refusal()[..20],
+        &more,
+        &pdu(13, 3, 1, &[4, 0, 1, 9, 0, 0, 0, 0], None),
+    ] {
+        assert!(protocols(&conversation(&[(CLIENT, foreign), (SERVER, odd)])).is_empty());
+    }
+}
+
+#[test]
+fn connectionless_calls_show_operation_refusal_and_acknowledgement() {
+    let call = connectionless(0, STORE, 7, &[1; 12]);
+    let fack = connectionless(
+        9,
+        STORE,
+        7,
+        &[0, 0, 8, 0, 0, 0x10, 0, 0, 0, 0x10, 0, 0, 1, 0, 0, 0],
+    );
+    let reject = connectionless(6, STORE, 7, &0x1c01_0003_u32.to_le_bytes());
+    let fault = connectionless(3, STORE, 8, &0x1c01_0002_u32.to_le_bytes());
+    let recorder = datagrams(&[
+        (CLIENT, &call),
+        (SERVER, &fack),
+        (SERVER, &reject),
+        (SERVER, &fault),
+    ]);
+    only_registered_attributes(&recorder, &[&DCERPC]);
+    assert_eq!(said(&recorder, "operation"), [(7, format!("{STORE} 3.0"))]);
+    assert_eq!(of(&recorder, "message"), ["fack", "fault", "reject"]);
+    assert_eq!(
+        of(&recorder, "fault"),
+        [
+            "0x1c010002 nca_s_op_rng_error: the interface has no such operation",
+            "0x1c010003 nca_s_unk_if: the server has no such interface",
+        ]
+    );
+    assert!(of(&recorder, "bound").is_empty());
+}
+
+#[test]
+fn the_level_of_a_connectionless_call_stands_behind_its_padded_body() {
+    let mut call = connectionless(0, STORE, 7, &[1; 12]);
+    call[78] = 10;
+    call.extend([0; 4]);
+    call.extend([6, 0]);
+    call.extend([9; 16]);
+    let recorder = datagrams(&[(CLIENT, &call)]);
+    assert_eq!(of(&recorder, "auth_type"), ["ntlm"]);
+    assert_eq!(of(&recorder, "auth_level"), ["privacy"]);
+}

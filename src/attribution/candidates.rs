@@ -200,8 +200,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What RPC shows beside services: the object exporter that the server's endpoint was announced to be, operations, and
-    /// why binds were refused.
+    /// What RPC shows beside services: the object exporter that the server's endpoint was announced to be, the server behind a
+    /// proxy, and what was refused and why.
     pub(super) fn remarks(&self, flow: &Flow) -> Vec<String> {
         let exporters =
             self.offers
@@ -214,6 +214,13 @@ impl Judge<'_> {
                     )),
                     _ => None,
                 });
+        let targets = flow.facts_of("http", "rpc_target").map(|(fact, sight)| {
+            format!(
+                "{}: the RPC proxy is asked for {}",
+                self.flows.frame(sight),
+                fact.value
+            )
+        });
         let refusals = ["bind_nak", "rejected", "fault"]
             .into_iter()
             .flat_map(|name| {
@@ -226,7 +233,7 @@ impl Judge<'_> {
                 })
             });
         let mut remarks: Vec<String> = Vec::new();
-        for remark in exporters.chain(refusals) {
+        for remark in exporters.chain(targets).chain(refusals) {
             if !remarks.contains(&remark) {
                 remarks.push(remark);
             }

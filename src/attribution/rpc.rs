@@ -176,3 +176,184 @@ pub(super) fn join_channels(flows: &mut [Flow]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use uuid::{Uuid, uuid};
+
+    use super::super::flow::Flows;
+    use super::*;
+    use crate::evidence::{Episode, Ledger, Seen};
+    use crate::flow::{Observation, Tracker};
+    use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+    use crate::signature::{Overrides, Vocabulary};
+
+    const STORE: Uuid = uuid!("a4f1db00-ca47-1067-b31f-00dd010662da");
+    const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
+    /// Call 1, first place.
+    const FIRST: u64 = 1 << 32;
+
+    const fn interface(uuid: Uuid, major: u16, minor: u16) -> Value {
+        Value::Interface { uuid, major, minor }
+    }
+
+    fn store() -> Value {
+        interface(STORE, 0, 81)
+    }
+
+    /// A flow from that client port, of which these facts are known: name, subject, value.
+    fn episode(port: u16, facts: &[(&'static str, u64, Value)]) -> Episode {
+        let client = Endpoint::new("10.0.0.1".parse().unwrap(), port);
+        let server = Endpoint::new("10.0.0.2".parse().unwrap(), 6001);
+        let (key, side) = FlowKey::of(Transport::TCP, client, server);
+        let seen = Seen {
+            time: Timestamp::from_nanos(i64::from(port)),
+            frame: u64::from(port),
+        };
+        let fact = |(name, subject, value): &(&'static str, u64, Value)| Fact {
+            attribute: Attribute {
+                protocol: "dcerpc",
+                name,
+            },
+            subject: *subject,
+            value: value.clone(),
+            side,
+        };
+        Episode {
+            key,
+            tap: "test".into(),
+            tracker: Tracker::new(&Observation {
+                time: seen.time,
+                key,
+                side,
+                ip_bytes: 40,
+                payload_len: 0,
+                tcp: None,
+                number: seen.frame,
+            }),
+            last_frame: seen.frame,
+            captures: BTreeSet::new(),
+            tunnel: Vec::new(),
+            protocols: BTreeMap::new(),
+            facts: facts.iter().map(|known| (fact(known), seen)).collect(),
+            offers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            client: Some(side),
+            gap_bytes: 0,
+            disagreements: 0,
+            left_out: 0,
+        }
+    }
+
+    fn settle(episodes: Vec<Episode>) -> Vec<Flow> {
+        let record = crate::evidence::CaptureRecord::default();
+        let ledger = Ledger::new("test".into(), record, episodes, BTreeMap::new());
+        Flows::settle(&ledger, |_, _| false).flows
+    }
+
+    fn rpc_of(flow: &Flow) -> Vec<Rpc> {
+        let known: Vec<(&str, &[&str])> = crate::protocol::PROTOCOLS
+            .iter()
+            .map(|protocol| (protocol.name, protocol.attributes))
+            .collect();
+        let vocabulary = Vocabulary { protocols: &known };
+        let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+        rpc(flow, &signatures)
+    }
+
+    fn text(text: &str) -> Value {
+        Value::text(text)
+    }
+
+    #[test]
+    fn operations_are_named_and_times_and_faults_belong_to_their_interface() {
+        let flows = settle(vec![episode(
+            1,
+            &[
+                ("bound", 0, store()),
+                ("bound", 1, interface(MAPPER, 3, 0)),
+                ("requested", 0, store()),
+                ("operation", 11, store()),
+                ("operation", 99, store()),
+                ("operation", 3, interface(MAPPER, 3, 0)),
+                ("answered", 1, store()),
+                ("answered", 10, store()),
+                ("answered_within", 500, store()),
+                ("answered_within", 20_000, store()),
+                ("fault", 0, text("0x00000005 access_denied")),
+                ("auth_level", 0, text("privacy")),
+                ("auth_level", 1, text("none")),
+            ],
+        )]);
+        let found = rpc_of(&flows[0]);
+        assert_eq!(found.len(), 2);
+        let operations: Vec<_> = found[0]
+            .operations
+            .iter()
+            .map(|operation| (operation.number, operation.name.as_deref()))
+            .collect();
+        assert_eq!(operations, [(11, Some("EcDoRpcExt2")), (99, None)]);
+        assert_eq!(found[0].accepted, Some(true));
+        assert_eq!(found[0].answered, Some(10));
+        assert_eq!(found[0].fastest_us, Some(500));
+        assert_eq!(found[0].slowest_us, Some(20_000));
+        assert_eq!(found[0].faults, ["0x00000005 access_denied"]);
+        assert_eq!(found[0].auth_level.as_deref(), Some("privacy"));
+        assert_eq!(found[1].operations[0].name.as_deref(), Some("ept_map"));
+        assert_eq!((found[1].answered, found[1].faults.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_bind_without_an_answer_is_asked_for_and_a_refused_one_is_not_listed() {
+        let asked = settle(vec![episode(1, &[("requested", 0, store())])]);
+        assert_eq!(rpc_of(&asked[0])[0].accepted, None);
+        for (name, words) in [
+            ("bind_nak", "temporary congestion"),
+            (
+                "rejected",
+                "a4f1db00-ca47-1067-b31f-00dd010662da 0.81: abstract syntax not supported",
+            ),
+        ] {
+            let facts = [("requested", 0, store()), (name, 0, text(words))];
+            assert!(rpc_of(&settle(vec![episode(1, &facts)])[0]).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_channels_of_a_virtual_connection_tell_each_other_what_was_bound() {
+        let cookie = |name: &str| ("virtual_connection", 0, text(name));
+        let ndr = || interface(uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2, 0);
+        let inbound = |name| {
+            let mapper = interface(MAPPER, 3, 0);
+            [
+                cookie(name),
+                ("requested", 7, store()),
+                ("proposed", FIRST | 7, store()),
+                ("proposed", FIRST | 1 << 16 | 8, mapper),
+            ]
+        };
+        let outbound = |name| [cookie(name), ("accepted", FIRST, ndr())];
+        let flows = settle(vec![
+            episode(1, &inbound("one")),
+            episode(2, &outbound("one")),
+            episode(3, &inbound("two")),
+        ]);
+        let bound = |flow: &Flow| -> Vec<(u64, Value, u64, Side)> {
+            flow.facts_of("dcerpc", "bound")
+                .map(|(fact, sight)| {
+                    let frame = sight.seen.frame;
+                    (fact.subject, fact.value.clone(), frame, fact.side)
+                })
+                .collect()
+        };
+        let server = flows[0].client.other();
+        // The second proposal was not accepted; the third flow has no answer.
+        for flow in &flows[..2] {
+            assert_eq!(bound(flow), [(7, store(), 2, server)]);
+        }
+        assert!(bound(&flows[2]).is_empty());
+        assert_eq!(rpc_of(&flows[0])[0].accepted, Some(true));
+    }
+}

@@ -247,8 +247,6 @@ impl Record for EndpointRecord<'_> {
         "annotation",
         "tower_address",
         "asked_by",
-        "host",
-        "operation",
         "rtcp_port",
         "media",
         "codecs",
@@ -259,6 +257,8 @@ impl Record for EndpointRecord<'_> {
         "call_id",
         "frame",
         "flows",
+        "host",
+        "operation",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

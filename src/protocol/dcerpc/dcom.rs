@@ -111,8 +111,12 @@ pub(super) fn note(stub: &[u8], operation: Operation, encoding: Encoding, notes:
         return;
     };
     notes.text(DCOM_CALL, operation.name());
+    // A server names itself by name and by address: one of them tells of each port.
+    let mut told = Vec::new();
     for binding in bindings {
-        offer(&binding, operation, notes);
+        let place = (binding.tower, binding.port);
+        offer(&binding, !told.contains(&place), operation, notes);
+        told.push(place);
     }
 }
 
@@ -271,7 +275,7 @@ fn reply(property: &[u8]) -> Result<Vec<Binding>, Reject> {
     }
 }
 
-fn offer(binding: &Binding, operation: Operation, notes: &mut Notes<'_>) {
+fn offer(binding: &Binding, is_new: bool, operation: Operation, notes: &mut Notes<'_>) {
     let Some((protocol_sequence, transport)) = binding.sequence() else {
         return;
     };
@@ -290,7 +294,9 @@ fn offer(binding: &Binding, operation: Operation, notes: &mut Notes<'_>) {
         notes.offer(transport, Endpoint::new(address, port), offered);
     };
     // The resolver answers for exporters of its own machine, whatever card or name a binding gives.
-    put(resolver);
+    if is_new {
+        put(resolver);
+    }
     if let Some(address) =
         literal.filter(|&address| address != resolver && !address.is_unspecified())
     {

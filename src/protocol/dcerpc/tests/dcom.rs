@@ -73,7 +73,6 @@ fn exporters(recorder: &Recorder) -> Vec<(u16, String, String, &'static str)> {
 fn expected(operation: &'static str) -> Vec<(u16, String, String, &'static str)> {
     [
         (593, "10.0.0.2", "SERVER"),
-        (49664, "10.0.0.2", "192.0.2.9"),
         (49664, "10.0.0.2", "SERVER"),
         (49664, "192.0.2.9", "192.0.2.9"),
     ]

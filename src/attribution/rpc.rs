@@ -82,18 +82,23 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
     }
     let context = fact.subject;
     let text = |name: &'static str| {
-        let mut of_context = flow.facts_of("dcerpc", name);
-        let found = of_context
+        let mut known = flow.facts_of("dcerpc", name);
+        let found = known
             .find(|(other, _)| other.subject == context)
             .or_else(|| flow.facts_of("dcerpc", name).next());
         found.map(|(found, _)| found.value.to_string())
     };
-    // These are said of the interface itself; their subject is a number.
-    let numbers = |name: &'static str| {
+    // Datagrams name several interfaces in one context: then nobody knows whose call it was.
+    let is_alone = ["bound", "requested"]
+        .into_iter()
+        .flat_map(|name| flow.facts_of("dcerpc", name))
+        .all(|(other, _)| other.subject != context || other.value == fact.value);
+    let of_context = |name: &'static str| {
         flow.facts_of("dcerpc", name)
-            .filter(|(other, _)| other.value == fact.value)
-            .map(|(other, _)| other.subject)
+            .filter(move |(other, _)| is_alone && other.subject == context)
+            .map(|(other, _)| &other.value)
     };
+    let numbers = |name: &'static str| of_context(name).filter_map(Value::as_number);
     let operation = |number: u64| RpcOperation {
         number,
         name: u16::try_from(number)
@@ -101,17 +106,6 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
             .and_then(|number| known?.operation(number))
             .map(str::to_owned),
     };
-    // Pipes and datagrams have several interfaces in one context: then nobody knows whose fault it was.
-    let is_alone = flow
-        .facts_of("dcerpc", "bound")
-        .all(|(other, _)| other.subject != context || other.value == fact.value);
-    let faults = flow
-        .facts_of("dcerpc", "fault")
-        .filter(|(fault, _)| is_alone && fault.subject == context)
-        .map(|(fault, _)| fault.value.to_string());
-    let mut operations: Vec<RpcOperation> = numbers("operation").map(operation).collect();
-    operations.sort();
-    operations.dedup();
     Some(Rpc {
         uuid: uuid.to_string(),
         version: format!("{major}.{minor}"),
@@ -119,11 +113,11 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
         auth_type: text("auth_type"),
         auth_level: text("auth_level"),
         accepted,
-        operations,
+        operations: numbers("opnum").map(operation).collect(),
         answered: numbers("answered").max(),
         fastest_us: numbers("answered_within").min(),
         slowest_us: numbers("answered_within").max(),
-        faults: faults.collect(),
+        faults: of_context("fault").map(ToString::to_string).collect(),
     })
 }
 
@@ -188,7 +182,6 @@ mod tests {
     use crate::evidence::{Episode, Ledger, Seen};
     use crate::flow::{Observation, Tracker};
     use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
-    use crate::signature::{Overrides, Vocabulary};
 
     const STORE: Uuid = uuid!("a4f1db00-ca47-1067-b31f-00dd010662da");
     const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
@@ -254,13 +247,7 @@ mod tests {
     }
 
     fn rpc_of(flow: &Flow) -> Vec<Rpc> {
-        let known: Vec<(&str, &[&str])> = crate::protocol::PROTOCOLS
-            .iter()
-            .map(|protocol| (protocol.name, protocol.attributes))
-            .collect();
-        let vocabulary = Vocabulary { protocols: &known };
-        let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
-        rpc(flow, &signatures)
+        rpc(flow, &Signatures::default())
     }
 
     fn text(text: &str) -> Value {
@@ -268,20 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_named_and_times_and_faults_belong_to_their_interface() {
+    fn operations_times_and_faults_belong_to_their_interface() {
         let flows = settle(vec![episode(
             1,
             &[
                 ("bound", 0, store()),
                 ("bound", 1, interface(MAPPER, 3, 0)),
                 ("requested", 0, store()),
-                ("operation", 11, store()),
-                ("operation", 99, store()),
-                ("operation", 3, interface(MAPPER, 3, 0)),
-                ("answered", 1, store()),
-                ("answered", 10, store()),
-                ("answered_within", 500, store()),
-                ("answered_within", 20_000, store()),
+                ("opnum", 0, Value::Number(11)),
+                ("opnum", 0, Value::Number(99)),
+                ("opnum", 1, Value::Number(3)),
+                ("answered", 0, Value::Number(1)),
+                ("answered", 0, Value::Number(10)),
+                ("answered_within", 0, Value::Number(500)),
+                ("answered_within", 0, Value::Number(20_000)),
                 ("fault", 0, text("0x00000005 access_denied")),
                 ("auth_level", 0, text("privacy")),
                 ("auth_level", 1, text("none")),
@@ -289,20 +276,30 @@ mod tests {
         )]);
         let found = rpc_of(&flows[0]);
         assert_eq!(found.len(), 2);
-        let operations: Vec<_> = found[0]
-            .operations
-            .iter()
-            .map(|operation| (operation.number, operation.name.as_deref()))
-            .collect();
-        assert_eq!(operations, [(11, Some("EcDoRpcExt2")), (99, None)]);
+        let numbers =
+            |rpc: &Rpc| -> Vec<u64> { rpc.operations.iter().map(|known| known.number).collect() };
+        assert_eq!(numbers(&found[0]), [11, 99]);
         assert_eq!(found[0].accepted, Some(true));
         assert_eq!(found[0].answered, Some(10));
         assert_eq!(found[0].fastest_us, Some(500));
         assert_eq!(found[0].slowest_us, Some(20_000));
         assert_eq!(found[0].faults, ["0x00000005 access_denied"]);
         assert_eq!(found[0].auth_level.as_deref(), Some("privacy"));
-        assert_eq!(found[1].operations[0].name.as_deref(), Some("ept_map"));
+        assert_eq!(numbers(&found[1]), [3]);
         assert_eq!((found[1].answered, found[1].faults.len()), (None, 0));
+    }
+
+    #[test]
+    fn calls_of_one_context_with_two_interfaces_are_nobodys() {
+        let facts = [
+            ("bound", 0, store()),
+            ("bound", 0, interface(MAPPER, 3, 0)),
+            ("opnum", 0, Value::Number(3)),
+            ("fault", 0, text("0x00000005 access_denied")),
+        ];
+        let flows = settle(vec![episode(1, &facts)]);
+        let nothing = |rpc: &Rpc| rpc.operations.is_empty() && rpc.faults.is_empty();
+        assert!(rpc_of(&flows[0]).iter().all(nothing));
     }
 
     #[test]

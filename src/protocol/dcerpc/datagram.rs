@@ -9,7 +9,7 @@ use super::bind::Syntax;
 use super::epm::{self, Operation, Reply};
 use super::ndr::Encoding;
 use super::pdu::{AuthLevel, AuthType, Order};
-use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, MESSAGE, OPERATION, OPNUM, REQUESTED, status};
+use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, MESSAGE, OPNUM, REQUESTED, status};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -144,9 +144,6 @@ impl DatagramDecoder for Datagrams {
             Kind::REQUEST => {
                 notes.value(REQUESTED, header.interface.value());
                 notes.number(OPNUM, u64::from(header.opnum));
-                notes.about(u64::from(header.opnum));
-                notes.value(OPERATION, header.interface.value());
-                notes.about(0);
                 notes.text(AUTH_TYPE, &header.auth.to_string());
             }
             // The call was executed: the server has the interface.

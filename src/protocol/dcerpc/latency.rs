@@ -2,11 +2,10 @@
 //!
 //! Times become facts as the steps of a scale, and counts as powers of ten, so that facts stay few and merge as sets.
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
-use super::bind::Syntax;
-use super::{ANSWERED, ANSWERED_WITHIN};
-use crate::evidence::Notes;
 use crate::net::Timestamp;
 
 /// Calls of one connection that wait for their answers at a time; beyond it the oldest goes unmeasured. Clients have a
@@ -41,46 +40,45 @@ const STEPS_US: [u64; 24] = [
     5_000_000_000,
 ];
 
-/// Calls without an answer.
+/// Presentation contexts of one connection whose answers are counted; calls of further ones go uncounted. Windows clients
+/// use a handful.
+const MAX_CONTEXTS: usize = 256;
+
+/// Calls without an answer, by call id, and how many were answered in each context.
 #[derive(Default)]
-pub(super) struct Waiting(SmallVec<[(u32, Timestamp); 4]>);
+pub(super) struct Waiting {
+    open: SmallVec<[(u32, Timestamp); 4]>,
+    answered: BTreeMap<u16, u64>,
+}
 
 impl Waiting {
     /// The last fragment of a request.
     pub(super) fn asked(&mut self, call_id: u32, time: Timestamp) {
-        self.0.retain(|(known, _)| *known != call_id);
-        if self.0.len() >= MAX_OPEN {
-            self.0.remove(0);
+        self.open.retain(|(known, _)| *known != call_id);
+        if self.open.len() >= MAX_OPEN {
+            self.open.remove(0);
         }
-        self.0.push((call_id, time));
+        self.open.push((call_id, time));
     }
 
     /// The first fragment of an answer: the step of the time that it took.
     pub(super) fn answered(&mut self, call_id: u32, time: Timestamp) -> Option<u64> {
-        let place = self.0.iter().position(|(known, _)| *known == call_id)?;
-        let (_, asked) = self.0.remove(place);
+        let place = self.open.iter().position(|(known, _)| *known == call_id)?;
+        let (_, asked) = self.open.remove(place);
         // A negative time is no time: taps and clocks may disagree.
         let micros = u64::try_from(time.since(asked)).ok()?.div_ceil(1000);
         let step = STEPS_US.partition_point(|&end| end < micros);
         STEPS_US.get(step).copied()
     }
-}
 
-/// Whether so many calls are a number worth a fact.
-pub(super) fn is_milestone(calls: u64) -> bool {
-    calls
-        .checked_ilog10()
-        .is_some_and(|digits| 10_u64.checked_pow(digits) == Some(calls))
-}
-
-/// Notes that at least `calls` calls of `interface` were answered.
-pub(super) fn note_answered(calls: u64, interface: Syntax, notes: &mut Notes<'_>) {
-    notes.about(calls);
-    notes.value(ANSWERED, interface.value());
-}
-
-/// Notes that a call of `interface` was answered within a step of the scale.
-pub(super) fn note_within(step_us: u64, interface: Syntax, notes: &mut Notes<'_>) {
-    notes.about(step_us);
-    notes.value(ANSWERED_WITHIN, interface.value());
+    /// Counts an answered call; says the count where it is a power of ten.
+    pub(super) fn milestone(&mut self, context: u16) -> Option<u64> {
+        if self.answered.len() >= MAX_CONTEXTS && !self.answered.contains_key(&context) {
+            return None;
+        }
+        let calls = self.answered.entry(context).or_default();
+        *calls = calls.saturating_add(1);
+        let power = 10_u64.checked_pow(calls.checked_ilog10()?);
+        (power == Some(*calls)).then_some(*calls)
+    }
 }

@@ -48,11 +48,9 @@ const MECHANISM: &str = "mechanism";
 const SERVICE: &str = "service";
 /// Operation number.
 const OPNUM: &str = "opnum";
-/// Interface that an operation was called of, bound or at least asked for; the subject is the operation's number.
-const OPERATION: &str = "operation";
-/// Interface of which calls were answered; the subject is a power of ten that their number reached.
+/// A power of ten that the number of answered calls reached.
 const ANSWERED: &str = "answered";
-/// Interface of which a call was answered in time; the subject is the upper end of a step of the scale, in microseconds.
+/// Upper end of a step of the scale within which a call was answered, in microseconds.
 const ANSWERED_WITHIN: &str = "answered_within";
 /// Status of a fault or reject, with its meaning.
 const FAULT: &str = "fault";
@@ -83,7 +81,8 @@ const PROPOSED: &str = "proposed";
 /// Transfer syntax with which the answer in another channel accepted a proposal; the subject is call id and place, context 0.
 const ACCEPTED: &str = "accepted";
 
-/// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form).
+/// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form), below the number of the
+/// stream where a flow carries several.
 pub(super) const DCERPC: Protocol = Protocol {
     name: "dcerpc",
     about: About {
@@ -105,7 +104,6 @@ pub(super) const DCERPC: Protocol = Protocol {
         MECHANISM,
         SERVICE,
         OPNUM,
-        OPERATION,
         ANSWERED,
         ANSWERED_WITHIN,
         FAULT,
@@ -126,7 +124,7 @@ pub(super) const DCERPC: Protocol = Protocol {
     stream: Some(StreamEntry {
         first_byte: |byte| byte == pdu::VERSION || byte == b'n',
         probe: probe::probe,
-        start: || Box::new(stream::Stream::default()),
+        start: || Box::new(stream::Stream::numbered(0)),
     }),
     datagram: Some(DatagramEntry {
         first_byte: |byte| byte == datagram::VERSION,

@@ -6,13 +6,14 @@ use super::super::gss;
 use super::super::{Next, Probe, Reject, Step, StreamDecoder};
 use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
 use super::calls::{Calls, Operation};
-use super::latency::{self, Waiting};
+use super::latency::Waiting;
 use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
 use super::probe::{HTTP_GREETING, likely};
 use super::rts::Rts;
 use super::{
-    ACCEPTED, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND, FAULT, GREETING, MECHANISM,
-    OPERATION, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE, dcom, epm, status,
+    ACCEPTED, ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND,
+    FAULT, GREETING, MECHANISM, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
+    dcom, epm, status,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -31,6 +32,8 @@ const HTTP_RESPONSE: &[u8] = b"HTTP/1.";
 /// The state of one connection.
 #[derive(Default)]
 pub(super) struct Stream {
+    /// Place among the streams of the flow.
+    number: u32,
     sides: PerSide<Position>,
     /// Accepted contexts.
     contexts: BTreeMap<u16, Context>,
@@ -66,8 +69,6 @@ enum Position {
 struct Context {
     interface: Syntax,
     ndr64: bool,
-    /// Calls that were answered.
-    answered: u64,
 }
 
 /// What a fact was said of: context, what, value, side.
@@ -168,6 +169,19 @@ fn greeting(side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
 }
 
 impl Stream {
+    /// The stream of that number among those of one flow (named pipes): facts of each have subjects of their own.
+    pub(super) fn numbered(number: u32) -> Self {
+        Self {
+            number,
+            ..Self::default()
+        }
+    }
+
+    /// What facts of a presentation context are about.
+    fn subject(&self, context: u16) -> u64 {
+        u64::from(self.number) << 16 | u64::from(context)
+    }
+
     /// Whether this is said for the first time.
     fn is_news(&mut self, context: u16, what: &'static str, value: u64, side: Side) -> bool {
         if self.noted.len() >= MAX_NOTED {
@@ -192,15 +206,10 @@ impl Stream {
         let Ok((context, number)) = numbers else {
             return need(24.min(header.length));
         };
-        notes.about(u64::from(context));
+        notes.about(self.subject(context));
         let side = notes.side();
         if header.kind == Kind::REQUEST && self.is_news(context, OPNUM, u64::from(number), side) {
             notes.number(OPNUM, u64::from(number));
-            if let Some(interface) = self.interface(context) {
-                notes.about(u64::from(number));
-                notes.value(OPERATION, interface.value());
-                notes.about(u64::from(context));
-            }
         }
         self.time(&header, context, notes);
         let whole = bytes.get(..header.length);
@@ -284,7 +293,7 @@ impl Stream {
         }
         self.sides[notes.side()] = Position::Header;
         if let Ok(trailer) = Trailer::parse(&mut Cursor::new(bytes)) {
-            notes.about(u64::from(context));
+            notes.about(self.subject(context));
             self.note_protection(kind, context, Some(trailer), notes);
         }
         skip(Header::TRAILER.saturating_add(auth_length))
@@ -370,10 +379,10 @@ impl Stream {
             if proposal.interface.is_transfer() {
                 continue;
             }
-            notes.about(u64::from(proposal.context));
+            notes.about(self.subject(proposal.context));
             notes.value(REQUESTED, proposal.interface.value());
             if self.is_channel {
-                notes.about(subject(header.call_id, place, proposal.context));
+                notes.about(proposal_subject(header.call_id, place, proposal.context));
                 notes.value(PROPOSED, proposal.interface.value());
             }
         }
@@ -396,7 +405,7 @@ impl Stream {
         if let Some((service, level)) = announced {
             self.announced = announced;
             for proposal in &proposals {
-                notes.about(u64::from(proposal.context));
+                notes.about(self.subject(proposal.context));
                 notes.text(AUTH_TYPE, &service.to_string());
                 notes.text(BIND_AUTH_LEVEL, &level.to_string());
             }
@@ -411,7 +420,7 @@ impl Stream {
 
     fn acknowledge(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
         let answer = bind::acknowledgement(header, bytes);
-        notes.about(0);
+        notes.about(self.subject(0));
         notes.bytes(SECONDARY_ADDRESS, answer.secondary_address);
         let Some(proposals) = self.proposals.get(&header.call_id) else {
             if self.is_channel {
@@ -425,7 +434,7 @@ impl Stream {
         };
         for (proposal, outcome) in pairs() {
             let interface = proposal.interface;
-            notes.about(u64::from(proposal.context));
+            notes.about(self.subject(proposal.context));
             if outcome.result == Outcome::ACCEPTED {
                 if !interface.is_transfer() {
                     notes.value(BOUND, interface.value());
@@ -434,12 +443,8 @@ impl Stream {
                     || self.contexts.contains_key(&proposal.context)
                 {
                     let ndr64 = outcome.transfer.is_ndr64();
-                    let context = Context {
-                        interface,
-                        ndr64,
-                        answered: 0,
-                    };
-                    self.contexts.insert(proposal.context, context);
+                    self.contexts
+                        .insert(proposal.context, Context { interface, ndr64 });
                 }
             } else if let Some(reason) = outcome.reason_name()
                 // One interface is offered once for each transfer syntax, and accepted once.
@@ -455,42 +460,22 @@ impl Stream {
         }
     }
 
-    /// The interface of a context: accepted, or asked for by a bind without an answer yet.
-    fn interface(&self, context: u16) -> Option<Syntax> {
-        let asked = || {
-            let mut proposals = self.proposals.values().flatten();
-            proposals.find(|proposal| proposal.context == context)
-        };
-        self.contexts
-            .get(&context)
-            .map(|known| known.interface)
-            .or_else(|| asked().map(|proposal| proposal.interface))
-            .filter(|interface| !interface.is_transfer())
-    }
-
     /// Takes the time of a call from the last fragment of the request to the first of the answer.
     fn time(&mut self, header: &Header, context: u16, notes: &mut Notes<'_>) {
         let time = notes.moment().time;
         match header.kind {
             Kind::REQUEST if header.is_last() => self.waiting.asked(header.call_id, time),
             Kind::RESPONSE | Kind::FAULT if header.is_first() => {
-                let step = self.waiting.answered(header.call_id, time);
-                let (Some(step), Some(known)) = (step, self.contexts.get_mut(&context)) else {
+                let Some(step) = self.waiting.answered(header.call_id, time) else {
                     return;
                 };
-                known.answered = known.answered.saturating_add(1);
-                let Context {
-                    interface,
-                    answered,
-                    ..
-                } = *known;
-                if latency::is_milestone(answered) {
-                    latency::note_answered(answered, interface, notes);
+                let side = notes.side();
+                if self.is_news(context, ANSWERED_WITHIN, step, side) {
+                    notes.number(ANSWERED_WITHIN, step);
                 }
-                if self.is_news(context, super::ANSWERED_WITHIN, step, notes.side()) {
-                    latency::note_within(step, interface, notes);
+                if let Some(calls) = self.waiting.milestone(context) {
+                    notes.number(ANSWERED, calls);
                 }
-                notes.about(u64::from(context));
             }
             _ => {}
         }
@@ -516,7 +501,7 @@ impl Stream {
 }
 
 /// What `proposed` and `accepted` are about.
-fn subject(call_id: u32, place: u16, context: u16) -> u64 {
+fn proposal_subject(call_id: u32, place: u16, context: u16) -> u64 {
     u64::from(call_id) << 32 | u64::from(place) << 16 | u64::from(context)
 }
 
@@ -524,7 +509,7 @@ fn subject(call_id: u32, place: u16, context: u16) -> u64 {
 fn accepted_elsewhere(header: &Header, answer: &bind::Acknowledgement<'_>, notes: &mut Notes<'_>) {
     for (place, outcome) in (0..).zip(&answer.outcomes) {
         if outcome.result == Outcome::ACCEPTED {
-            notes.about(subject(header.call_id, place, 0));
+            notes.about(proposal_subject(header.call_id, place, 0));
             notes.value(ACCEPTED, outcome.transfer.value());
         }
     }

@@ -13,19 +13,42 @@ fn bound(interface: Uuid) -> Vec<(Side, Vec<u8>)> {
 }
 
 #[test]
-fn operations_are_noted_of_the_interface_that_they_were_called_of() {
+fn operations_belong_to_the_context_that_they_were_called_in() {
     let mut segments = bound(STORE);
-    for (call, opnum) in [(2, 10), (3, 11), (4, 11)] {
-        segments.push((CLIENT, pdu(0, 3, call, &request(0, opnum, &[7; 40]), None)));
+    for (call, context, opnum) in [(2, 0, 10), (3, 0, 11), (4, 0, 11), (5, 9, 3)] {
+        let body = request(context, opnum, &[7; 40]);
+        segments.push((CLIENT, pdu(0, 3, call, &body, None)));
     }
-    // A context that no bind explains is nobody's.
-    segments.push((CLIENT, pdu(0, 3, 5, &request(9, 3, &[7; 40]), None)));
-    let recorder = play(&segments);
-    let store = format!("{STORE} 0.0");
-    assert_eq!(
-        said(&recorder, "operation"),
-        [(10, store.clone()), (11, store)]
-    );
+    let called = [(0, "10"), (0, "11"), (9, "3")].map(|(context, name)| (context, name.to_owned()));
+    assert_eq!(said(&play(&segments), "opnum"), called);
+}
+
+#[test]
+fn streams_of_one_flow_have_subjects_of_their_own() {
+    use super::super::super::StreamDecoder;
+    use crate::net::{Endpoint, FlowKey, Timestamp};
+
+    let end = |port| Endpoint::new("10.0.0.1".parse().unwrap(), port);
+    let (key, side) = FlowKey::of(Transport::TCP, end(1), end(2));
+    let moment = crate::evidence::Moment {
+        time: Timestamp::default(),
+        frame: 1,
+        key,
+        side,
+    };
+    let mut recorder = Recorder::default();
+    for number in [0, 3] {
+        let mut stream = super::super::stream::Stream::numbered(number);
+        let mut notes = recorder.notes(moment, "dcerpc", 1);
+        let call = pdu(0, 3, 2, &request(1, 7, &[7; 40]), None);
+        stream.data(side, &call, &mut notes);
+        notes.commit();
+    }
+    let subjects: Vec<_> = said(&recorder, "opnum")
+        .into_iter()
+        .map(|(about, _)| about)
+        .collect();
+    assert_eq!(subjects, [1, 3 << 16 | 1]);
 }
 
 #[test]
@@ -46,15 +69,14 @@ fn the_time_to_an_answer_is_a_step_of_the_scale_and_the_count_a_power_of_ten() {
         segments.push((side, pdu(kind, 3, call, &body, None)));
     }
     let recorder = play(&segments);
-    let store = format!("{STORE} 0.0");
     // Packets are a millisecond apart.
     assert_eq!(
         said(&recorder, "answered_within"),
-        [(1000, store.clone()), (5000, store.clone())]
+        [(0, "1000".to_owned()), (0, "5000".to_owned())]
     );
     assert_eq!(
         said(&recorder, "answered"),
-        [(1, store.clone()), (10, store)]
+        [(0, "1".to_owned()), (0, "10".to_owned())]
     );
 }
 
@@ -168,7 +190,7 @@ fn connectionless_calls_show_operation_refusal_and_acknowledgement() {
         (SERVER, &fault),
     ]);
     only_registered_attributes(&recorder, &[&DCERPC]);
-    assert_eq!(said(&recorder, "operation"), [(7, format!("{STORE} 3.0"))]);
+    assert_eq!(of(&recorder, "opnum"), ["7"]);
     assert_eq!(of(&recorder, "message"), ["fack", "fault", "reject"]);
     assert_eq!(
         of(&recorder, "fault"),

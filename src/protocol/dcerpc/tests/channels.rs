@@ -86,7 +86,7 @@ fn the_in_channel_shows_what_is_asked_and_called() {
         said(&recorder, "proposed"),
         [(FIRST, store.clone()), (FIRST | 1 << 16 | 1, store.clone())]
     );
-    assert_eq!(said(&recorder, "operation"), [(10, store)]);
+    assert_eq!(said(&recorder, "opnum"), [(0, "10".to_owned())]);
     assert!(of(&recorder, "bound").is_empty());
 }
 

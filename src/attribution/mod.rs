@@ -215,7 +215,7 @@ impl Judge<'_> {
         let fits = self.rows(flow, &ends, &protocols);
         let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
         evidence.extend(self.variant(&evidence, &fits));
-        let chosen = self.choose(&evidence, &fits);
+        let chosen = self.choose(&evidence, &fits, &protocols);
         let weight = |evidence: &Evidence| {
             (
                 chosen.as_ref() != Some(&evidence.service),
@@ -229,13 +229,19 @@ impl Judge<'_> {
             .map(|service| combined(&evidence, service, &encryption, &fits));
         let rows = self.order(flow, &fits, chosen.as_ref(), strength);
         let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &protocols);
+        let (claims, shown): (Vec<_>, Vec<_>) = evidence
+            .into_iter()
+            .partition(|evidence| evidence.strength == Strength::Assumed);
+        let sentences = |evidence: Vec<Evidence>| evidence.into_iter().map(|known| known.text);
         let mut because: Vec<String> = Vec::new();
-        for evidence in evidence {
-            if !because.contains(&evidence.text) {
-                because.push(evidence.text);
+        for sentence in sentences(shown)
+            .chain(self.remarks(flow))
+            .chain(sentences(claims))
+        {
+            if !because.contains(&sentence) {
+                because.push(sentence);
             }
         }
-        because.extend(self.remarks(flow));
         because.truncate(MAX_BECAUSE);
         let misfits = fits
             .iter()
@@ -261,7 +267,13 @@ impl Judge<'_> {
 
     /// The service with the strongest evidence. Where only a port or roles speak and several services share them, the
     /// generic one stands for all; where the payload speaks, a special one wins.
-    fn choose(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<ServiceId> {
+    /// What is spoken in all layers comes before what one of them carries (Outlook Anywhere before the MAPI within).
+    fn choose(
+        &self,
+        evidence: &[Evidence],
+        fits: &[RowFit<'_>],
+        protocols: &[&'static str],
+    ) -> Option<ServiceId> {
         let (strength, source) = evidence
             .iter()
             .map(|evidence| (evidence.strength, evidence.source))
@@ -287,9 +299,17 @@ impl Judge<'_> {
                 .position(|fit| fit.services().contains(id))
                 .unwrap_or(usize::MAX)
         };
+        let is_in_all_layers = |id: &ServiceId| {
+            let service = self.signatures.catalog.service(id);
+            service.is_some_and(|service| {
+                let mut layers = protocols.iter();
+                layers.all(|layer| service.protocols.iter().any(|spoken| **spoken == **layer))
+            })
+        };
         let weight = |id: &ServiceId| {
             (
                 self.is_generic(id) == prefer_generic,
+                is_in_all_layers(id),
                 score(id),
                 Reverse(place(id)),
                 Reverse(id.clone()),

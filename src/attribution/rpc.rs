@@ -88,10 +88,10 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
             .or_else(|| flow.facts_of("dcerpc", name).next());
         found.map(|(found, _)| found.value.to_string())
     };
-    // Datagrams name several interfaces in one context: then nobody knows whose call it was.
-    let is_alone = ["bound", "requested"]
-        .into_iter()
-        .flat_map(|name| flow.facts_of("dcerpc", name))
+    // Datagrams name several interfaces in one context: then nobody knows whose call it was. A context that was asked for
+    // and not accepted may be given to another interface later.
+    let is_alone = flow
+        .facts_of("dcerpc", fact.attribute.name)
         .all(|(other, _)| other.subject != context || other.value == fact.value);
     let of_context = |name: &'static str| {
         flow.facts_of("dcerpc", name)
@@ -262,6 +262,7 @@ mod tests {
                 ("bound", 0, store()),
                 ("bound", 1, interface(MAPPER, 3, 0)),
                 ("requested", 0, store()),
+                ("requested", 1, store()),
                 ("opnum", 0, Value::Number(11)),
                 ("opnum", 0, Value::Number(99)),
                 ("opnum", 1, Value::Number(3)),

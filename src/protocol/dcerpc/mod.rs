@@ -11,6 +11,7 @@
 //! with the cookie of the virtual connection that both belong to.
 
 mod bind;
+mod body;
 mod calls;
 mod datagram;
 mod dcom;

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::gss;
 use super::super::{Next, Probe, Reject, Step, StreamDecoder};
 use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
+use super::body::{fault, stub, token};
 use super::calls::{Calls, Operation};
 use super::latency::Waiting;
 use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
@@ -12,8 +12,7 @@ use super::probe::{HTTP_GREETING, likely};
 use super::rts::Rts;
 use super::{
     ACCEPTED, ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND,
-    FAULT, GREETING, MECHANISM, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
-    dcom, epm, status,
+    GREETING, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, dcom, epm,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -519,37 +518,5 @@ const fn skip(length: usize) -> Step {
     Step::Skip {
         consumed: 0,
         bytes: length as u64,
-    }
-}
-
-/// The stub of a whole request or response, without padding and trailer.
-fn stub<'a>(header: &Header, whole: &'a [u8], trailer: Option<Trailer>) -> &'a [u8] {
-    let end = match (header.trailer_offset(), trailer) {
-        (Some(offset), Some(trailer)) => offset.saturating_sub(trailer.padding),
-        _ => header.length,
-    };
-    whole.get(header.stub_offset()..end).unwrap_or_default()
-}
-
-/// Notes the mechanism that a token chooses, and the service that its ticket is for.
-fn token(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
-    let token = header
-        .trailer_offset()
-        .and_then(|offset| whole.get(offset.saturating_add(Header::TRAILER)..))
-        .and_then(gss::mechanism);
-    if let Some(token) = token {
-        notes.about(0);
-        if token.mechanism != "negotiate" {
-            notes.text(MECHANISM, token.mechanism);
-        }
-        notes.text(SERVICE, token.service.as_deref().unwrap_or_default());
-    }
-}
-
-fn fault(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
-    let mut cursor = Cursor::new(whole);
-    let code = cursor.skip(24).and_then(|()| header.order.u32(&mut cursor));
-    if let Ok(code) = code {
-        notes.text(FAULT, &status::text(code));
     }
 }

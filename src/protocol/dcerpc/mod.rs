@@ -82,8 +82,7 @@ const PROPOSED: &str = "proposed";
 /// Transfer syntax with which the answer in another channel accepted a proposal; the subject is call id and place, context 0.
 const ACCEPTED: &str = "accepted";
 
-/// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form), below the number of the
-/// stream where a flow carries several.
+/// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form).
 pub(super) const DCERPC: Protocol = Protocol {
     name: "dcerpc",
     about: About {
@@ -125,7 +124,7 @@ pub(super) const DCERPC: Protocol = Protocol {
     stream: Some(StreamEntry {
         first_byte: |byte| byte == pdu::VERSION || byte == b'n',
         probe: probe::probe,
-        start: || Box::new(stream::Stream::numbered(0)),
+        start: || Box::new(stream::Stream::default()),
     }),
     datagram: Some(DatagramEntry {
         first_byte: |byte| byte == datagram::VERSION,

@@ -31,8 +31,6 @@ const HTTP_RESPONSE: &[u8] = b"HTTP/1.";
 /// The state of one connection.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// Place among the streams of the flow.
-    number: u32,
     sides: PerSide<Position>,
     /// Accepted contexts.
     contexts: BTreeMap<u16, Context>,
@@ -168,19 +166,6 @@ fn greeting(side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
 }
 
 impl Stream {
-    /// The stream of that number among those of one flow (named pipes): facts of each have subjects of their own.
-    pub(super) fn numbered(number: u32) -> Self {
-        Self {
-            number,
-            ..Self::default()
-        }
-    }
-
-    /// What facts of a presentation context are about.
-    fn subject(&self, context: u16) -> u64 {
-        u64::from(self.number) << 16 | u64::from(context)
-    }
-
     /// Whether this is said for the first time.
     fn is_news(&mut self, context: u16, what: &'static str, value: u64, side: Side) -> bool {
         if self.noted.len() >= MAX_NOTED {
@@ -205,7 +190,7 @@ impl Stream {
         let Ok((context, number)) = numbers else {
             return need(24.min(header.length));
         };
-        notes.about(self.subject(context));
+        notes.about(u64::from(context));
         let side = notes.side();
         if header.kind == Kind::REQUEST && self.is_news(context, OPNUM, u64::from(number), side) {
             notes.number(OPNUM, u64::from(number));
@@ -292,7 +277,7 @@ impl Stream {
         }
         self.sides[notes.side()] = Position::Header;
         if let Ok(trailer) = Trailer::parse(&mut Cursor::new(bytes)) {
-            notes.about(self.subject(context));
+            notes.about(u64::from(context));
             self.note_protection(kind, context, Some(trailer), notes);
         }
         skip(Header::TRAILER.saturating_add(auth_length))
@@ -378,7 +363,7 @@ impl Stream {
             if proposal.interface.is_transfer() {
                 continue;
             }
-            notes.about(self.subject(proposal.context));
+            notes.about(u64::from(proposal.context));
             notes.value(REQUESTED, proposal.interface.value());
             if self.is_channel {
                 notes.about(proposal_subject(header.call_id, place, proposal.context));
@@ -404,7 +389,7 @@ impl Stream {
         if let Some((service, level)) = announced {
             self.announced = announced;
             for proposal in &proposals {
-                notes.about(self.subject(proposal.context));
+                notes.about(u64::from(proposal.context));
                 notes.text(AUTH_TYPE, &service.to_string());
                 notes.text(BIND_AUTH_LEVEL, &level.to_string());
             }
@@ -419,7 +404,7 @@ impl Stream {
 
     fn acknowledge(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
         let answer = bind::acknowledgement(header, bytes);
-        notes.about(self.subject(0));
+        notes.about(0);
         notes.bytes(SECONDARY_ADDRESS, answer.secondary_address);
         let Some(proposals) = self.proposals.get(&header.call_id) else {
             if self.is_channel {
@@ -433,7 +418,7 @@ impl Stream {
         };
         for (proposal, outcome) in pairs() {
             let interface = proposal.interface;
-            notes.about(self.subject(proposal.context));
+            notes.about(u64::from(proposal.context));
             if outcome.result == Outcome::ACCEPTED {
                 if !interface.is_transfer() {
                     notes.value(BOUND, interface.value());

@@ -24,34 +24,6 @@ fn operations_belong_to_the_context_that_they_were_called_in() {
 }
 
 #[test]
-fn streams_of_one_flow_have_subjects_of_their_own() {
-    use super::super::super::StreamDecoder;
-    use crate::net::{Endpoint, FlowKey, Timestamp};
-
-    let end = |port| Endpoint::new("10.0.0.1".parse().unwrap(), port);
-    let (key, side) = FlowKey::of(Transport::TCP, end(1), end(2));
-    let moment = crate::evidence::Moment {
-        time: Timestamp::default(),
-        frame: 1,
-        key,
-        side,
-    };
-    let mut recorder = Recorder::default();
-    for number in [0, 3] {
-        let mut stream = super::super::stream::Stream::numbered(number);
-        let mut notes = recorder.notes(moment, "dcerpc", 1);
-        let call = pdu(0, 3, 2, &request(1, 7, &[7; 40]), None);
-        stream.data(side, &call, &mut notes);
-        notes.commit();
-    }
-    let subjects: Vec<_> = said(&recorder, "opnum")
-        .into_iter()
-        .map(|(about, _)| about)
-        .collect();
-    assert_eq!(subjects, [1, 3 << 16 | 1]);
-}
-
-#[test]
 fn the_time_to_an_answer_is_a_step_of_the_scale_and_the_count_a_power_of_ten() {
     let mut segments = bound(STORE);
     for call in 2..14 {
@@ -212,4 +184,78 @@ fn the_level_of_a_connectionless_call_stands_behind_its_padded_body() {
     let recorder = datagrams(&[(CLIENT, &call)]);
     assert_eq!(of(&recorder, "auth_type"), ["ntlm"]);
     assert_eq!(of(&recorder, "auth_level"), ["privacy"]);
+}
+
+fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
+    let content = content.concat();
+    [&[tag, content.len() as u8][..], &content].concat()
+}
+
+#[test]
+fn a_token_shows_its_mechanism_and_the_service_of_its_ticket() {
+    let text = |text: &str| der(0x1b, &[text.as_bytes()]);
+    let names = der(0x30, &[&text("exchangeMDB"), &text("ex1.contoso.example")]);
+    let principal = der(0x30, &[&[0xa0, 3, 2, 1, 2], &der(0xa1, &[&names])]);
+    let realm = der(0xa1, &[&text("CONTOSO.EXAMPLE")]);
+    let fields = [&[0xa0, 3, 2, 1, 5][..], &realm, &der(0xa2, &[&principal])];
+    let ticket = der(0x61, &[&der(0x30, &fields)]);
+    let request = der(
+        0x30,
+        &[
+            &[0xa0, 3, 2, 1, 5],
+            &[0xa1, 3, 2, 1, 14],
+            &[0xa2, 7, 3, 5, 0, 0x20, 0, 0, 0],
+            &der(0xa3, &[&ticket]),
+        ],
+    );
+    let token = der(0x6e, &[&request]);
+    let bind = bind(&[(0, STORE, 0, NDR)]);
+    let recorder = play(&[(CLIENT, pdu(11, 3, 1, &bind, Some((16, 6, &token))))]);
+    assert_eq!(of(&recorder, "mechanism"), ["kerberos"]);
+    assert_eq!(
+        of(&recorder, "service"),
+        ["exchangeMDB/ex1.contoso.example"]
+    );
+}
+
+#[test]
+fn the_mapper_says_why_it_has_no_answer() {
+    let mut stub = map_response(&[], false);
+    let status = stub.len() - 4;
+    stub[status..].copy_from_slice(&0x16c9_a0d6_u32.to_le_bytes());
+    let asked = map_request(&tcp(STORE, 0, [0; 4]));
+    let recorder = play(&[
+        (CLIENT, pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None)),
+        (SERVER, pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None)),
+        (CLIENT, pdu(0, 3, 2, &request(0, 3, &asked), None)),
+        (SERVER, pdu(2, 3, 2, &response(0, &stub), None)),
+    ]);
+    assert_eq!(
+        of(&recorder, "ept_status"),
+        ["0x16c9a0d6 ept_s_not_registered: nothing is registered for the interface"]
+    );
+}
+
+#[test]
+fn an_answer_beyond_the_bound_is_cut_and_counted() {
+    let mut segments = vec![
+        (CLIENT, pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None)),
+        (SERVER, pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None)),
+        (CLIENT, pdu(0, 3, 2, &request(0, 2, &[0; 48]), None)),
+    ];
+    for (flags, length) in [
+        (1, 60_000),
+        (0, 60_000),
+        (0, 60_000),
+        (0, 60_000),
+        (2, 60_000),
+    ] {
+        segments.push((
+            SERVER,
+            pdu(2, flags, 2, &response(0, &vec![0; length]), None),
+        ));
+    }
+    let borrowed: Vec<(Side, &[u8])> = segments.iter().map(|(s, b)| (*s, &b[..])).collect();
+    let over = 5 * 60_000 - super::super::epm::MAX_REPLY_BYTES;
+    assert_eq!(of(&conversation(&borrowed), "ept_cut"), [over.to_string()]);
 }

@@ -123,17 +123,17 @@ fn what_is_no_capture_is_said_to_be_what_it_is() {
         (
             "notes.pcap",
             b"hello, world\n",
-            "expected a capture (pcap, pcapng or snoop), found text",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found text",
         ),
         (
             "report.pcap",
             pdf,
-            "expected a capture (pcap, pcapng or snoop), found a PDF document",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found a PDF document",
         ),
         (
             "noise.pcap",
             &[0xee; 64],
-            "expected a capture (pcap, pcapng or snoop), found",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found",
         ),
     ];
     for (name, bytes, said) in cases {

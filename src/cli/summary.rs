@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::output::say;
 use crate::attribution::Judged;
 use crate::audit::{Finding, Severity};
-use crate::scan::Scanned;
+use crate::scan::{LOCAL_TIMES, Scanned};
 
 /// Findings shown in a summary.
 const MAX_FINDINGS: usize = 5;
@@ -67,8 +67,19 @@ fn read(judged: &Judged, scanned: &Scanned) -> String {
     } else {
         String::new()
     };
+    let local: u64 = scanned
+        .ledger
+        .captures()
+        .values()
+        .filter_map(|record| record.counters.get(LOCAL_TIMES))
+        .sum();
+    let zone = if local > 0 {
+        format!(", times of {local} files in the unknown zone of the machine that recorded them")
+    } else {
+        String::new()
+    };
     format!(
-        "{} packets, {} flows{lost}",
+        "{} packets, {} flows{lost}{zone}",
         scanned.packets,
         judged.attributions.len()
     )

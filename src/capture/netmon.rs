@@ -17,7 +17,7 @@ use crate::net::{LinkType, Timestamp};
 
 const FILE_HEADER_BYTES: usize = 128;
 /// Bytes of an entry of the frame table.
-const TABLE_ENTRY_BYTES: u64 = 4;
+const TABLE_ENTRY_BYTES: usize = 4;
 /// Seconds from 1601, where Windows counts from, to 1970.
 const WINDOWS_EPOCH_SECONDS: i64 = 11_644_473_600;
 /// Hundreds of nanoseconds in a second.
@@ -159,13 +159,7 @@ impl Framer {
             } else if self.begin_part() {
                 None
             } else {
-                self.read_record(rest, *position, packets)?.map_or_else(
-                    |needed| Some(needed),
-                    |used| {
-                        self.advance(position, used);
-                        None
-                    },
-                )
+                self.read_record(rest, position, packets)?
             };
             if let Some(needed) = needed {
                 return Ok(needed);
@@ -220,18 +214,18 @@ impl Framer {
     /// Reads what there is of the frame table; once it is complete and all frames are read, both must agree.
     fn read_table(&mut self, rest: &[u8], position: &mut usize) -> Result<Option<usize>, Damage> {
         let mut used = 0_usize;
-        for entry in rest.chunks_exact(TABLE_ENTRY_BYTES as usize) {
-            if self.table < TABLE_ENTRY_BYTES {
+        for entry in rest.chunks_exact(TABLE_ENTRY_BYTES) {
+            if self.table < TABLE_ENTRY_BYTES as u64 {
                 break;
             }
             let place = entry.first_chunk().copied().map_or(0, u32::from_le_bytes);
             self.listed.add(u64::from(place));
-            self.table = self.table.saturating_sub(TABLE_ENTRY_BYTES);
+            self.table = self.table.saturating_sub(TABLE_ENTRY_BYTES as u64);
             used = used.saturating_add(entry.len());
         }
         self.advance(position, used);
         if self.table > 0 {
-            return Ok(Some(TABLE_ENTRY_BYTES as usize));
+            return Ok(Some(TABLE_ENTRY_BYTES));
         }
         self.check_table()?;
         Ok(None)
@@ -249,29 +243,26 @@ impl Framer {
         Ok(())
     }
 
-    /// Reads one frame; `Err` in the answer is the number of bytes that it needs, none of them for the end.
+    /// Reads one frame. Like the other parts, it answers how many bytes it needs where there are too few.
     fn read_record(
         &mut self,
         rest: &[u8],
-        position: usize,
+        position: &mut usize,
         packets: &mut Vec<PacketIndex>,
-    ) -> Result<Result<usize, usize>, Damage> {
+    ) -> Result<Option<usize>, Damage> {
         let Some(header) = &self.header else {
-            return Ok(Err(FILE_HEADER_BYTES));
+            return Ok(Some(FILE_HEADER_BYTES));
         };
         if self.read.count >= header.frames {
             self.check_table()?;
             // Behind the last part nothing matters.
-            return Ok(if rest.is_empty() {
-                Err(1)
-            } else {
-                Ok(rest.len())
-            });
+            self.advance(position, rest.len());
+            return Ok(Some(1));
         }
         let version = header.version;
         let header_bytes = version.record_header_bytes();
         let Ok(record) = Record::read(version, rest) else {
-            return Ok(Err(header_bytes));
+            return Ok(Some(header_bytes));
         };
         let most = max_captured(header.link);
         if record.captured_len > most {
@@ -284,7 +275,7 @@ impl Framer {
         let trailer_at = header_bytes.saturating_add(record.captured_len as usize);
         let length = trailer_at.saturating_add(version.trailer_bytes());
         let Some(trailer) = rest.get(trailer_at..length) else {
-            return Ok(Err(length));
+            return Ok(Some(length));
         };
         let trailer = Trailer::read(version, trailer)
             .map_err(|_| Damage::new("a frame's trailer", "bytes that are none"))?;
@@ -310,7 +301,8 @@ impl Framer {
             packets.push(packet);
         }
         self.read.add(self.at);
-        Ok(Ok(length))
+        self.advance(position, length);
+        Ok(None)
     }
 }
 
@@ -393,7 +385,7 @@ impl Header {
                 start.timestamp().as_second(),
                 i64::from(start.timestamp().subsec_nanosecond()),
             ),
-            frames: table.1.checked_div(TABLE_ENTRY_BYTES).unwrap_or(0),
+            frames: table.1.checked_div(TABLE_ENTRY_BYTES as u64).unwrap_or(0),
             parts,
         }))
     }

@@ -110,6 +110,7 @@ impl Connection {
             facts,
             offers,
             streams,
+            payload: Vec::new(),
             client,
             gap_bytes: 0,
             disagreements: 0,

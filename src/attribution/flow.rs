@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::evidence::{Episode, Fact, IcmpError, Layer, Ledger, Offer, RtpStream, Seen, StreamKey};
+use crate::evidence::{
+    Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, RtpStream, Seen, StreamKey,
+};
 use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
@@ -107,6 +109,8 @@ pub struct Flow {
     pub offers: BTreeMap<Offer, Sight>,
     /// RTP streams measured in it.
     pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// Its first payload and the tap that shows it; of use only where no protocol is proven.
+    pub payload: Vec<(Peek, u32)>,
     /// ICMP errors that quote it.
     pub errors: BTreeMap<IcmpError, Seen>,
     /// The side that the protocol showed to be the client.
@@ -128,6 +132,7 @@ impl Flow {
             facts: BTreeMap::new(),
             offers: BTreeMap::new(),
             streams: BTreeMap::new(),
+            payload: Vec::new(),
             errors: BTreeMap::new(),
             protocol_client: None,
             taps: BTreeMap::new(),
@@ -167,6 +172,7 @@ impl Flow {
             }
         }
         self.protocol_client = self.protocol_client.or(episode.client);
+        self.join_payload(&episode.payload, tap);
         // One tap in parts adds; another tap sees the same packets again.
         let whole = match self.taps.remove(&tap) {
             Some(known) => known.merge(episode.tracker.clone()),
@@ -177,6 +183,18 @@ impl Flow {
         if let Some(first) = views.next() {
             self.tracker = views.fold(first.clone(), overlay);
         }
+    }
+
+    /// The first payload of one tap stands: another shows the same packets again.
+    fn join_payload(&mut self, payload: &[Peek], tap: u32) {
+        if self.payload.first().is_some_and(|(_, other)| *other != tap) {
+            return;
+        }
+        self.payload
+            .extend(payload.iter().map(|peek| (peek.clone(), tap)));
+        self.payload.sort_unstable();
+        self.payload.dedup();
+        self.payload.truncate(Peek::MAX);
     }
 
     /// The client's endpoint.

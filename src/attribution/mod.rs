@@ -9,6 +9,7 @@ mod flow;
 mod offers;
 mod rows;
 mod security;
+mod unknown;
 
 pub use ends::{Ends, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
@@ -234,6 +235,9 @@ impl Judge<'_> {
             }
         }
         because.truncate(MAX_BECAUSE);
+        if protocols.is_empty() {
+            because.extend(unknown::describe(flow, self.flows));
+        }
         let misfits = fits
             .iter()
             .filter(|fit| fit.contradicts())

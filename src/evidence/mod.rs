@@ -11,6 +11,7 @@ mod fact;
 mod ledger;
 mod media;
 mod offer;
+mod payload;
 mod recorder;
 
 pub use episode::{Episode, Layer};
@@ -18,6 +19,7 @@ pub use fact::{Attribute, Fact, Value};
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{RtcpReport, RtpStream, StreamKey};
 pub use offer::{MediaOffer, Offer, Offered};
+pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
 
 use serde::Serialize;

@@ -6,6 +6,8 @@
 //! 9113 §3.4) is named and left. Heads are recognised after a gap and in the middle of a connection.
 
 mod connection;
+mod fields;
+mod frames;
 mod head;
 mod probe;
 
@@ -13,7 +15,9 @@ use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
-/// `1.0`, `1.1` or `2`, as each side says it.
+pub(super) use fields::Fields;
+
+/// `0.9`, `1.0`, `1.1` or `2`, as each side says it.
 const VERSION: &str = "version";
 /// The method of a request.
 const METHOD: &str = "method";
@@ -21,6 +25,12 @@ const METHOD: &str = "method";
 const PATH: &str = "path";
 /// The server and port that a request asks an RPC proxy for.
 const RPC_TARGET: &str = "rpc_target";
+/// The command of an ActiveSync request (MS-ASHTTP §2.2.1.1.1.2), where its query can be read.
+const ACTIVESYNC_COMMAND: &str = "activesync_command";
+/// What an ActiveSync device calls its kind (MS-ASHTTP §2.2.1.1.1.1.3).
+const DEVICE_TYPE: &str = "device_type";
+/// The operation that a SOAP 1.1 request asks for.
+const SOAP_ACTION: &str = "soap_action";
 /// The host that a request is for.
 const HOST: &str = "host";
 /// The client's software.
@@ -39,6 +49,8 @@ const CONTENT_TYPE: &str = "content_type";
 const EXCHANGE_HEADER: &str = "exchange_header";
 /// What a connection was upgraded to (RFC 9110 §7.8).
 const UPGRADE: &str = "upgrade";
+/// Why a connection or request of HTTP/2 ended, as its frames say (RFC 9113 §7).
+const ERROR: &str = "error";
 
 pub(super) const HTTP: Protocol = Protocol {
     name: "http",
@@ -54,6 +66,9 @@ pub(super) const HTTP: Protocol = Protocol {
         METHOD,
         PATH,
         RPC_TARGET,
+        ACTIVESYNC_COMMAND,
+        DEVICE_TYPE,
+        SOAP_ACTION,
         HOST,
         USER_AGENT,
         SERVER,
@@ -63,6 +78,7 @@ pub(super) const HTTP: Protocol = Protocol {
         CONTENT_TYPE,
         EXCHANGE_HEADER,
         UPGRADE,
+        ERROR,
         GSS_MECHANISM,
         GSS_OFFERED,
         GSS_DOMAIN,

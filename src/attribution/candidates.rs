@@ -36,7 +36,11 @@ impl Judge<'_> {
                 .iter()
                 .map(|condition| (condition, Strength::Indicated, Source::Content));
             for (condition, strength, source) in proofs.chain(hints) {
-                if let Some(text) = self.fulfilled(flow, protocols, condition) {
+                let texts = condition
+                    .all()
+                    .map(|part| self.fulfilled(flow, protocols, part));
+                if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
+                    let text = texts.join(", and ");
                     evidence.push(Evidence {
                         service: service.id.clone(),
                         strength,
@@ -48,7 +52,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The sentence for a condition that the flow fulfils.
+    /// The sentence for a condition that the flow fulfils, apart from those that it comes with.
     fn fulfilled(
         &self,
         flow: &Flow,

@@ -25,6 +25,7 @@ mod rdp;
 mod rtcp;
 mod rtp;
 mod rtsp;
+mod rvp;
 mod sap;
 mod sdp;
 mod sip;
@@ -64,6 +65,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     rtcp::RTCP,
     rtp::RTP,
     rtsp::RTSP,
+    rvp::RVP,
     sap::SAP,
     sdp::SDP,
     sip::SIP,

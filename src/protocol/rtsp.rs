@@ -202,7 +202,10 @@ fn note(line: &StartLine<'_>, fields: &Fields<'_>, notes: &mut Notes<'_>) {
     match line {
         StartLine::Request { method, url } => {
             // Servers announce and redirect as well: the usual ones of a client tell.
-            if !matches!(*method, "ANNOUNCE" | "REDIRECT" | "OPTIONS" | "SET_PARAMETER") {
+            if !matches!(
+                *method,
+                "ANNOUNCE" | "REDIRECT" | "OPTIONS" | "SET_PARAMETER"
+            ) {
                 notes.client(side);
             }
             notes.text(METHOD, method);
@@ -257,7 +260,11 @@ fn settled(transport: &str, notes: &mut Notes<'_>) {
     if profile.to_ascii_uppercase().ends_with("/TCP") || value("interleaved").is_some() {
         return;
     }
-    let address = |name: &str, own: IpAddr| value(name).and_then(|host| host.parse().ok()).unwrap_or(own);
+    let address = |name: &str, own: IpAddr| {
+        value(name)
+            .and_then(|host| host.parse().ok())
+            .unwrap_or(own)
+    };
     let (server, client) = (notes.sender().address, notes.receiver().address);
     let ends = [
         ("server_port", address("source", server)),
@@ -306,7 +313,8 @@ mod tests {
 
     #[test]
     fn a_stream_is_described_and_set_up() {
-        let segments: [(Side, &[u8]); 4] = [(C, DESCRIBE), (S, DESCRIPTION), (C, SETUP), (S, SETTLED)];
+        let segments: [(Side, &[u8]); 4] =
+            [(C, DESCRIBE), (S, DESCRIPTION), (C, SETUP), (S, SETTLED)];
         let recorder = conversation(&segments);
         let of = |name| values(&recorder, "rtsp", name);
         assert_eq!(protocols(&recorder), ["rtsp", "sdp"]);
@@ -327,7 +335,10 @@ mod tests {
             .filter(|offer| matches!(&offer.offered, Offered::Media(_)))
             .map(|offer| offer.endpoint.to_string())
             .collect();
-        assert_eq!(offered, ["10.0.0.1:6000", "192.0.2.7:5004", "192.0.2.9:7000"]);
+        assert_eq!(
+            offered,
+            ["10.0.0.1:6000", "192.0.2.7:5004", "192.0.2.9:7000"]
+        );
         assert!(!format!("{:?}", recorder.facts).contains("secret"));
         only_registered_attributes(&recorder, &[&RTSP, &sdp::SDP]);
         for length in 1..=segments.len() {
@@ -356,7 +367,10 @@ mod tests {
 
     #[test]
     fn requests_are_found_in_the_middle() {
-        let recorder = midstream(&[(S, b"$\x01\x00\x10aaaa"), (C, b"PLAY * RTSP/2.0\r\nCSeq: 9\r\n\r\n")]);
+        let recorder = midstream(&[
+            (S, b"$\x01\x00\x10aaaa"),
+            (C, b"PLAY * RTSP/2.0\r\nCSeq: 9\r\n\r\n"),
+        ]);
         assert_eq!(values(&recorder, "rtsp", "method"), ["PLAY"]);
     }
 

@@ -91,12 +91,14 @@ mod tests {
         CLIENT as C, SERVER as S, datagrams, only_registered_attributes, protocols, values,
     };
 
-    const SEARCH: &[u8] = b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
+    const SEARCH: &[u8] =
+        b"M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
         ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\nUSER-AGENT: Test/1.0\r\n\r\n";
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1800\r\nEXT:\r\n\
         LOCATION: http://192.0.2.1:5000/root.xml\r\nSERVER: Box/2 UPnP/1.0\r\nST: upnp:rootdevice\r\n\
         USN: uuid:1::upnp:rootdevice\r\n\r\n";
-    const ALIVE: &[u8] = b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nlOCATION: http://192.0.2.1/a\r\n\
+    const ALIVE: &[u8] =
+        b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nlOCATION: http://192.0.2.1/a\r\n\
         NT: upnp:rootdevice\r\nNTS: ssdp:alive\r\nUSN: uuid:1::upnp:rootdevice\r\n\r\n";
 
     #[test]
@@ -123,11 +125,7 @@ mod tests {
     fn announcements_are_told_apart() {
         let leaves = String::from_utf8_lossy(ALIVE).replace("alive", "byebye");
         let changes = String::from_utf8_lossy(ALIVE).replace("alive", "update");
-        let recorder = datagrams(&[
-            (S, ALIVE),
-            (S, leaves.as_bytes()),
-            (S, changes.as_bytes()),
-        ]);
+        let recorder = datagrams(&[(S, ALIVE), (S, leaves.as_bytes()), (S, changes.as_bytes())]);
         assert_eq!(
             values(&recorder, "ssdp", "message"),
             ["alive", "byebye", "update"]
@@ -146,7 +144,9 @@ mod tests {
                         .is_some_and(|(_, rest)| rest.contains("\r\n"))
                 };
                 let fields = [["ST: ", "MAN: "], ["ST: ", "USN: "], ["NTS: ", "USN: "]];
-                let expected = fields.iter().any(|pair| pair.iter().all(|name| whole(name)));
+                let expected = fields
+                    .iter()
+                    .any(|pair| pair.iter().all(|name| whole(name)));
                 let found = !protocols(&datagrams(&[(C, cut)])).is_empty();
                 assert!(!found || expected, "{text}");
             }

@@ -188,9 +188,11 @@ mod tests {
         survives_every_cut, values,
     };
 
-    const ASK: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    const ASK: &[u8] =
+        b"GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    const AGREE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\
+    const AGREE: &[u8] =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
     #[test]
@@ -201,7 +203,10 @@ mod tests {
         let segments: [(Side, &[u8]); 6] = [
             (C, ASK),
             (S, AGREE),
-            (C, b"\x01\x82\x01\x02\x03\x04ii\x89\x80\0\0\0\0\x80\x81\0\0\0\0i"),
+            (
+                C,
+                b"\x01\x82\x01\x02\x03\x04ii\x89\x80\0\0\0\0\x80\x81\0\0\0\0i",
+            ),
             (S, &long),
             (S, b"\x88\x02\x03\xe8"),
             (C, b"\x88\x82\xff\x00\xff\x00\xfc\xe8"),
@@ -211,7 +216,15 @@ mod tests {
         assert_eq!(protocols(&recorder), ["http", "websocket"]);
         assert_eq!(
             of("opcode"),
-            ["binary", "close", "close", "continuation", "ping", "pong", "text"]
+            [
+                "binary",
+                "close",
+                "close",
+                "continuation",
+                "ping",
+                "pong",
+                "text"
+            ]
         );
         assert_eq!(of("close_code"), ["1000", "1000"]);
         only_registered_attributes(&recorder, &[&WEBSOCKET]);
@@ -222,7 +235,10 @@ mod tests {
     fn a_control_frame_of_many_bytes_is_a_fault() {
         let recorder = conversation(&[(C, ASK), (S, AGREE), (S, b"\x88\x7e\x01\x02aa")]);
         assert_eq!(protocols(&recorder), ["http", "websocket"]);
-        assert_eq!(values(&recorder, "websocket", "fault"), ["control frame too long"]);
+        assert_eq!(
+            values(&recorder, "websocket", "fault"),
+            ["control frame too long"]
+        );
         let recorder = conversation(&[(C, ASK), (S, AGREE), (S, b"\x09\x00")]);
         assert_eq!(
             values(&recorder, "websocket", "fault"),

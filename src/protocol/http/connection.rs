@@ -324,7 +324,9 @@ impl Connection {
         }
         let asked = self.outstanding.pop_front();
         match asked {
-            Some(Asked::Connect) if (200..300).contains(&status) => return Then::Handover(Next::Probe),
+            Some(Asked::Connect) if (200..300).contains(&status) => {
+                return Then::Handover(Next::Probe);
+            }
             Some(Asked::RpcOut) if status == 200 => return Then::Handover(Next::Probe),
             // The request is not in the capture; the media type tells (MS-RPCH §2.1.2.1.4).
             None if status == 200

@@ -26,7 +26,9 @@ impl<'a> Fields<'a> {
 
     /// All of them, in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + '_ {
-        self.0.iter().map(|(name, value)| (*name, value.trim_ascii()))
+        self.0
+            .iter()
+            .map(|(name, value)| (*name, value.trim_ascii()))
     }
 
     /// The first field of that name, in whatever case.

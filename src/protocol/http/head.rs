@@ -1,14 +1,16 @@
 //! One message head, read by `httparse`, and what is noted of it.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memrchr};
 
+use super::fields::{Fields, MAX_FIELDS};
 use super::{
     ACTIVESYNC_COMMAND, AUTHENTICATE, AUTHORIZATION, CONTENT_TYPE, DEVICE_TYPE, EXCHANGE_HEADER,
     HOST, METHOD, PATH, RPC_TARGET, SERVER, SOAP_ACTION, STATUS, USER_AGENT, VERSION,
 };
-use super::fields::{Fields, MAX_FIELDS};
 use crate::evidence::Notes;
-use crate::protocol::{Reject, gss};
+use crate::protocol::{Reject, gss, rvp};
 
 /// Headers that Exchange and Lync servers send, or their clients to them.
 const NOTABLE: &[&str] = &[
@@ -16,7 +18,6 @@ const NOTABLE: &[&str] = &[
     "ms-asprotocolversions",
     "ms-server-activesync",
     "ms-webstorage",
-    "rvp-notifications-version",
     "x-backendhttpstatus",
     "x-beserver",
     "x-calculatedbetarget",
@@ -172,9 +173,13 @@ impl<'a> Head<'a> {
         match self.start {
             Start::Request { method } => {
                 notes.text(METHOD, method);
+                rvp::note(Some((method, path_of(self.target))), &self.fields, notes);
                 note_target(self.target, notes);
             }
-            Start::Response { status } => notes.number(STATUS, u64::from(status)),
+            Start::Response { status } => {
+                notes.number(STATUS, u64::from(status));
+                rvp::note(None, &self.fields, notes);
+            }
         }
         for (spelled, value) in self.fields.iter() {
             let name = spelled.to_ascii_lowercase();
@@ -203,7 +208,7 @@ impl<'a> Head<'a> {
 pub(super) fn note_target(target: &str, notes: &mut Notes<'_>) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let path = path_of(path);
-    notes.text(PATH, path);
+    notes.text(PATH, &public(path));
     let lower = path.to_ascii_lowercase();
     if lower.contains("rpcproxy.dll") || lower.contains("rpcproxyshim.dll") {
         notes.text(RPC_TARGET, query);
@@ -215,6 +220,19 @@ pub(super) fn note_target(target: &str, notes: &mut Notes<'_>) {
             notes.text(name, value.map_or("", |(_, value)| value));
         }
     }
+}
+
+/// A path without the names of persons that stand in it: addresses, and aliases of instant messaging.
+fn public(path: &str) -> Cow<'_, str> {
+    let path = rvp::without_alias(path);
+    if !path.contains('@') {
+        return Cow::Borrowed(path);
+    }
+    let parts = path.split('/').map(|part| match part {
+        part if part.contains('@') => "<address>",
+        part => part,
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join("/"))
 }
 
 /// The path of a target that may be a whole URL, as proxies are asked.

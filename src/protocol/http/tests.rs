@@ -152,10 +152,101 @@ fn rpc_over_http_names_its_target_and_hands_both_channels_over() {
     assert!(values(&refused, "http", METHOD).contains(&"GET".to_owned()));
 }
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+
 #[test]
-fn http_2_with_prior_knowledge_is_named() {
-    let recorder = conversation(&[(C, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0")]);
-    assert_eq!(values(&recorder, "http", VERSION), ["2"]);
+fn http_2_with_prior_knowledge_is_read_up_to_its_end() {
+    let segments: [(Side, &[u8]); 3] = [
+        (C, PREFACE),
+        (
+            S,
+            b"\0\0\0\x04\0\0\0\0\0\0\0\x03\0\x01\0\0\0\x01abc\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08",
+        ),
+        (
+            S,
+            b"\0\0\x09\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x0bx\0\0\x04\x03\0\0\0\0\x03\0\0\0\x63",
+        ),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(protocols(&recorder), ["http"]);
+    assert_eq!(values(&recorder, "http", "version"), ["2", "2"]);
+    assert_eq!(
+        values(&recorder, "http", "error"),
+        ["99", "cancel", "enhance_your_calm"]
+    );
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn an_upgrade_to_http_2_goes_on_in_frames() {
+    let segments: [(Side, &[u8]); 4] = [
+        (
+            C,
+            b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+        ),
+        (
+            S,
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        ),
+        (C, PREFACE),
+        (S, b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x01"),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(
+        values(&recorder, "http", "version"),
+        ["1.1", "1.1", "2", "2"]
+    );
+    assert_eq!(values(&recorder, "http", "error"), ["protocol_error"]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn frames_that_no_settings_begin_are_refused() {
+    for broken in [
+        &b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"[..],
+        b"\0\0\x05\x04\0\0\0\0\0",
+        b"\0\0\0\x04\x02\0\0\0\0",
+        b"\0\0\0\x04\0\0\0\0\x01",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let recorder = conversation(&[(C, PREFACE), (S, broken)]);
+        assert_eq!(values(&recorder, "http", "version"), ["2"], "{broken:?}");
+    }
+}
+
+#[test]
+fn a_request_without_a_version_counts_with_its_page() {
+    let ask: (Side, &[u8]) = (C, b"GET /index.html\r\n");
+    let recorder = conversation(&[ask, (S, b"\n<!DOCTYPE HTML PUBLIC>")]);
+    assert_eq!(values(&recorder, "http", "version"), ["0.9"]);
+    assert_eq!(values(&recorder, "http", "path"), ["/index.html"]);
+    assert_eq!(recorder.client, Some(C));
+    for other in [
+        &b"500 syntax error\r\n"[..],
+        b"+OK\r\n",
+        b"<1.2@a.example>\r\n",
+        b"\0",
+    ] {
+        assert!(protocols(&conversation(&[ask, (S, other)])).is_empty());
+    }
+}
+
+#[test]
+fn queries_yield_what_names_no_person() {
+    let recorder = conversation(&[(
+        C,
+        b"POST /Microsoft-Server-ActiveSync?User=anna&DeviceId=42&DeviceType=iPhone&Cmd=Sync HTTP/1.1\r\n\
+          SOAPAction: \"urn:a/Get\"\r\n\r\nGET /owa/anna@a.example/x?anna HTTP/1.1\r\n\r\n",
+    )]);
+    let of = |name| values(&recorder, "http", name);
+    assert_eq!(of("activesync_command"), ["Sync"]);
+    assert_eq!(of("device_type"), ["iPhone"]);
+    assert_eq!(of("soap_action"), ["urn:a/Get"]);
+    assert_eq!(
+        of("path"),
+        ["/Microsoft-Server-ActiveSync", "/owa/<address>/x"]
+    );
+    assert!(!format!("{:?}", recorder.facts).contains("anna"));
 }
 
 #[test]

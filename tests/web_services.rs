@@ -418,6 +418,50 @@ fn names_in_tls_only_indicate() {
 }
 
 #[test]
+fn a_chosen_application_protocol_indicates_its_service() {
+    let mut hello = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03".to_vec();
+    hello.extend([7; 32]);
+    hello.extend(b"\x00\x00\x02\x00\x2f\x01\x00");
+    let indicated = |chosen: &str| {
+        let length = u8::try_from(chosen.len()).unwrap();
+        let mut answer = vec![0x16, 3, 3, 0, 51 + length, 2, 0, 0, 47 + length, 3, 3];
+        answer.extend([8; 32]);
+        answer.extend([
+            0,
+            0,
+            0x2f,
+            0,
+            0,
+            7 + length,
+            0,
+            16,
+            0,
+            3 + length,
+            0,
+            1 + length,
+        ]);
+        answer.push(length);
+        answer.extend(chosen.bytes());
+        let judged = judged(vec![episode(CLIENT, "10.0.0.40:40443", &[&hello, &answer])]);
+        let attribution = &judged.attributions[0];
+        let service = attribution.service.as_ref();
+        service.map(|id| (id.as_str().to_owned(), attribution.strength))
+    };
+    for (chosen, service) in [
+        ("h2", "web"),
+        ("http/1.1", "web"),
+        ("imap", "imap"),
+        ("pop3", "pop3"),
+        ("sip/2", "sip"),
+        ("stun.turn", "stun_turn"),
+    ] {
+        let expected = (service.to_owned(), Some(Strength::Indicated));
+        assert_eq!(indicated(chosen), Some(expected), "{chosen}");
+    }
+    assert_eq!(indicated("mqtt"), None);
+}
+
+#[test]
 fn tls_behind_a_proxy_that_was_asked_by_connect_is_no_upgrade() {
     // A hello of TLS 1.2 with one cipher.
     let mut hello = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03".to_vec();

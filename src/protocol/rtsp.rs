@@ -41,7 +41,7 @@ pub(super) const RTSP: Protocol = Protocol {
     },
     attributes: &[METHOD, URL, STATUS, SERVER, USER_AGENT, TRANSPORT, AUTH],
     stream: Some(StreamEntry {
-        first_byte: |byte| byte.is_ascii_uppercase() || byte == b'$',
+        first_byte: |byte| byte.is_ascii_uppercase(),
         probe,
         start: || Box::<Connection>::default(),
     }),
@@ -76,7 +76,8 @@ fn start(bytes: &[u8]) -> Probe {
     let word = bytes.get(..MAX_METHOD).unwrap_or(bytes);
     let letters = memchr(b' ', word).map_or(word, |end| word.get(..end).unwrap_or(word));
     let is_method = |byte: &u8| byte.is_ascii_uppercase() || *byte == b'_';
-    let may_be = b"RTSP/1.0".starts_with(letters) || letters.iter().all(is_method);
+    let is_name = letters.starts_with(b"RTSP/");
+    let may_be = is_name || b"RTSP/".starts_with(letters) || letters.iter().all(is_method);
     if !bytes.is_empty() && bytes.len() < MAX_HEAD && may_be && letters.len() < MAX_METHOD {
         Probe::More
     } else {

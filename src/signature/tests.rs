@@ -6,7 +6,11 @@ use super::load::Loader;
 use super::*;
 
 const VOCABULARY: Vocabulary<'static> = Vocabulary {
-    protocols: &[("smtp", &["banner"]), ("dcerpc", &["bound"])],
+    protocols: &[
+        ("smtp", &["banner"]),
+        ("dcerpc", &["bound"]),
+        ("http", &["path", "server"]),
+    ],
 };
 
 const HEAD: &str =
@@ -121,8 +125,9 @@ fn the_example_of_the_readme_is_accepted() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 2);
-    let services = "[[service]]\nid = \"log_shipping\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
+    assert_eq!(examples.len(), 3);
+    let services = "[[service]]\nid = \"owa\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
+                    [[service]]\nid = \"log_shipping\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
                     [[service]]\nid = \"mapi\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n";
     let files: Vec<(&str, &str)> = [("services.toml", services)]
         .into_iter()

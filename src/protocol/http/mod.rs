@@ -1,9 +1,11 @@
 //! HTTP/1 (RFC 9112, RFC 9110): heads of requests and responses, authentication by scheme and mechanism, the headers that
-//! tell Exchange, and what a connection turns into (CONNECT, Upgrade, RPC over HTTP).
+//! tell Exchange and Lync, and what a connection turns into (CONNECT, Upgrade, WebSocket, RPC over HTTP). A request of
+//! HTTP/0.9 counts where a page answers it.
 //!
-//! Bodies are passed over by their length or chunk by chunk, never read; queries of URLs and credentials are not kept. The
-//! one query that is: the server that a request asks an RPC proxy for (MS-RPCH §2.2.2). HTTP/2 with prior knowledge (RFC
-//! 9113 §3.4) is named and left. Heads are recognised after a gap and in the middle of a connection.
+//! Bodies are passed over by their length or chunk by chunk, never read; credentials are not kept, nor queries of URLs, but
+//! for the server that an RPC proxy is asked for (MS-RPCH §2.2.2) and two words of ActiveSync. HTTP/2 without TLS (RFC 9113
+//! §3.3, an upgrade, and §3.4, prior knowledge) is followed frame by frame, its compressed heads are not read. Heads are
+//! recognised after a gap and in the middle of a connection, frames are not.
 
 mod connection;
 mod fields;
@@ -56,10 +58,10 @@ pub(super) const HTTP: Protocol = Protocol {
     name: "http",
     about: About {
         title: "Hypertext Transfer Protocol",
-        sources: "RFC 9110, RFC 9112, MS-RPCH, RFC 4559",
+        sources: "RFC 9110, RFC 9112, RFC 9113, RFC 1945, MS-RPCH, MS-ASHTTP, RFC 4559",
         reads: "Heads of requests and responses: method, path, host, agent, status, authentication scheme, CONNECT, and the RPC channels.",
-        proves: "A request line or status line of HTTP/1.",
-        limits: "Bodies are passed over; query strings are not kept.",
+        proves: "A request line or status line of HTTP/1, the preface of HTTP/2, or a bare request that a page of HTML answers.",
+        limits: "Bodies are passed over; query strings are not kept; heads of HTTP/2 are not read.",
     },
     attributes: &[
         VERSION,

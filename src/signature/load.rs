@@ -127,7 +127,7 @@ enum Texts {
 }
 
 impl Texts {
-    /// An empty text, or no text at all, would pass every value.
+    /// In lower case. An empty text, or no text at all, would pass every value.
     fn read(self) -> Result<Vec<Arc<str>>, String> {
         let texts = match self {
             Self::None => return Ok(Vec::new()),
@@ -139,7 +139,8 @@ impl Texts {
                 "expected a text or a list of texts in a test, found an empty one".to_owned(),
             );
         }
-        Ok(texts)
+        let lower = |text: &Arc<str>| Arc::from(text.to_lowercase());
+        Ok(texts.iter().map(lower).collect())
     }
 }
 

@@ -882,7 +882,7 @@ fn tests_of_values_ignore_the_case_of_letters() {
     assert!(equals.passes("/OWA") && equals.passes("Other") && !equals.passes("/owa/"));
     let framed = Test {
         prefix: texts("/oab/"),
-        contains: texts("-11D0"),
+        contains: texts("-11d0"),
         suffix: texts(".xml"),
         ..Test::default()
     };

@@ -74,7 +74,8 @@ pub(super) fn frame(bytes: &[u8], first: bool, notes: &mut Notes<'_>) -> Result<
     let length = u32::from_be_bytes([0, a, b, c]);
     let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
     let kind = Kind(kind);
-    let is_settings = kind == Kind::SETTINGS && stream == 0 && length % 6 == 0 && flags & !1 == 0;
+    let is_settings =
+        kind == Kind::SETTINGS && stream == 0 && length.is_multiple_of(6) && flags & !1 == 0;
     let code_at = match kind {
         Kind::SETTINGS if is_settings => None,
         _ if first => return Err(Reject::Invalid("settings")),

@@ -309,7 +309,7 @@ fn a_mistake_in_a_signature_is_named_with_its_line() {
 #[test]
 fn a_signature_of_ones_own_is_used() {
     let text = b"[[service]]\nid = \"pager\"\nname = \"Pager\"\nprotocols = [\"smtp\"]\n\
-                 proof = [{ protocol = \"smtp\", attribute = \"banner\", contains = \"\" }]\nsource = \"us\"\n";
+                 proof = [{ protocol = \"smtp\", attribute = \"banner\" }]\nsource = \"us\"\n";
     let (folder, _) = folder_with("own.toml", text);
     let run = Run::of(&[
         "classify",
@@ -782,7 +782,7 @@ fn columns_of_csv_are_stable() {
     );
     assert_eq!(
         header("endpoints"),
-        "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,tower_address,asked_by,\
+        "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,protocol,tower_address,asked_by,\
          rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows"
     );
 }

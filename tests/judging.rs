@@ -398,3 +398,24 @@ fn an_inferred_role_is_never_held_against_a_host() {
         "the row for Hub to Hub says encrypted, but nobody said that these are"
     );
 }
+
+#[test]
+fn a_search_for_persons_of_netmeeting_is_the_user_locator() {
+    let service = |base: &str| {
+        let flow = Connection::new("10.0.1.5:50000", "10.0.0.30:522")
+            .proves("ldap")
+            .text("ldap", "base", base);
+        let judged = judged(&Topology::default(), vec![flow]);
+        let attribution = &judged.attributions[0];
+        (
+            attribution.service.as_ref().unwrap().as_str().to_owned(),
+            attribution.strength,
+        )
+    };
+    let proven = |id: &str| (id.to_owned(), Some(Strength::Proven));
+    assert_eq!(service("objectClass=RTPerson"), proven("uls"));
+    assert_eq!(
+        service("c=-,o=Microsoft,objectClass=RTPerson"),
+        proven("uls")
+    );
+}

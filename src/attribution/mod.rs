@@ -274,6 +274,10 @@ impl Judge<'_> {
             .collect();
         strongest.sort();
         strongest.dedup();
+        // A part stands for the whole that the same evidence shows.
+        let whole = |id: &ServiceId| self.signatures.catalog.service(id)?.part_of.clone();
+        let wholes: Vec<ServiceId> = strongest.iter().filter_map(|id| whole(id)).collect();
+        strongest.retain(|id| !wholes.contains(id));
         let prefer_generic = source <= Source::Roles && strongest.len() > 1;
         let fitting = || fits.iter().filter(|fit| !fit.contradicts());
         let score = |id: &ServiceId| {

@@ -123,7 +123,10 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
         // A protocol that was read in clear came before; where a cut lies between them, time shows it instead of depth.
         let is_upgraded = |(name, (other, _)): (&&str, &(Layer, u32))| {
             let is_before = other.depth < layer.depth || other.seen.time < layer.seen.time;
-            *name != "tls" && !CARRIERS.contains(name) && is_before
+            // What a proxy was asked for by CONNECT begins behind it.
+            let is_carrier = CARRIERS.contains(name)
+                || (*name == "http" && flow.texts("http", "method").any(|word| word == "CONNECT"));
+            *name != "tls" && !is_carrier && is_before
         };
         encryption.kind = if flow.protocols.iter().any(is_upgraded) {
             Encrypted::Starttls

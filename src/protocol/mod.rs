@@ -24,15 +24,19 @@ mod quic;
 mod rdp;
 mod rtcp;
 mod rtp;
+mod rtsp;
+mod rvp;
 mod sap;
 mod sdp;
 mod sip;
 mod smtp;
 mod socks;
+mod ssdp;
 mod ssh;
 mod stun;
 mod text;
 mod tls;
+mod websocket;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -60,14 +64,18 @@ pub static PROTOCOLS: &[Protocol] = &[
     rdp::RDP,
     rtcp::RTCP,
     rtp::RTP,
+    rtsp::RTSP,
+    rvp::RVP,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,
     socks::SOCKS,
+    ssdp::SSDP,
     ssh::SSH,
     stun::STUN,
     tls::TLS,
+    websocket::WEBSOCKET,
     xmpp::XMPP,
 ];
 

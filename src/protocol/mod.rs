@@ -12,6 +12,7 @@ mod conversation;
 mod datagrams;
 mod dcerpc;
 mod dns;
+mod dtls;
 mod gss;
 mod http;
 mod imap;
@@ -47,6 +48,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
+    dtls::DTLS,
     http::HTTP,
     imap::IMAP,
     kerberos::KERBEROS,

@@ -229,7 +229,10 @@ fn mutual(flow: &Flow, protocol: &str, version: Option<&str>) -> Option<bool> {
         .facts_of(protocol, "client_certificate")
         .filter_map(|(fact, _)| fact.value.as_number())
         .max();
-    let seen_handshake = flow.facts_of(protocol, "certificate_subject").next().is_some();
+    let seen_handshake = flow
+        .facts_of(protocol, "certificate_subject")
+        .next()
+        .is_some();
     match (sent, version) {
         (Some(count), _) => Some(count > 0),
         (None, Some("1.3")) => None,

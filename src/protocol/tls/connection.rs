@@ -263,7 +263,8 @@ impl Connection {
         match record.content {
             Content::HANDSHAKE => half.finished = true,
             Content::APPLICATION_DATA if modern => {
-                half.finished |= self.exchange.client != Some(side) || record.length >= LEAST_FINISHED;
+                half.finished |=
+                    self.exchange.client != Some(side) || record.length >= LEAST_FINISHED;
             }
             Content::APPLICATION_DATA if unread || half.encrypted => {
                 // Before its own ChangeCipherSpec a side sends data only in early data of TLS 1.3, or where the

@@ -119,7 +119,9 @@ pub(super) fn client(bytes: &[u8], notes: &mut Notes<'_>) -> Result<(), Short> {
         match extension {
             Extension::SERVER_NAME => server_names(body, notes).unwrap_or_default(),
             Extension::ALPN => names(body, ALPN_OFFERED, notes).unwrap_or_default(),
-            Extension::USE_SRTP if is_datagram => profiles(body, SRTP_OFFERED, notes).unwrap_or_default(),
+            Extension::USE_SRTP if is_datagram => {
+                profiles(body, SRTP_OFFERED, notes).unwrap_or_default()
+            }
             Extension::SUPPORTED_VERSIONS => {
                 let mut versions = Cursor::new(body.rest().get(1..).unwrap_or_default());
                 let offered = std::iter::from_fn(|| versions.u16().ok());
@@ -171,7 +173,9 @@ pub(super) fn server(bytes: &[u8], notes: &mut Notes<'_>) -> Result<Chosen, Shor
     while let Some((extension, mut body)) = extensions.next() {
         match extension {
             Extension::ALPN => names(body, ALPN, notes).unwrap_or_default(),
-            Extension::USE_SRTP if is_datagram(legacy) => profiles(body, SRTP_PROFILE, notes).unwrap_or_default(),
+            Extension::USE_SRTP if is_datagram(legacy) => {
+                profiles(body, SRTP_PROFILE, notes).unwrap_or_default()
+            }
             Extension::PRE_SHARED_KEY => notes.number(RESUMED, 1),
             Extension::SUPPORTED_VERSIONS => {
                 let chosen = body.u16().ok().and_then(Version::of_extension);

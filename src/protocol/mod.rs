@@ -15,14 +15,18 @@ mod dns;
 mod dtls;
 mod gss;
 mod http;
+mod ike;
 mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod nx;
+mod openvpn;
 mod pop3;
 mod proxy_protocol;
 mod quic;
 mod rdp;
+mod rdp_udp;
 mod rtcp;
 mod rtp;
 mod sap;
@@ -34,6 +38,7 @@ mod ssh;
 mod stun;
 mod text;
 mod tls;
+mod wireguard;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -50,16 +55,20 @@ pub static PROTOCOLS: &[Protocol] = &[
     dns::DNS,
     dtls::DTLS,
     http::HTTP,
+    ike::IKE,
     imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
     mysql::MYSQL,
+    nx::NX,
+    openvpn::OPENVPN,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rdp::RDP,
+    rdp_udp::RDP_UDP,
     rtcp::RTCP,
     rtp::RTP,
     sap::SAP,
@@ -70,6 +79,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     ssh::SSH,
     stun::STUN,
     tls::TLS,
+    wireguard::WIREGUARD,
     xmpp::XMPP,
 ];
 

@@ -6,6 +6,7 @@
 //! handshake is known by its record headers. The imitation of a handshake before TURN (MS-TURN §2.1.1) is named as such
 //! and hands over to what follows.
 
+mod carried;
 mod certificate;
 mod connection;
 mod handshake;
@@ -16,6 +17,7 @@ mod record;
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
+pub(super) use carried::Carried;
 pub(super) use certificate::u24;
 pub(super) use handshake::{Exchange, Kind, Message, carried_hello};
 pub(super) use hello::DTLS_DRAFT;

@@ -118,11 +118,9 @@ const CARRIERS: &[&str] = &["openvpn", "proxy_protocol", "quic", "rdp_udp", "soc
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let mut encryption = Encryption::default();
-    if flow.facts_of("tls", "pseudo").next().is_some() {
-        // The imitation of a handshake before TURN (MS-TURN 2.1.1) protects nothing.
-        return encryption;
-    }
-    if let Some((layer, _)) = flow.protocols.get("tls") {
+    // The imitation of a handshake before TURN (MS-TURN 2.1.1) protects nothing.
+    let is_imitated = flow.facts_of("tls", "pseudo").next().is_some();
+    if !is_imitated && let Some((layer, _)) = flow.protocols.get("tls") {
         // A protocol that was read in clear came before; where a cut lies between them, time shows it instead of depth.
         let is_upgraded = |(name, (other, _)): (&&str, &(Layer, u32))| {
             let is_before = other.depth < layer.depth || other.seen.time < layer.seen.time;

@@ -76,7 +76,7 @@ struct RdpUdp {
 enum Inside {
     #[default]
     Unknown,
-    Tls(Carried),
+    Tls(Box<Carried>),
     Dtls(Box<dyn DatagramDecoder>),
 }
 
@@ -115,7 +115,7 @@ impl RdpUdp {
         } else {
             notes.text(MODE, "reliable");
             if matches!(self.inside, Inside::Unknown) {
-                self.inside = Inside::Tls(Carried::default());
+                self.inside = Inside::Tls(Box::default());
             }
         }
         self.versions[sender] = opening.version;

@@ -53,6 +53,8 @@ const MAX_STEP: u64 = 1024;
 const DATA_BLOCK: usize = 16;
 /// Different bytes among 32 of a key: random ones have 30 on average, and fewer than this in none of 10^12.
 const MIN_DISTINCT: usize = 18;
+/// Different bytes among the 16 of a tag.
+const MIN_DISTINCT_TAG: usize = 9;
 
 /// One flow.
 #[derive(Default)]
@@ -78,16 +80,18 @@ impl DatagramDecoder for WireGuard {
             return Err(Reject::Other);
         }
         let is_sane = match (kind, datagram.wire_len) {
-            (Kind::INITIATION, 148) => is_random(&mut cursor)?,
+            (Kind::INITIATION, 148) => distinct(*cursor.array::<32>()?) >= MIN_DISTINCT,
             (Kind::RESPONSE, 92) => {
                 cursor.skip(4)?;
-                is_random(&mut cursor)?
+                distinct(*cursor.array::<32>()?) >= MIN_DISTINCT
             }
             (Kind::COOKIE_REPLY, 64) => self.proven,
             (Kind::DATA, length) if length >= 32 && length.is_multiple_of(DATA_BLOCK) => {
                 let counter = &mut self.sides[notes.side()];
                 counter.packet(index, cursor.u64_le()?);
-                self.proven || counter.streak >= MIN_STREAK
+                let tag = datagram.bytes.last_chunk::<DATA_BLOCK>();
+                let is_random = tag.is_some_and(|tag| distinct(*tag) >= MIN_DISTINCT_TAG);
+                self.proven || (counter.streak >= MIN_STREAK && is_random && index != 0)
             }
             _ => return Err(Reject::Invalid("length")),
         };
@@ -119,12 +123,10 @@ impl Counter {
     }
 }
 
-/// Whether the next 32 bytes can be a key.
-fn is_random(cursor: &mut Cursor<'_>) -> Result<bool, Reject> {
-    let mut bytes = *cursor.array::<32>()?;
+/// How many different bytes there are.
+fn distinct<const N: usize>(mut bytes: [u8; N]) -> usize {
     bytes.sort_unstable();
-    let distinct = bytes.chunk_by(|a, b| a == b).count();
-    Ok(distinct >= MIN_DISTINCT)
+    bytes.chunk_by(|a, b| a == b).count()
 }
 
 #[cfg(test)]

@@ -254,11 +254,12 @@ impl Dialect {
     }
 }
 
+/// Newer agents of Lync send both cookies: the attribute decides what the methods mean.
 fn dialect(mask: &[u8; 16], body: &[u8]) -> Dialect {
-    if mask.starts_with(&COOKIE) {
-        Dialect::Modern
-    } else if body.starts_with(&MS_COOKIE) {
+    if body.starts_with(&MS_COOKIE) {
         Dialect::Microsoft
+    } else if mask.starts_with(&COOKIE) {
+        Dialect::Modern
     } else {
         Dialect::Classic
     }

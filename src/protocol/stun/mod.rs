@@ -110,22 +110,41 @@ struct Stun {
 impl DatagramDecoder for Stun {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         if datagram.bytes.first().is_some_and(|byte| *byte > 3) {
-            return match channel(datagram)? {
-                Some(data) if self.proven => {
-                    if !datagram.is_cut() {
-                        self.carried.data(data, notes);
-                    }
-                    Ok(())
-                }
-                _ => Err(Reject::Other),
-            };
+            return self.channel(datagram, notes);
         }
+        self.message(datagram, notes)
+    }
+}
+
+impl Stun {
+    fn message(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let message = Message::parse(datagram.bytes, datagram.wire_len)?;
         if !(message.is_proof() || self.proven) {
             return Err(Reject::Invalid("a header without a cookie"));
         }
         self.proven = true;
         if let Some(data) = note(&message, notes) {
+            self.carried.data(data, notes);
+        }
+        Ok(())
+    }
+
+    fn channel(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
+        let data = channel(datagram)?.ok_or(Reject::Other)?;
+        let is_cut = datagram.is_cut();
+        let is_multiplexed = datagram.bytes.first() == Some(&MULTIPLEXED);
+        // Relays of Lync and its successors multiplex whole messages: with a cookie, they prove the flow as bare ones do.
+        if is_multiplexed && !is_cut && data.first().is_some_and(|byte| *byte <= 3) {
+            let content = Datagram {
+                bytes: data,
+                wire_len: data.len(),
+            };
+            return self.message(content, notes);
+        }
+        if !self.proven {
+            return Err(Reject::Other);
+        }
+        if !is_cut {
             self.carried.data(data, notes);
         }
         Ok(())

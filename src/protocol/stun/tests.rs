@@ -121,8 +121,10 @@ fn unpadded_attributes_are_of_lync_only() {
     lync.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c']);
     lync[3] += 7;
     assert_eq!(protocols(&datagrams(&[(CLIENT, &lync)])), ["stun"]);
-    lync[4..8].copy_from_slice(&COOKIE);
-    assert!(protocols(&datagrams(&[(CLIENT, &lync)])).is_empty());
+    let mut other = binding();
+    other.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c']);
+    other[3] += 7;
+    assert!(protocols(&datagrams(&[(CLIENT, &other)])).is_empty());
 }
 
 #[test]
@@ -468,6 +470,32 @@ fn media_behind_the_header_of_lync_is_read() {
     played.extend(media.iter().map(|packet| (SERVER, &packet[..])));
     assert_eq!(protocols(&conversation(&played)), ["stun", "rtp"]);
     survives_every_cut(&played);
+}
+
+#[test]
+fn a_message_with_both_cookies_is_of_lync() {
+    let send = message(4, COOKIE, &[MS_COOKIE, (0x12, MAPPED.1), (0x13, b"data")]);
+    let recorder = datagrams(&[(CLIENT, &send)]);
+    assert_eq!(values(&recorder, "stun", "method"), ["send"]);
+    assert_eq!(values(&recorder, "stun", "dialect"), ["ms_turn"]);
+    assert_eq!(
+        values(&recorder, "stun", "peer_address"),
+        ["10.0.0.9:50000"]
+    );
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn a_multiplexed_message_proves_as_a_bare_one() {
+    let binding = binding();
+    let length = (binding.len() as u16 + 8).to_be_bytes();
+    let whole = [&[0xff, 0x10][..], &length, &[7; 8], &binding].concat();
+    let recorder = datagrams(&[(CLIENT, &whole)]);
+    assert_eq!(protocols(&recorder), ["stun"]);
+    assert_eq!(values(&recorder, "stun", "method"), ["binding"]);
+    for length in 0..whole.len() {
+        assert!(protocols(&datagrams(&[(CLIENT, &whole[..length])])).is_empty());
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exwire::attribution::Judged;
+use exwire::attribution::{Encrypted, Judged};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
@@ -418,4 +418,44 @@ fn a_search_for_persons_of_netmeeting_is_the_user_locator() {
         service("c=-,o=Microsoft,objectClass=RTPerson"),
         proven("uls")
     );
+}
+
+#[test]
+fn the_imitated_handshake_is_the_edge_and_no_weak_tls() {
+    let turn = Connection::new("198.51.100.9:50000", "192.0.2.70:443")
+        .proves("tls")
+        .says("tls", "pseudo", Value::Number(1))
+        .proves("stun")
+        .text("stun", "dialect", "ms_turn");
+    let judged = judged(&Topology::default(), vec![turn]);
+    let (_, attribution) = judged.iter().next().unwrap();
+    let service = attribution.service.as_ref().unwrap();
+    assert_eq!(service.as_str(), "stun_turn");
+    assert_eq!(attribution.strength, Some(Strength::Proven));
+    assert_eq!(attribution.encryption.kind, Encrypted::Unknown);
+}
+
+#[test]
+fn media_beside_a_handshake_of_dtls_are_srtp() {
+    let media = |profile: Option<&str>| {
+        let flow = Connection::new("10.0.1.9:50000", "10.0.1.10:50002")
+            .proves("dtls")
+            .proves("rtp")
+            .text("dtls", "server_version", "1.2")
+            .text("dtls", "cipher", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
+        let flow = match profile {
+            Some(profile) => flow.text("dtls", "srtp_profile", profile),
+            None => flow,
+        };
+        let judged = judged(&Topology::default(), vec![flow]);
+        let (_, attribution) = judged.iter().next().unwrap();
+        attribution.encryption.clone()
+    };
+    let keyed = media(Some("SRTP_AES128_CM_HMAC_SHA1_80"));
+    assert_eq!(keyed.kind, Encrypted::Srtp);
+    assert_eq!(keyed.cipher.unwrap(), "SRTP_AES128_CM_HMAC_SHA1_80");
+    assert_eq!(media(Some("SRTP_NULL_HMAC_SHA1_80")).kind, Encrypted::None);
+    let unkeyed = media(None);
+    assert_eq!(unkeyed.kind, Encrypted::Dtls);
+    assert_eq!(unkeyed.version.unwrap(), "1.2");
 }

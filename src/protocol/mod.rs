@@ -12,16 +12,21 @@ mod conversation;
 mod datagrams;
 mod dcerpc;
 mod dns;
+mod dtls;
 mod gss;
 mod http;
+mod ike;
 mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod nx;
+mod openvpn;
 mod pop3;
 mod proxy_protocol;
 mod quic;
 mod rdp;
+mod rdp_udp;
 mod rtcp;
 mod rtp;
 mod rtsp;
@@ -37,6 +42,7 @@ mod stun;
 mod text;
 mod tls;
 mod websocket;
+mod wireguard;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -51,17 +57,22 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
+    dtls::DTLS,
     http::HTTP,
+    ike::IKE,
     imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
     mysql::MYSQL,
+    nx::NX,
+    openvpn::OPENVPN,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rdp::RDP,
+    rdp_udp::RDP_UDP,
     rtcp::RTCP,
     rtp::RTP,
     rtsp::RTSP,
@@ -76,6 +87,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     stun::STUN,
     tls::TLS,
     websocket::WEBSOCKET,
+    wireguard::WIREGUARD,
     xmpp::XMPP,
 ];
 

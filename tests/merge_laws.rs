@@ -133,6 +133,7 @@ fn any_episode(tap: Arc<str>) -> impl Strategy<Value = Episode> {
                     facts,
                     offers,
                     streams: BTreeMap::new(),
+                    reports: BTreeMap::new(),
                     client,
                     gap_bytes,
                     disagreements: 0,

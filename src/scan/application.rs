@@ -152,6 +152,7 @@ impl Application {
             facts: self.recorder.facts,
             offers: self.recorder.offers,
             streams: self.recorder.streams,
+            reports: self.recorder.reports,
             client: self.recorder.client,
             gap_bytes,
             disagreements,

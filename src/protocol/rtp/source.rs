@@ -157,12 +157,15 @@ impl Kind {
 }
 
 /// Arrivals and timestamps of the packets before. Arrivals count from the packet before, whatever it is; timestamps from the
-/// last packet with a clock: so a digit shows as a sixteenth of its length, as other tools have it.
+/// last packet with a clock: so a digit shows as a sixteenth of its length. Packets older than the first one say nothing. In
+/// both the figures are those of other tools.
 #[derive(Debug, Default)]
 struct Clock {
     /// Arrival of the packet before, and whether it was comfort noise.
     last: Option<(Timestamp, bool)>,
-    /// Timestamp of the packet before, in units since the first one; below it a new series begins.
+    /// Arrival of the last packet that was not older than the first one.
+    compared: Timestamp,
+    /// Timestamp units since the first packet.
     elapsed: i64,
     last_timestamp: u32,
     /// The last packet of an assigned type: timestamp, clock rate.
@@ -181,29 +184,26 @@ impl Clock {
         stream: &mut RtpStream,
     ) {
         let is_noise = is_comfort_noise(header.payload_type);
-        let advance = header
-            .timestamp
-            .wrapping_sub(self.last_timestamp)
-            .cast_signed();
         let last = self.last.replace((time, is_noise));
-        self.last_timestamp = header.timestamp;
-        self.elapsed = self.elapsed.saturating_add(i64::from(advance));
-        let is_set_back = self.elapsed < 0;
-        if last.is_none() || is_set_back {
-            self.elapsed = 0;
-        }
+        let last_timestamp = std::mem::replace(&mut self.last_timestamp, header.timestamp);
         if let Some((before, after_noise)) = last {
-            let delta_ns = time.since(before);
+            let advance = header.timestamp.wrapping_sub(last_timestamp).cast_signed();
+            self.elapsed = self.elapsed.saturating_add(i64::from(advance));
             // Silence says nothing about the network: the marker ends it (RFC 3551 section 4.1), comfort noise fills it.
-            let counts = !header.marker && !is_noise && !after_noise && !is_set_back;
+            let counts = !header.marker && !is_noise && !after_noise;
             if counts {
-                stream.max_delta_ns = stream.max_delta_ns.max(delta_ns);
+                stream.max_delta_ns = stream.max_delta_ns.max(time.since(before));
+            }
+            if self.elapsed < 0 {
+                return;
             }
             // Of a source that begins anew, nothing compares (RFC 3550 A.1).
-            if arrival != Arrival::Leap && !is_set_back {
+            if arrival != Arrival::Leap {
+                let delta_ns = time.since(self.compared);
                 self.measure(header.timestamp, kind, delta_ns, counts, stream);
             }
         }
+        self.compared = time;
         match kind {
             Kind::Assigned(rate) => {
                 self.assigned = Some((header.timestamp, rate));

@@ -299,7 +299,10 @@ fn keep_fuller<T: Clone>(
     count: impl Fn(&T) -> u64,
 ) {
     for (key, stream) in seen {
-        if known.get(key).is_none_or(|known| count(stream) > count(known)) {
+        if known
+            .get(key)
+            .is_none_or(|known| count(stream) > count(known))
+        {
             known.insert(*key, stream.clone());
         }
     }

@@ -58,7 +58,9 @@ pub(super) fn endpoints(count: usize, scanned: &Scanned) {
 pub(super) fn calls(calls: &[Call<'_>], scanned: &Scanned) {
     let dialogues = calls.iter().filter(|call| call.call_id.is_some()).count();
     let streams = |announced: bool| -> usize {
-        let of = calls.iter().filter(|call| call.call_id.is_some() == announced);
+        let of = calls
+            .iter()
+            .filter(|call| call.call_id.is_some() == announced);
         of.map(|call| call.streams.len()).sum()
     };
     say(&format!(

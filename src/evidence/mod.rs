@@ -16,7 +16,7 @@ mod recorder;
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
-pub use media::{assigned_type, Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey};
+pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
 pub use recorder::{Moment, Notes, Recorder, Seen};
 

@@ -166,7 +166,10 @@ impl<'a> StreamRecord<'a> {
             max_delta_ms: (stream.packets > 1)
                 .then(|| millis(u64::try_from(stream.max_delta_ns).unwrap_or(0))),
             mos: media.mos.map(|mos| rounded(mos, 2)),
-            rtcp: media.far.as_ref().map(|far| RtcpRecord::new(far, clock_rate)),
+            rtcp: media
+                .far
+                .as_ref()
+                .map(|far| RtcpRecord::new(far, clock_rate)),
         }
     }
 

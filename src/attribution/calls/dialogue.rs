@@ -103,7 +103,9 @@ fn earliest<'a>(known: &mut Option<(Seen, &'a str)>, text: &'a str, seen: Seen) 
 }
 
 fn success<'a>(statuses: &BTreeMap<&'a str, Seen>) -> Option<(&'a str, Seen)> {
-    let found = statuses.iter().filter(|(status, _)| status.starts_with('2'));
+    let found = statuses
+        .iter()
+        .filter(|(status, _)| status.starts_with('2'));
     found
         .map(|(status, seen)| (*status, *seen))
         .min_by_key(|(_, seen)| *seen)
@@ -113,7 +115,9 @@ fn success<'a>(statuses: &BTreeMap<&'a str, Seen>) -> Option<(&'a str, Seen)> {
 /// refusal, and a demand for credentials (401, 407) only where nothing came after it.
 fn final_answer<'a>(statuses: &BTreeMap<&'a str, Seen>) -> Option<(&'a str, Seen)> {
     let refusals = || {
-        let found = statuses.iter().filter(|(status, _)| !status.starts_with('1'));
+        let found = statuses
+            .iter()
+            .filter(|(status, _)| !status.starts_with('1'));
         found.map(|(status, seen)| (*status, *seen))
     };
     let is_challenge = |status: &str| status.starts_with("401") || status.starts_with("407");
@@ -157,7 +161,10 @@ mod tests {
             of(&["486 Busy Here", "407 Proxy Authentication Required"]),
             Some("486 Busy Here")
         );
-        assert_eq!(of(&["100 Trying", "401 Unauthorized"]), Some("401 Unauthorized"));
+        assert_eq!(
+            of(&["100 Trying", "401 Unauthorized"]),
+            Some("401 Unauthorized")
+        );
         assert_eq!(of(&["100 Trying", "180 Ringing"]), None);
     }
 

@@ -95,7 +95,10 @@ pub fn calls(judged: &Judged) -> Vec<Call<'_>> {
             }
         }
     }
-    let mut all: Vec<Call<'_>> = calls.into_values().chain(unannounced.into_values()).collect();
+    let mut all: Vec<Call<'_>> = calls
+        .into_values()
+        .chain(unannounced.into_values())
+        .collect();
     for call in &mut all {
         call.streams
             .sort_by_key(|stream| (stream.stream.first_seen, stream.flow, stream.ssrc));

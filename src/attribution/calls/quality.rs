@@ -32,10 +32,16 @@ impl Codec {
             // With concealment (G.711 appendix I).
             Self { ie: 0.0, bpl: 25.1 }
         } else if is("G729") {
-            Self { ie: 11.0, bpl: 19.0 }
+            Self {
+                ie: 11.0,
+                bpl: 19.0,
+            }
         } else if is("G723") {
             // At 6.3 kbit/s.
-            Self { ie: 15.0, bpl: 16.1 }
+            Self {
+                ie: 15.0,
+                bpl: 16.1,
+            }
         } else {
             return None;
         })

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::dialogue::Dialogue;
 use super::quality::{self, Measured};
 use crate::attribution::{Attribution, Flow, Judged, Standing};
-use crate::evidence::{
-    Jitter, MediaOffer, Offered, Reports, RtpStream, StreamKey, assigned_type,
-};
+use crate::evidence::{Jitter, MediaOffer, Offered, Reports, RtpStream, StreamKey, assigned_type};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Media that arrive so long after the end of a call are still its own, in nanoseconds: packets on their way.
@@ -112,22 +110,16 @@ impl<'a> Streams<'a> {
         Self { judged, reporting }
     }
 
-    /// The streams of flows that are RTP; where only the payload says so, those that it proves.
+    /// The streams of flows that are RTP. Where only the payload says so, a source that came once may be a chance agreement.
     pub(super) fn all(&self) -> impl Iterator<Item = Found<'a>> {
         let media = self
             .judged
             .iter()
             .filter(|(_, attribution)| attribution.protocols.contains(&"rtp"));
         media.flat_map(|(flow, attribution)| {
-            let proven: BTreeSet<u64> = flow
-                .facts_of("rtp", "ssrc")
-                .filter_map(|(fact, _)| fact.value.as_number())
-                .collect();
             flow.streams
                 .iter()
-                .filter(move |(source, _)| {
-                    attribution.announced_media || proven.contains(&u64::from(source.ssrc))
-                })
+                .filter(|(_, stream)| attribution.announced_media || stream.packets > 1)
                 .map(move |(source, stream)| Found {
                     key: flow.key,
                     stream,
@@ -195,12 +187,18 @@ impl<'a> Streams<'a> {
         let codec = codec.map(|codec| codec.name);
         let round_trip_ms = far
             .as_ref()
-            .and_then(|far| far.reports.round_trip_sum_ns.checked_div(far.reports.round_trips))
+            .and_then(|far| {
+                far.reports
+                    .round_trip_sum_ns
+                    .checked_div(far.reports.round_trips)
+            })
             .map_or(0.0, millis);
         let mos = codec.and_then(|codec| {
             let measured = Measured {
                 lost: lost_part(found.stream),
-                jitter_ms: jitter.and_then(|jitter| jitter.mean_ns()).map_or(0.0, millis),
+                jitter_ms: jitter
+                    .and_then(|jitter| jitter.mean_ns())
+                    .map_or(0.0, millis),
                 round_trip_ms,
             };
             quality::mos(codec, measured)
@@ -318,7 +316,9 @@ impl<'a> Announced<'a> {
         let lines = self.receiver.iter().chain(&self.sender).chain(&self.others);
         lines
             .flat_map(|media| media.codecs.iter())
-            .find_map(|codec| Codec::parse(codec).filter(|codec| codec.payload_type == payload_type))
+            .find_map(|codec| {
+                Codec::parse(codec).filter(|codec| codec.payload_type == payload_type)
+            })
     }
 }
 
@@ -359,10 +359,7 @@ impl<'a> Codec<'a> {
 }
 
 /// The payload type of most packets, and what it is.
-fn main_type<'a>(
-    stream: &RtpStream,
-    announced: &Announced<'a>,
-) -> (u8, Option<Codec<'a>>) {
+fn main_type<'a>(stream: &RtpStream, announced: &Announced<'a>) -> (u8, Option<Codec<'a>>) {
     let types = stream.payload_types.iter().map(|(number, packets)| {
         let codec = Codec::assigned(*number).or_else(|| announced.codec(*number));
         let is_medium = !codec.is_some_and(|codec| codec.accompanies());

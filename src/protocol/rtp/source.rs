@@ -227,7 +227,11 @@ impl Clock {
         {
             stream.jitter.clock_rate = rate;
             let advance = timestamp.wrapping_sub(before).cast_signed();
-            step(&mut stream.jitter, difference_ns(delta_ns, advance, rate), counts);
+            step(
+                &mut stream.jitter,
+                difference_ns(delta_ns, advance, rate),
+                counts,
+            );
         }
         if kind == Kind::Dynamic && stream.dynamic_jitter.is_empty() {
             stream.dynamic_jitter.extend(RATES.map(|rate| {

@@ -95,6 +95,7 @@ impl Connection {
             facts,
             offers,
             streams,
+            reports,
             client,
             left_out,
             ..
@@ -110,6 +111,7 @@ impl Connection {
             facts,
             offers,
             streams,
+            reports,
             client,
             gap_bytes: 0,
             disagreements: 0,

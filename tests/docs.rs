@@ -63,7 +63,7 @@ fn the_examples_of_the_readme_are_real() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 3);
+    assert_eq!(examples, 4);
 }
 
 #[test]

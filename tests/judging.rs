@@ -95,6 +95,7 @@ impl Connection {
             facts,
             offers,
             streams,
+            reports,
             client,
             left_out,
             ..
@@ -111,6 +112,7 @@ impl Connection {
             offers,
             streams,
             payload: Vec::new(),
+            reports,
             client,
             gap_bytes: 0,
             disagreements: 0,

@@ -134,6 +134,7 @@ fn any_episode(tap: Arc<str>) -> impl Strategy<Value = Episode> {
                     offers,
                     streams: BTreeMap::new(),
                     payload: Vec::new(),
+                    reports: BTreeMap::new(),
                     client,
                     gap_bytes,
                     disagreements: 0,

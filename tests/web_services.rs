@@ -81,6 +81,7 @@ fn episode(client: &str, server: &str, said: &[&[u8]]) -> Episode {
         offers: recorder.offers,
         streams: recorder.streams,
         payload: Vec::new(),
+        reports: recorder.reports,
         client: recorder.client,
         gap_bytes: 0,
         disagreements: 0,

@@ -3,6 +3,7 @@
 //! An [`Attribution`] keeps the evidence that it rests on; a [`Verdict`] names the matrix row that it was measured by.
 //! A port is the claim under audit and never raises [`Strength`] above `Assumed`. Nothing here sees a byte.
 
+mod calls;
 mod candidates;
 mod ends;
 mod flow;
@@ -11,6 +12,7 @@ mod rows;
 mod security;
 mod unknown;
 
+pub use calls::{Call, CallStream, ClockSource, Far, calls};
 pub use ends::{Ends, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use offers::{Offers, Standing};

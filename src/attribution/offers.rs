@@ -18,6 +18,16 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The call that it belongs to.
+    pub fn call_id(&self) -> Option<&str> {
+        let call_id = match &self.offer.offered {
+            Offered::Media(media) => &media.call_id,
+            Offered::Candidate { call_id, .. } => call_id,
+            Offered::Rpc { .. } | Offered::Relay | Offered::Host { .. } => return None,
+        };
+        (!call_id.is_empty()).then_some(call_id)
+    }
+
     /// Whether media keys were announced with it, or a profile that has keys; `None` where it is no media line.
     pub fn keyed(&self) -> Option<bool> {
         match &self.offer.offered {

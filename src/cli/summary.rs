@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::output::say;
-use crate::attribution::Judged;
+use crate::attribution::{Call, Judged};
 use crate::audit::{Finding, Severity};
 use crate::scan::{LOCAL_TIMES, Scanned};
 
@@ -51,6 +51,22 @@ pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding])
 pub(super) fn endpoints(count: usize, scanned: &Scanned) {
     say(&format!(
         "{count} endpoints offered in {} packets",
+        scanned.packets
+    ));
+}
+
+pub(super) fn calls(calls: &[Call<'_>], scanned: &Scanned) {
+    let dialogues = calls.iter().filter(|call| call.call_id.is_some()).count();
+    let streams = |announced: bool| -> usize {
+        let of = calls
+            .iter()
+            .filter(|call| call.call_id.is_some() == announced);
+        of.map(|call| call.streams.len()).sum()
+    };
+    say(&format!(
+        "{dialogues} dialogues with {} streams, {} streams without signalling, in {} packets",
+        streams(true),
+        streams(false),
         scanned.packets
     ));
 }

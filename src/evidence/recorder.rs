@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::{Attribute, Fact, Layer, Offer, Offered, RtpStream, StreamKey, Value};
+use super::{Attribute, Fact, Layer, Offer, Offered, Reports, RtpStream, StreamKey, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Where in the capture something was seen.
@@ -45,6 +45,8 @@ pub struct Recorder {
     pub offers: BTreeMap<Offer, Seen>,
     /// RTP streams that were measured.
     pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// What RTCP says of streams.
+    pub reports: BTreeMap<StreamKey, Reports>,
     /// The side that the protocol showed to be the client.
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
@@ -70,6 +72,9 @@ impl Recorder {
     pub const MAX_SUBJECT_VALUES: usize = 8192;
     /// Offers kept for one flow: an endpoint mapper of a large server lists some hundreds, a DNS forwarder serves many names.
     pub const MAX_OFFERS: usize = 4096;
+
+    /// Streams of one flow whose reports are kept: as many as are measured of RTP, in each direction.
+    pub const MAX_REPORTS: usize = 128;
 
     /// A view for the decoder of `protocol`, which lies `depth` protocols above the transport.
     pub fn notes(&mut self, moment: Moment, protocol: &'static str, depth: u8) -> Notes<'_> {
@@ -258,6 +263,17 @@ impl Notes<'_> {
     /// The measurement of a stream, to be updated in place; made by `start` at its first packet. Not held back.
     pub fn stream(&mut self, key: StreamKey, start: impl FnOnce() -> RtpStream) -> &mut RtpStream {
         self.recorder.streams.entry(key).or_insert_with(start)
+    }
+
+    /// What RTCP says of a stream, to be updated in place. `None`, and counted, where the flow has no room for another.
+    /// Not held back.
+    pub fn reports(&mut self, key: StreamKey) -> Option<&mut Reports> {
+        let reports = &mut self.recorder.reports;
+        if reports.len() >= Recorder::MAX_REPORTS && !reports.contains_key(&key) {
+            self.recorder.left_out = self.recorder.left_out.saturating_add(1);
+            return None;
+        }
+        Some(reports.entry(key).or_default())
     }
 
     /// Streams measured in this flow so far.

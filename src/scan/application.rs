@@ -188,6 +188,7 @@ impl Application {
             offers: self.recorder.offers,
             streams: self.recorder.streams,
             payload: self.payload,
+            reports: self.recorder.reports,
             client: self.recorder.client,
             gap_bytes,
             disagreements,

@@ -24,6 +24,7 @@ mod quic;
 mod rdp;
 mod rtcp;
 mod rtp;
+mod s7comm;
 mod sap;
 mod sdp;
 mod sip;
@@ -31,8 +32,11 @@ mod smtp;
 mod socks;
 mod ssh;
 mod stun;
+mod t125;
 mod text;
 mod tls;
+mod tpkt;
+mod x400;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -60,6 +64,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     rdp::RDP,
     rtcp::RTCP,
     rtp::RTP,
+    s7comm::S7COMM,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
@@ -67,7 +72,10 @@ pub static PROTOCOLS: &[Protocol] = &[
     socks::SOCKS,
     ssh::SSH,
     stun::STUN,
+    t125::T125,
     tls::TLS,
+    tpkt::TPKT,
+    x400::X400,
     xmpp::XMPP,
 ];
 

@@ -13,11 +13,14 @@ mod datagrams;
 mod dcerpc;
 mod dns;
 mod gss;
+mod h225;
+mod h245;
 mod http;
 mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod per;
 mod pop3;
 mod proxy_protocol;
 mod quic;
@@ -51,6 +54,8 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
+    h225::H225,
+    h245::H245,
     http::HTTP,
     imap::IMAP,
     kerberos::KERBEROS,

@@ -7,7 +7,7 @@
 
 mod tpdu;
 
-pub(super) use tpdu::{packet, packet_length};
+pub(super) use tpdu::packet;
 
 use std::fmt::Write as _;
 

@@ -11,13 +11,14 @@ pub(super) const HEADER: usize = 4;
 const SHORTEST: usize = HEADER + 3;
 
 /// Length of the packet of TPKT that `bytes` begin with, header included; the content may be of any protocol.
-pub(in crate::protocol) fn packet_length(bytes: &[u8]) -> Result<usize, Reject> {
+fn packet_length(bytes: &[u8]) -> Result<usize, Reject> {
     let mut cursor = Cursor::new(bytes);
     if cursor.u8()? != VERSION || cursor.u8()? != 0 {
         return Err(Reject::Other);
     }
     let length = usize::from(cursor.u16()?);
-    if length > HEADER {
+    // H.323 keeps connections alive with empty packets.
+    if length >= HEADER {
         Ok(length)
     } else {
         Err(Reject::Invalid("length"))

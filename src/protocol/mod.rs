@@ -11,6 +11,7 @@ mod ber;
 mod conversation;
 mod datagrams;
 mod dcerpc;
+mod diameter;
 mod dns;
 mod gss;
 mod h225;
@@ -19,18 +20,22 @@ mod http;
 mod imap;
 mod kerberos;
 mod ldap;
+mod mgcp;
+mod modbus;
 mod mysql;
 mod per;
 mod pop3;
 mod proxy_protocol;
 mod quic;
 mod rdp;
+mod rmi;
 mod rtcp;
 mod rtp;
 mod s7comm;
 mod sap;
 mod sdp;
 mod sip;
+mod skinny;
 mod smtp;
 mod socks;
 mod ssh;
@@ -53,6 +58,7 @@ use crate::net::{PerSide, Side};
 pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
+    diameter::DIAMETER,
     dns::DNS,
     h225::H225,
     h245::H245,
@@ -62,17 +68,21 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    mgcp::MGCP,
+    modbus::MODBUS,
     mysql::MYSQL,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rdp::RDP,
+    rmi::RMI,
     rtcp::RTCP,
     rtp::RTP,
     s7comm::S7COMM,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
+    skinny::SKINNY,
     smtp::SMTP,
     socks::SOCKS,
     ssh::SSH,

@@ -3,7 +3,7 @@
 //! Proof is a command line of five exact words, or a response to a transaction that was seen; a response alone only where
 //! parameters of the protocol follow it. Several messages may share a datagram. Digits that were dialled are never noted.
 
-use super::text::{first_line, is_plain, trimmed};
+use super::text::is_plain;
 use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, sdp};
 use crate::evidence::Notes;
 
@@ -64,11 +64,19 @@ impl DatagramDecoder for Gateway {
             let (message, next) = split(rest);
             self.message(message, notes)?;
             match next {
-                Some(next) if !trimmed(next).is_empty() => rest = next,
+                Some(next) if !next.trim_ascii().is_empty() => rest = next,
                 _ => return Ok(()),
             }
         }
     }
+}
+
+/// The first line without its end, and its length with it. Gateways end lines with CR LF, LF, and some with CR.
+fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let end = memchr::memchr2(b'\r', b'\n', bytes)?;
+    let (line, rest) = bytes.split_at_checked(end)?;
+    let is_pair = rest.starts_with(b"\r\n");
+    Some((line, end.saturating_add(if is_pair { 2 } else { 1 })))
 }
 
 /// The first message of a datagram, and what follows a line with a dot (section 3.5.5).
@@ -89,7 +97,7 @@ fn split(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 impl Gateway {
     fn message(&mut self, message: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
-        let (first, length) = first_line(message).unwrap_or((trimmed(message), message.len()));
+        let (first, length) = first_line(message).unwrap_or((message, message.len()));
         let mut rest = message.get(length..).unwrap_or_default();
         let text = std::str::from_utf8(first).map_err(|_| Reject::Other)?;
         if !is_plain(first) {
@@ -253,6 +261,13 @@ mod tests {
             (SERVER, b"510 7 no\n"),
         ]);
         assert_eq!(values(&recorder, "mgcp", "response_code"), ["510"]);
+    }
+
+    #[test]
+    fn lines_may_end_with_a_carriage_return_alone() {
+        let recorder = datagrams(&[(CLIENT, b"RQNT 1 *@gw MGCP 0.1\rC: 7\rX: 1\r")]);
+        assert_eq!(values(&recorder, "mgcp", "version"), ["0.1"]);
+        assert_eq!(values(&recorder, "mgcp", "call_id"), ["7"]);
     }
 
     #[test]

@@ -17,6 +17,9 @@ const RESULT: &str = "result";
 /// What the connection is for: the unit of T.124 in it.
 const CONFERENCE: &str = "conference";
 
+/// Who makes the connection: `rdp`, or `t120` for conferences of all other kinds.
+const APPLICATION: &str = "application";
+
 /// T.125: carried by X.224, no stream of its own.
 pub(super) const T125: Protocol = Protocol {
     name: "t125",
@@ -27,7 +30,7 @@ pub(super) const T125: Protocol = Protocol {
         proves: "A connect unit with all of its fields, or a domain unit of exact length, in X.224.",
         limits: "Data of the conference is not looked at; encrypted conferences are not seen.",
     },
-    attributes: &[UNIT, RESULT, CONFERENCE],
+    attributes: &[UNIT, RESULT, CONFERENCE, APPLICATION],
     stream: None,
     datagram: None,
 };
@@ -83,6 +86,7 @@ impl Unit<'_> {
         notes.text(UNIT, name);
         if let Some(client) = client {
             notes.client(client);
+            notes.text(APPLICATION, if self.is_rdp() { "rdp" } else { "t120" });
         }
         if let Some(name) = self.conference() {
             notes.text(CONFERENCE, name);
@@ -254,10 +258,9 @@ mod tests {
     #[test]
     fn a_conference_without_the_keys_of_rdp_is_not_rdp() {
         let initial = connect_initial(b"");
-        assert_eq!(
-            protocols(&conversation(&[(CLIENT, &initial)])),
-            ["tpkt", "t125"]
-        );
+        let recorder = conversation(&[(CLIENT, &initial)]);
+        assert_eq!(protocols(&recorder), ["tpkt", "t125"]);
+        assert_eq!(values(&recorder, "t125", "application"), ["t120"]);
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Header {
         let first = cursor.u32()?;
         let [version, ..] = first.to_be_bytes();
         let length = (first & 0x00ff_ffff) as usize;
-        if version != VERSION || length < HEADER || length % 4 != 0 {
+        if version != VERSION || length < HEADER || !length.is_multiple_of(4) {
             return Err(Reject::Other);
         }
         let second = cursor.u32()?;

@@ -40,6 +40,8 @@ pub(super) const SKINNY: Protocol = Protocol {
 const HEADER: usize = 8;
 /// Longest message, from its number on: answers to configuration requests are the longest, some 2 kB.
 const MAX_LENGTH: u32 = 4096;
+/// Weight of messages that tell enough also where another one is cut behind them.
+const MANY: u32 = 6;
 /// First header version with room for IPv6.
 const IPV6_VERSION: u32 = 17;
 
@@ -163,8 +165,9 @@ fn count(bytes: &[u8]) -> Option<u32> {
                 weight = weight.saturating_add(message.weight());
                 rest = rest.get(message.length..).unwrap_or_default();
             }
-            // Messages that fill what was sent, and no part of one behind them.
-            Err(Reject::Short(_)) => return Some(0),
+            // A few messages must fill what was sent, with no part of one behind them; many need not.
+            Err(Reject::Short(_)) if weight < MANY => return Some(0),
+            Err(Reject::Short(_)) => break,
             Err(_) => return None,
         }
     }
@@ -184,7 +187,7 @@ impl<'a> Message<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Reject> {
         let mut cursor = Cursor::new(bytes);
         let length = cursor.u32_le()?;
-        if !(4..=MAX_LENGTH).contains(&length) || length % 4 != 0 {
+        if !(4..=MAX_LENGTH).contains(&length) || !length.is_multiple_of(4) {
             return Err(Reject::Other);
         }
         // The basic header, and those of call managers since 7.

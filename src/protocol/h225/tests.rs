@@ -35,7 +35,7 @@ impl Writer {
     /// Bits as digits, with blanks between fields.
     fn bits(mut self, digits: &str) -> Self {
         for digit in digits.bytes().filter(|digit| *digit != b' ') {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             *self.bytes.last_mut().unwrap() |= (digit - b'0') << (7 - self.used % 8);

@@ -11,38 +11,50 @@ mod ber;
 mod conversation;
 mod datagrams;
 mod dcerpc;
+mod diameter;
 mod dns;
 mod dtls;
 mod gss;
+mod h225;
+mod h245;
 mod http;
 mod ike;
 mod imap;
 mod kerberos;
 mod ldap;
+mod mgcp;
+mod modbus;
 mod mysql;
 mod nx;
 mod openvpn;
+mod per;
 mod pop3;
 mod proxy_protocol;
 mod quic;
 mod rdp;
 mod rdp_udp;
+mod rmi;
 mod rtcp;
 mod rtp;
 mod rtsp;
 mod rvp;
+mod s7comm;
 mod sap;
 mod sdp;
 mod sip;
+mod skinny;
 mod smtp;
 mod socks;
 mod ssdp;
 mod ssh;
 mod stun;
+mod t125;
 mod text;
 mod tls;
+mod tpkt;
 mod websocket;
 mod wireguard;
+mod x400;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -56,8 +68,11 @@ use crate::net::{PerSide, Side};
 pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
+    diameter::DIAMETER,
     dns::DNS,
     dtls::DTLS,
+    h225::H225,
+    h245::H245,
     http::HTTP,
     ike::IKE,
     imap::IMAP,
@@ -65,6 +80,8 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    mgcp::MGCP,
+    modbus::MODBUS,
     mysql::MYSQL,
     nx::NX,
     openvpn::OPENVPN,
@@ -73,21 +90,27 @@ pub static PROTOCOLS: &[Protocol] = &[
     quic::QUIC,
     rdp::RDP,
     rdp_udp::RDP_UDP,
+    rmi::RMI,
     rtcp::RTCP,
     rtp::RTP,
     rtsp::RTSP,
     rvp::RVP,
+    s7comm::S7COMM,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
+    skinny::SKINNY,
     smtp::SMTP,
     socks::SOCKS,
     ssdp::SSDP,
     ssh::SSH,
     stun::STUN,
+    t125::T125,
     tls::TLS,
+    tpkt::TPKT,
     websocket::WEBSOCKET,
     wireguard::WIREGUARD,
+    x400::X400,
     xmpp::XMPP,
 ];
 

@@ -170,11 +170,37 @@ impl Judge<'_> {
                 source: Source::Offer,
             });
         }
+        for (standing, protocol, name) in self.offers.protocols(flow) {
+            let is_whole = |proof: &&Condition| {
+                *proof.protocol == *protocol
+                    && proof.interface.is_none()
+                    && proof.attribute.is_none()
+            };
+            for service in self.signatures.catalog.services() {
+                if service.proof.iter().any(|proof| is_whole(&proof)) {
+                    let text = format!(
+                        "{}: {} announced {protocol} {name} at {}",
+                        self.flows.frame(standing.sight),
+                        standing.offer.by,
+                        standing.offer.endpoint
+                    );
+                    evidence.push(Evidence {
+                        service: service.id.clone(),
+                        strength: Strength::Indicated,
+                        text,
+                        source: Source::Offer,
+                    });
+                }
+            }
+        }
         for (index, standing) in self.offers.media(flow).into_iter().enumerate().take(2) {
             let what = match &standing.offer.offered {
                 Offered::Media(media) => format!("{} {}", media.media, media.profile),
                 Offered::Candidate { kind, .. } => format!("{kind} candidate"),
-                Offered::Relay | Offered::Rpc { .. } | Offered::Host { .. } => "relay".to_owned(),
+                Offered::Relay
+                | Offered::Rpc { .. }
+                | Offered::Host { .. }
+                | Offered::Protocol { .. } => "relay".to_owned(),
             };
             let text = format!(
                 "{}: {} announced {what} at {}",

@@ -25,7 +25,8 @@ impl Standing {
             Offered::Rpc { .. }
             | Offered::Candidate { .. }
             | Offered::Relay
-            | Offered::Host { .. } => None,
+            | Offered::Host { .. }
+            | Offered::Protocol { .. } => None,
         }
     }
 }
@@ -93,6 +94,19 @@ impl Offers {
     pub fn of_server(&self, flow: &Flow) -> impl Iterator<Item = &Standing> {
         self.at(flow.key.transport, flow.server())
             .filter(|standing| matches!(standing.offer.offered, Offered::Rpc { .. }))
+    }
+
+    /// The protocols, and their names, that were offered at the flow's server endpoint.
+    pub fn protocols(&self, flow: &Flow) -> impl Iterator<Item = (&Standing, &'static str, &str)> {
+        let offers = self.at(flow.key.transport, flow.server());
+        offers.filter_map(|standing| match &standing.offer.offered {
+            Offered::Protocol { protocol, name } => Some((standing, *protocol, &**name)),
+            Offered::Rpc { .. }
+            | Offered::Media(_)
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. } => None,
+        })
     }
 
     /// Media offers and candidates of either endpoint of a flow, RTCP ports included.

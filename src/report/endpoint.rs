@@ -99,6 +99,23 @@ pub enum EndpointRecord<'a> {
         /// Flows that used it.
         flows: Vec<u64>,
     },
+    /// Another protocol.
+    Protocol {
+        /// Address.
+        address: IpAddr,
+        /// Port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// What is spoken there.
+        protocol: &'static str,
+        /// What the announcer calls it.
+        name: &'a str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that went there.
+        flows: Vec<u64>,
+    },
 }
 
 impl<'a> EndpointRecord<'a> {
@@ -184,6 +201,15 @@ impl<'a> EndpointRecord<'a> {
                 frame,
                 flows,
             },
+            Offered::Protocol { protocol, name } => Self::Protocol {
+                address,
+                port,
+                transport,
+                protocol,
+                name,
+                frame,
+                flows,
+            },
             Offered::Host { .. } => return None,
         })
     }
@@ -209,6 +235,7 @@ impl Record for EndpointRecord<'_> {
         "name",
         "service",
         "annotation",
+        "protocol",
         "tower_address",
         "asked_by",
         "rtcp_port",
@@ -263,6 +290,14 @@ impl Record for EndpointRecord<'_> {
                 frame,
                 flows,
             } => ("relay", address, port, transport, frame, flows),
+            Self::Protocol {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("protocol", address, port, transport, frame, flows),
         };
         match (column, self) {
             ("kind", _) => kind.to_owned(),
@@ -310,6 +345,9 @@ impl Record for EndpointRecord<'_> {
                 },
             ) => format!("{candidate} call {call_id}"),
             ("what", Self::Relay { .. }) => "relayed address".to_owned(),
+            ("what", Self::Protocol { protocol, name, .. }) => {
+                format!("{protocol} {name}").trim_end().to_owned()
+            }
             _ => String::new(),
         }
     }

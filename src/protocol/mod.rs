@@ -8,30 +8,46 @@
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
 mod ber;
+mod bittorrent;
 mod conversation;
 mod datagrams;
+mod db_lsp_disc;
 mod dcerpc;
+mod dhcp;
+mod dhcpv6;
 mod dns;
 mod gss;
+mod hsrp;
 mod http;
 mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod netbios;
+mod netbios_dgm;
+mod netbios_ns;
+mod ntp;
 mod pop3;
 mod proxy_protocol;
 mod quic;
+mod radius;
 mod rdp;
+mod rip;
 mod rtcp;
 mod rtp;
 mod sap;
 mod sdp;
 mod sip;
 mod smtp;
+mod snmp;
 mod socks;
+mod sql_browser;
 mod ssh;
 mod stun;
+mod sunrpc;
+mod syslog;
 mod text;
+mod tftp;
 mod tls;
 mod xmpp;
 
@@ -44,29 +60,46 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    bittorrent::BITTORRENT,
     ldap::CLDAP,
+    db_lsp_disc::DB_LSP_DISC,
     dcerpc::DCERPC,
+    dhcp::DHCP,
+    dhcpv6::DHCPV6,
     dns::DNS,
+    hsrp::HSRP,
     http::HTTP,
     imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
+    bittorrent::LSD,
     dns::MDNS,
     mysql::MYSQL,
+    netbios_dgm::NETBIOS_DGM,
+    netbios_ns::NETBIOS_NS,
+    ntp::NTP,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
+    radius::RADIUS,
     rdp::RDP,
+    rip::RIP,
+    rip::RIPNG,
     rtcp::RTCP,
     rtp::RTP,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
     smtp::SMTP,
+    snmp::SNMP,
     socks::SOCKS,
+    sql_browser::SQL_BROWSER,
     ssh::SSH,
     stun::STUN,
+    sunrpc::SUNRPC,
+    syslog::SYSLOG,
+    tftp::TFTP,
     tls::TLS,
     xmpp::XMPP,
 ];

@@ -153,6 +153,19 @@ fn messages(bytes: &[u8]) -> bool {
                 }
                 proof = proof.saturating_add(2);
             }
+            // An extension (BEP 10): its number, and a dictionary.
+            (length, 20) if length > 3 => {
+                let Ok(mut body) = cursor.sub(length.saturating_sub(1) as usize) else {
+                    return false;
+                };
+                let is_dictionary = body.skip(1).is_ok()
+                    && body.peek() == Some(b'd')
+                    && value(&mut body, MAX_DEPTH, &mut MAX_VALUES.clone()).is_ok();
+                if !is_dictionary {
+                    return false;
+                }
+                proof = proof.saturating_add(2);
+            }
             // A block, which is longer than any segment.
             (length, 7) if length > LEAST_BLOCK => {
                 let (piece, begin) = (word(), word());
@@ -469,12 +482,14 @@ mod tests {
     fn the_middle_of_a_connection_is_told_by_its_messages() {
         let request = b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0";
         let have = b"\0\0\0\x05\x04\0\0\0\x09";
+        let extension = b"\0\0\0\x09\x14\x01d1:mdee";
         let block = b"\0\0\x40\x09\x07\0\0\0\x01\0\0\x40\0abcdef";
         for bytes in [
             &request[..],
             block,
             &have.repeat(2),
             &[&have[..], request].concat(),
+            extension,
         ] {
             let recorder = midstream(&[(SERVER, bytes)]);
             assert_eq!(values(&recorder, "bittorrent", "kind"), ["messages"]);

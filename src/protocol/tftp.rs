@@ -48,6 +48,8 @@ const AGREE: u16 = 6;
 const MAX_ERROR: u16 = 8;
 /// Characters of a name: a request must fit a datagram of 512 octets (RFC 2347).
 const MAX_NAME: usize = 512;
+/// Octets of the smallest block that may be agreed upon (RFC 2348), with its head.
+const LEAST_BLOCK: usize = 8 + 4;
 /// Blocks in sequence from one side, the other of which is not in the capture, that are beyond chance.
 const ENOUGH: u8 = 3;
 
@@ -131,6 +133,7 @@ impl Transfer {
             block.is_data == is_data
                 && number == block.number.wrapping_add(1)
                 && length <= block.length
+                && (!is_data || block.length >= LEAST_BLOCK)
         });
         let run = match before {
             Some(block) if follows => block.run.saturating_add(1),

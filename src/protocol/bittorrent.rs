@@ -74,9 +74,8 @@ fn probe(opening: &Opening<'_>) -> Probe {
         length > 0 && bytes.get(..length) == HANDSHAKE.get(..length)
     };
     let is_whole = |bytes: &[u8]| begins(bytes) && bytes.len() >= HANDSHAKE.len();
-    if is_whole(opening.spoken()) || is_whole(opening.reply()) {
-        Probe::Yes
-    } else if opening.midstream && messages(opening.spoken()) {
+    let greets = is_whole(opening.spoken()) || is_whole(opening.reply());
+    if greets || (opening.midstream && messages(opening.spoken())) {
         Probe::Yes
     } else if begins(opening.spoken()) {
         Probe::More

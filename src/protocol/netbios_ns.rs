@@ -39,8 +39,6 @@ pub(super) const NETBIOS_NS: Protocol = Protocol {
 
 /// Octets of the header.
 const HEADER: usize = 12;
-/// Names listed in one status that are read: one octet counts them.
-const MAX_NAMES: u8 = u8::MAX;
 
 /// Types of entries (RFC 1002 section 4.2.1.3).
 const TYPE_NAME: u16 = 0x20;
@@ -229,7 +227,7 @@ fn addresses(record: &Record<'_>, notes: &mut Notes<'_>) {
 /// The names of a node (RFC 1002 section 4.2.18), which is the sender.
 fn status(record: &Record<'_>, notes: &mut Notes<'_>) {
     let mut cursor = Cursor::new(record.data);
-    let count = cursor.u8().unwrap_or(0).min(MAX_NAMES);
+    let count = cursor.u8().unwrap_or(0);
     let address = notes.sender().address;
     for _ in 0..count {
         let (Ok(octets), Ok(flags)) = (cursor.array::<16>(), cursor.u16()) else {

@@ -235,7 +235,6 @@ impl Record for EndpointRecord<'_> {
         "name",
         "service",
         "annotation",
-        "protocol",
         "tower_address",
         "asked_by",
         "rtcp_port",
@@ -248,6 +247,7 @@ impl Record for EndpointRecord<'_> {
         "call_id",
         "frame",
         "flows",
+        "protocol",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

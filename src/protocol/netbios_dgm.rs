@@ -93,7 +93,9 @@ impl DatagramDecoder for Datagrams {
             DIRECT_UNIQUE..=BROADCAST => {
                 let (length, offset) = (usize::from(cursor.u16()?), cursor.u16()?);
                 let whole = length.saturating_add(HEADER);
-                if length < LEAST || whole > datagram.wire_len {
+                // Old systems count the header.
+                let fits = whole <= datagram.wire_len || length == datagram.wire_len;
+                if length < LEAST || !fits {
                     return Err(Reject::Invalid("datagram length"));
                 }
                 let source = Name::parse(&mut cursor)?;

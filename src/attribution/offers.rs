@@ -23,7 +23,10 @@ impl Standing {
         let call_id = match &self.offer.offered {
             Offered::Media(media) => &media.call_id,
             Offered::Candidate { call_id, .. } => call_id,
-            Offered::Rpc { .. } | Offered::Relay | Offered::Host { .. } => return None,
+            Offered::Rpc { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Protocol { .. } => return None,
         };
         (!call_id.is_empty()).then_some(call_id)
     }

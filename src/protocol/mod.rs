@@ -8,15 +8,20 @@
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
 mod ber;
+mod bittorrent;
 mod conversation;
 mod datagrams;
+mod db_lsp_disc;
 mod dcerpc;
+mod dhcp;
+mod dhcpv6;
 mod diameter;
 mod dns;
 mod dtls;
 mod gss;
 mod h225;
 mod h245;
+mod hsrp;
 mod http;
 mod ike;
 mod imap;
@@ -25,14 +30,20 @@ mod ldap;
 mod mgcp;
 mod modbus;
 mod mysql;
+mod netbios;
+mod netbios_dgm;
+mod netbios_ns;
+mod ntp;
 mod nx;
 mod openvpn;
 mod per;
 mod pop3;
 mod proxy_protocol;
 mod quic;
+mod radius;
 mod rdp;
 mod rdp_udp;
+mod rip;
 mod rmi;
 mod rtcp;
 mod rtp;
@@ -44,12 +55,17 @@ mod sdp;
 mod sip;
 mod skinny;
 mod smtp;
+mod snmp;
 mod socks;
+mod sql_browser;
 mod ssdp;
 mod ssh;
 mod stun;
+mod sunrpc;
+mod syslog;
 mod t125;
 mod text;
+mod tftp;
 mod tls;
 mod tpkt;
 mod websocket;
@@ -66,30 +82,42 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    bittorrent::BITTORRENT,
     ldap::CLDAP,
+    db_lsp_disc::DB_LSP_DISC,
     dcerpc::DCERPC,
+    dhcp::DHCP,
+    dhcpv6::DHCPV6,
     diameter::DIAMETER,
     dns::DNS,
     dtls::DTLS,
     h225::H225,
     h245::H245,
+    hsrp::HSRP,
     http::HTTP,
     ike::IKE,
     imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
+    bittorrent::LSD,
     dns::MDNS,
     mgcp::MGCP,
     modbus::MODBUS,
     mysql::MYSQL,
+    netbios_dgm::NETBIOS_DGM,
+    netbios_ns::NETBIOS_NS,
+    ntp::NTP,
     nx::NX,
     openvpn::OPENVPN,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
+    radius::RADIUS,
     rdp::RDP,
     rdp_udp::RDP_UDP,
+    rip::RIP,
+    rip::RIPNG,
     rmi::RMI,
     rtcp::RTCP,
     rtp::RTP,
@@ -101,11 +129,16 @@ pub static PROTOCOLS: &[Protocol] = &[
     sip::SIP,
     skinny::SKINNY,
     smtp::SMTP,
+    snmp::SNMP,
     socks::SOCKS,
+    sql_browser::SQL_BROWSER,
     ssdp::SSDP,
     ssh::SSH,
     stun::STUN,
+    sunrpc::SUNRPC,
+    syslog::SYSLOG,
     t125::T125,
+    tftp::TFTP,
     tls::TLS,
     tpkt::TPKT,
     websocket::WEBSOCKET,

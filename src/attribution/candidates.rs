@@ -174,7 +174,10 @@ impl Judge<'_> {
             let what = match &standing.offer.offered {
                 Offered::Media(media) => format!("{} {}", media.media, media.profile),
                 Offered::Candidate { kind, .. } => format!("{kind} candidate"),
-                Offered::Relay | Offered::Rpc { .. } | Offered::Host { .. } => "relay".to_owned(),
+                Offered::Relay
+                | Offered::Rpc { .. }
+                | Offered::Host { .. }
+                | Offered::Data { .. } => "relay".to_owned(),
             };
             let text = format!(
                 "{}: {} announced {what} at {}",

@@ -25,7 +25,8 @@ impl Standing {
             Offered::Rpc { .. }
             | Offered::Candidate { .. }
             | Offered::Relay
-            | Offered::Host { .. } => None,
+            | Offered::Host { .. }
+            | Offered::Data { .. } => None,
         }
     }
 }
@@ -93,6 +94,25 @@ impl Offers {
     pub fn of_server(&self, flow: &Flow) -> impl Iterator<Item = &Standing> {
         self.at(flow.key.transport, flow.server())
             .filter(|standing| matches!(standing.offer.offered, Offered::Rpc { .. }))
+    }
+
+    /// What the connection for data that this flow is was announced to carry, in the order of announcements: one between
+    /// the two hosts that agreed upon it, and not before they did.
+    pub fn data(&self, flow: &Flow) -> impl Iterator<Item = &'static str> {
+        let ends = [flow.key.a, flow.key.b];
+        let at_ends = ends
+            .into_iter()
+            .flat_map(|endpoint| self.at(flow.key.transport, endpoint));
+        at_ends.filter_map(move |standing| {
+            let offer = &standing.offer;
+            let hosts = ends.map(|endpoint| endpoint.address);
+            let is_theirs = hosts.contains(&offer.by) && hosts.contains(&offer.to);
+            let is_later = standing.sight.seen.time <= flow.tracker.last_seen;
+            match offer.offered {
+                Offered::Data { protocol } if is_theirs && is_later => Some(protocol),
+                _ => None,
+            }
+        })
     }
 
     /// Media offers and candidates of either endpoint of a flow, RTCP ports included.

@@ -57,6 +57,11 @@ pub enum Offered {
         /// The name, lower case, without the final dot.
         name: Box<str>,
     },
+    /// A connection for data that a control connection agrees upon (RFC 959).
+    Data {
+        /// The name under which such a flow is reported.
+        protocol: &'static str,
+    },
 }
 
 /// A media line: what is sent where, and how.

@@ -12,6 +12,7 @@ mod conversation;
 mod datagrams;
 mod dcerpc;
 mod dns;
+mod ftp;
 mod gss;
 mod http;
 mod imap;
@@ -47,6 +48,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
+    ftp::FTP,
     http::HTTP,
     imap::IMAP,
     kerberos::KERBEROS,

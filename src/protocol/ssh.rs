@@ -251,7 +251,10 @@ mod tests {
     #[test]
     fn lines_before_the_identification_are_passed_over() {
         let segments = [
-            (SERVER, &b"Authorized use only.\r\n\r\nSSH-2.0-Gate_1\r\n"[..]),
+            (
+                SERVER,
+                &b"Authorized use only.\r\n\r\nSSH-2.0-Gate_1\r\n"[..],
+            ),
             (CLIENT, b"SSH-2.0-PuTTY\r\n"),
         ];
         let recorder = conversation(&segments);
@@ -264,15 +267,25 @@ mod tests {
     fn kexinit(reserved: u32) -> Vec<u8> {
         let mut payload = vec![KEXINIT];
         payload.extend([0x5a; 16]);
-        let lists = ["curve25519-sha256,diffie-hellman-group14-sha1", "ssh-ed25519", "aes128-ctr"];
-        for list in lists.into_iter().chain(["hmac-sha2-256", "none"]).chain([""; 5]) {
+        let lists = [
+            "curve25519-sha256,diffie-hellman-group14-sha1",
+            "ssh-ed25519",
+            "aes128-ctr",
+        ];
+        for list in lists
+            .into_iter()
+            .chain(["hmac-sha2-256", "none"])
+            .chain([""; 5])
+        {
             payload.extend((list.len() as u32).to_be_bytes());
             payload.extend(list.as_bytes());
         }
         payload.push(0);
         payload.extend(reserved.to_be_bytes());
         let padding = 4 + (8 - (payload.len() + 5 + 4) % 8) % 8;
-        let mut packet = ((payload.len() + 1 + padding) as u32).to_be_bytes().to_vec();
+        let mut packet = ((payload.len() + 1 + padding) as u32)
+            .to_be_bytes()
+            .to_vec();
         packet.push(padding as u8);
         packet.extend(payload);
         packet.extend(vec![0; padding]);
@@ -284,7 +297,11 @@ mod tests {
         let packet = kexinit(0);
         for play in [conversation, midstream] {
             assert_eq!(protocols(&play(&[(SERVER, &packet)])), ["ssh"]);
-            assert_eq!(protocols(&play(&[(SERVER, &packet[..100])])), ["ssh"], "cut");
+            assert_eq!(
+                protocols(&play(&[(SERVER, &packet[..100])])),
+                ["ssh"],
+                "cut"
+            );
         }
         survives_every_cut(&[(SERVER, &packet)]);
     }
@@ -295,7 +312,12 @@ mod tests {
         empty_name[26] = b',';
         let mut other_message = kexinit(0);
         other_message[5] = 21;
-        for packet in [kexinit(1), empty_name, other_message, kexinit(0)[..40].to_vec()] {
+        for packet in [
+            kexinit(1),
+            empty_name,
+            other_message,
+            kexinit(0)[..40].to_vec(),
+        ] {
             assert!(protocols(&midstream(&[(SERVER, &packet)])).is_empty());
         }
     }

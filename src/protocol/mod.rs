@@ -19,6 +19,7 @@ mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod nntp;
 mod pop3;
 mod proxy_protocol;
 mod quic;
@@ -32,8 +33,10 @@ mod smtp;
 mod socks;
 mod ssh;
 mod stun;
+mod telnet;
 mod text;
 mod tls;
+mod whois;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -56,6 +59,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     dns::LLMNR,
     dns::MDNS,
     mysql::MYSQL,
+    nntp::NNTP,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
@@ -69,7 +73,9 @@ pub static PROTOCOLS: &[Protocol] = &[
     socks::SOCKS,
     ssh::SSH,
     stun::STUN,
+    telnet::TELNET,
     tls::TLS,
+    whois::WHOIS,
     xmpp::XMPP,
 ];
 

@@ -16,6 +16,7 @@ mod ftp;
 mod gss;
 mod http;
 mod imap;
+mod irc;
 mod kerberos;
 mod ldap;
 mod mysql;
@@ -54,6 +55,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     ftp::FTP,
     http::HTTP,
     imap::IMAP,
+    irc::IRC,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,

@@ -13,19 +13,26 @@ mod datagrams;
 mod dcerpc;
 mod dns;
 mod ftp;
+mod git;
 mod gss;
 mod http;
+mod ident;
 mod imap;
 mod irc;
 mod kerberos;
 mod ldap;
+mod memcached;
+mod msnp;
 mod mysql;
 mod nntp;
+mod oscar;
 mod pop3;
 mod proxy_protocol;
 mod quic;
 mod rdp;
+mod redis;
 mod rtcp;
+mod rtmp;
 mod rtp;
 mod sap;
 mod sdp;
@@ -39,6 +46,7 @@ mod text;
 mod tls;
 mod whois;
 mod xmpp;
+mod ymsg;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -53,20 +61,27 @@ pub static PROTOCOLS: &[Protocol] = &[
     dcerpc::DCERPC,
     dns::DNS,
     ftp::FTP,
+    git::GIT,
     http::HTTP,
+    ident::IDENT,
     imap::IMAP,
     irc::IRC,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    memcached::MEMCACHED,
+    msnp::MSNP,
     mysql::MYSQL,
     nntp::NNTP,
+    oscar::OSCAR,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rdp::RDP,
+    redis::REDIS,
     rtcp::RTCP,
+    rtmp::RTMP,
     rtp::RTP,
     sap::SAP,
     sdp::SDP,
@@ -79,6 +94,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     tls::TLS,
     whois::WHOIS,
     xmpp::XMPP,
+    ymsg::YMSG,
 ];
 
 /// A registered protocol.

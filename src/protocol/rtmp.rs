@@ -72,9 +72,8 @@ fn probe(opening: &Opening<'_>) -> Probe {
         content.iter().any(|byte| *byte != 0)
     };
     let zeros = spoken.get(5..9) == Some(&[0; 4]) && reply.get(5..9) == Some(&[0; 4]);
-    if echoes(spoken, reply) || (zeros && is_sent(spoken)) {
-        Probe::Yes
-    } else if is_digested(spoken) && is_digested(reply) {
+    let is_signed = is_digested(spoken) && is_digested(reply);
+    if echoes(spoken, reply) || (zeros && is_sent(spoken)) || is_signed {
         Probe::Yes
     } else {
         Probe::No

@@ -242,6 +242,7 @@ impl Record for EndpointRecord<'_> {
         "keyed",
         "candidate",
         "call_id",
+        "protocol",
         "frame",
         "flows",
     ];

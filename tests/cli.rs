@@ -783,7 +783,7 @@ fn columns_of_csv_are_stable() {
     assert_eq!(
         header("endpoints"),
         "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,tower_address,asked_by,\
-         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows"
+         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,protocol"
     );
 }
 

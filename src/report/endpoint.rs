@@ -242,9 +242,9 @@ impl Record for EndpointRecord<'_> {
         "keyed",
         "candidate",
         "call_id",
-        "protocol",
         "frame",
         "flows",
+        "protocol",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

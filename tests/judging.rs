@@ -12,7 +12,7 @@ use exwire::attribution::{Encrypted, Judged};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
-    Attribute, CaptureRecord, Episode, Fact, Layer, Ledger, Recorder, Seen, Value,
+    Attribute, CaptureRecord, Episode, Fact, Layer, Ledger, Offer, Offered, Recorder, Seen, Value,
 };
 use exwire::flow::{Observation, TcpObservation, Tracker};
 use exwire::net::{Endpoint, FlowKey, Side, TcpFlags, Timestamp, Transport};
@@ -460,4 +460,35 @@ fn media_beside_a_handshake_of_dtls_are_srtp() {
     let unkeyed = media(None);
     assert_eq!(unkeyed.kind, Encrypted::Dtls);
     assert_eq!(unkeyed.version.unwrap(), "1.2");
+}
+
+#[test]
+fn an_announced_data_connection_is_named_between_the_hosts_that_agreed_upon_it_alone() {
+    let of = |data: Connection| {
+        let mut control = Connection::new("10.0.1.9:50000", "203.0.113.7:21").proves("ftp");
+        let offer = Offer {
+            transport: Transport::TCP,
+            endpoint: Endpoint::new("203.0.113.7".parse().unwrap(), 49_152),
+            by: "203.0.113.7".parse().unwrap(),
+            to: "10.0.1.9".parse().unwrap(),
+            offered: Offered::Data {
+                protocol: "ftp_data",
+            },
+        };
+        let seen = Seen {
+            frame: 4,
+            time: Timestamp::from_nanos(4),
+        };
+        control.0.offers.insert(offer, seen);
+        let judged = judged(&Topology::default(), vec![control, data]);
+        let (_, attribution) = judged
+            .iter()
+            .find(|(flow, _)| flow.server().port == 49_152)
+            .unwrap();
+        attribution.protocols.clone()
+    };
+    let server = "203.0.113.7:49152";
+    assert_eq!(of(Connection::new("10.0.1.9:50001", server)), ["ftp_data"]);
+    assert!(of(Connection::new("10.0.1.8:50001", server)).is_empty());
+    assert!(of(Connection::unanswered("10.0.1.9:50001", server)).is_empty());
 }

@@ -204,7 +204,8 @@ impl Judge<'_> {
                 Offered::Relay
                 | Offered::Rpc { .. }
                 | Offered::Host { .. }
-                | Offered::Protocol { .. } => "relay".to_owned(),
+                | Offered::Protocol { .. }
+                | Offered::Data { .. } => "relay".to_owned(),
             };
             let text = format!(
                 "{}: {} announced {what} at {}",

@@ -114,7 +114,7 @@ pub struct Attribution {
     pub verdict: Verdict,
     /// Who is at both ends.
     pub ends: Ends,
-    /// Proven protocols in the order of layers; media that signalling announced is named as well.
+    /// Proven protocols in the order of layers; media and connections for data that were announced are named as well.
     pub protocols: Vec<&'static str>,
     /// How it is protected.
     pub encryption: Encryption,
@@ -208,6 +208,17 @@ impl Judge<'_> {
             |name| announced_media && flow.facts_of(name, "candidate").next().is_some();
         for name in ["rtp", "rtcp"] {
             if !protocols.contains(&name) && is_candidate(name) {
+                protocols.push(name);
+            }
+        }
+        // Files have no form: what was agreed upon names the connection that carries them.
+        let carries = flow
+            .tracker
+            .payload_bytes
+            .iter()
+            .any(|(_, bytes)| *bytes > 0);
+        for name in self.offers.data(flow).filter(|_| carries) {
+            if !protocols.contains(&name) {
                 protocols.push(name);
             }
         }

@@ -26,7 +26,8 @@ impl Standing {
             Offered::Rpc { .. }
             | Offered::Relay
             | Offered::Host { .. }
-            | Offered::Protocol { .. } => return None,
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => return None,
         };
         (!call_id.is_empty()).then_some(call_id)
     }
@@ -39,7 +40,8 @@ impl Standing {
             | Offered::Candidate { .. }
             | Offered::Relay
             | Offered::Host { .. }
-            | Offered::Protocol { .. } => None,
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => None,
         }
     }
 }
@@ -118,7 +120,27 @@ impl Offers {
             | Offered::Media(_)
             | Offered::Candidate { .. }
             | Offered::Relay
-            | Offered::Host { .. } => None,
+            | Offered::Host { .. }
+            | Offered::Data { .. } => None,
+        })
+    }
+
+    /// What the connection for data that this flow is was announced to carry, in the order of announcements: one between
+    /// the two hosts that agreed upon it, and not before they did.
+    pub fn data(&self, flow: &Flow) -> impl Iterator<Item = &'static str> {
+        let ends = [flow.key.a, flow.key.b];
+        let at_ends = ends
+            .into_iter()
+            .flat_map(|endpoint| self.at(flow.key.transport, endpoint));
+        at_ends.filter_map(move |standing| {
+            let offer = &standing.offer;
+            let hosts = ends.map(|endpoint| endpoint.address);
+            let is_theirs = hosts.contains(&offer.by) && hosts.contains(&offer.to);
+            let is_later = standing.sight.seen.time <= flow.tracker.last_seen;
+            match offer.offered {
+                Offered::Data { protocol } if is_theirs && is_later => Some(protocol),
+                _ => None,
+            }
         })
     }
 

@@ -109,7 +109,28 @@ pub struct Rpc {
 
 /// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
 const READABLE: &[&str] = &[
-    "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
+    "smtp",
+    "http",
+    "sip",
+    "ldap",
+    "cldap",
+    "pop3",
+    "imap",
+    "dns",
+    "irc",
+    "xmpp",
+    "ftp",
+    "telnet",
+    "nntp",
+    "whois",
+    "ident",
+    "git",
+    "redis",
+    "memcached",
+    "rtmp",
+    "msnp",
+    "ymsg",
+    "oscar",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.

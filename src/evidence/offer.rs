@@ -65,6 +65,11 @@ pub enum Offered {
         /// What the announcer calls it (an instance, a program); empty where it has no name.
         name: Box<str>,
     },
+    /// A connection for data that a control connection agrees upon (RFC 959).
+    Data {
+        /// The name under which such a flow is reported.
+        protocol: &'static str,
+    },
 }
 
 /// A media line: what is sent where, and how.

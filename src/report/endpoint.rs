@@ -86,6 +86,21 @@ pub enum EndpointRecord<'a> {
         /// Flows that used it.
         flows: Vec<u64>,
     },
+    /// A connection for data that a control connection agreed upon.
+    Data {
+        /// Offered address.
+        address: IpAddr,
+        /// Offered port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// What it carries: `ftp_data`.
+        protocol: &'static str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that went there.
+        flows: Vec<u64>,
+    },
     /// A relayed address.
     Relay {
         /// Address.
@@ -210,6 +225,14 @@ impl<'a> EndpointRecord<'a> {
                 frame,
                 flows,
             },
+            Offered::Data { protocol } => Self::Data {
+                address,
+                port,
+                transport,
+                protocol,
+                frame,
+                flows,
+            },
             Offered::Host { .. } => return None,
         })
     }
@@ -248,6 +271,7 @@ impl Record for EndpointRecord<'_> {
         "call_id",
         "frame",
         "flows",
+        "protocol",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),
@@ -283,6 +307,14 @@ impl Record for EndpointRecord<'_> {
                 flows,
                 ..
             } => ("candidate", address, port, transport, frame, flows),
+            Self::Data {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("data", address, port, transport, frame, flows),
             Self::Relay {
                 address,
                 port,
@@ -344,6 +376,7 @@ impl Record for EndpointRecord<'_> {
                     candidate, call_id, ..
                 },
             ) => format!("{candidate} call {call_id}"),
+            ("what", Self::Data { protocol, .. }) => (*protocol).to_owned(),
             ("what", Self::Relay { .. }) => "relayed address".to_owned(),
             ("what", Self::Protocol { protocol, name, .. }) => {
                 format!("{protocol} {name}").trim_end().to_owned()

@@ -18,6 +18,7 @@ mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod netbios_ssn;
 mod pop3;
 mod proxy_protocol;
 mod quic;
@@ -27,6 +28,7 @@ mod rtp;
 mod sap;
 mod sdp;
 mod sip;
+mod smb;
 mod smtp;
 mod socks;
 mod ssh;
@@ -54,6 +56,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     dns::LLMNR,
     dns::MDNS,
     mysql::MYSQL,
+    netbios_ssn::NETBIOS_SSN,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
@@ -63,6 +66,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     sap::SAP,
     sdp::SDP,
     sip::SIP,
+    smb::SMB,
     smtp::SMTP,
     socks::SOCKS,
     ssh::SSH,

@@ -308,3 +308,102 @@ fn decoded(cursor: &mut Cursor<'_>) -> Result<String, Reject> {
     let name = name.trim_end_matches([' ', '\0']);
     Ok(format!("{name}<{suffix:02x}>"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    fn encoded(name: &[u8; 16]) -> Vec<u8> {
+        let mut bytes = vec![0x20];
+        bytes.extend(
+            name.iter()
+                .flat_map(|byte| [b'A' + (byte >> 4), b'A' + (byte & 15)]),
+        );
+        bytes.push(0);
+        bytes
+    }
+
+    fn request() -> Vec<u8> {
+        let mut bytes = vec![0x81, 0, 0, 68];
+        bytes.extend(encoded(b"FS1            \x20"));
+        bytes.extend(encoded(b"PC7            \x00"));
+        bytes
+    }
+
+    const NEGATIVE: &[u8] = &[0x83, 0, 0, 1, 0x82];
+
+    #[test]
+    fn a_call_and_its_answer_are_read() {
+        let request = request();
+        let segments = [(CLIENT, &request[..]), (SERVER, &[0x82, 0, 0, 0])];
+        let recorder = conversation(&segments);
+        assert_eq!(protocols(&recorder), ["netbios_ssn"]);
+        assert_eq!(values(&recorder, "netbios_ssn", "called"), ["FS1<20>"]);
+        assert_eq!(values(&recorder, "netbios_ssn", "calling"), ["PC7<00>"]);
+        assert_eq!(values(&recorder, "netbios_ssn", "answer"), ["positive"]);
+        assert_eq!(recorder.client, Some(CLIENT));
+        only_registered_attributes(&recorder, &[&NETBIOS_SSN]);
+        survives_every_cut(&segments);
+    }
+
+    #[test]
+    fn a_refusal_alone_proves_it_whatever_was_sent_before() {
+        let recorder = conversation(&[(CLIENT, b"\x01\x02\x03\x04"), (SERVER, NEGATIVE)]);
+        assert_eq!(protocols(&recorder), ["netbios_ssn"]);
+        assert_eq!(
+            values(&recorder, "netbios_ssn", "answer"),
+            ["called name not present"]
+        );
+        assert_eq!(recorder.client, Some(CLIENT));
+        let longer = [NEGATIVE, b"x"].concat();
+        assert!(protocols(&conversation(&[(SERVER, &longer)])).is_empty());
+    }
+
+    #[test]
+    fn a_session_goes_on_after_a_gap() {
+        let echo = [
+            &[0, 0, 0, 39][..],
+            b"\xffSMB\x2b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+            &[1, 1, 0, 2, 0, 0, 0],
+        ]
+        .concat();
+        let mut session = Session::default();
+        assert_eq!(
+            session.resume(CLIENT, &[b"tail of a file", &echo[..]].concat()),
+            Some(14)
+        );
+        assert_eq!(session.resume(CLIENT, b"nothing of SMB here"), None);
+        assert_eq!(
+            protocols(&midstream(&[(SERVER, &echo)])),
+            ["netbios_ssn", "smb"]
+        );
+    }
+
+    #[test]
+    fn what_only_looks_like_a_frame_is_none() {
+        let mut request = request();
+        request[10] = b'Q';
+        for other in [
+            &request[..],
+            &[0x85, 0, 0, 0],
+            &[0x82, 0, 0, 0],
+            &[0x83, 0, 0, 1, 0x7f],
+            &[0, 0, 0, 2, 1, 2],
+            &[0],
+        ] {
+            assert!(
+                protocols(&conversation(&[(CLIENT, other)])).is_empty(),
+                "{other:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_retargeted_call_is_said_so() {
+        let request = request();
+        let answer = [0x84, 0, 0, 6, 10, 0, 0, 9, 0, 139];
+        let recorder = conversation(&[(CLIENT, &request), (SERVER, &answer)]);
+        assert_eq!(values(&recorder, "netbios_ssn", "answer"), ["retarget"]);
+    }
+}

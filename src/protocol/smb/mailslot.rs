@@ -10,6 +10,8 @@ use crate::evidence::Notes;
 
 /// Bytes of a datagram's header; the length in it counts what follows.
 const HEADER: usize = 14;
+/// Flag of a first fragment.
+const FIRST: u8 = 2;
 /// Labels of a name: the encoded NetBIOS name and a scope (RFC 1001 14.1).
 const MAX_LABELS: usize = 16;
 
@@ -44,7 +46,7 @@ fn user_data(datagram: Datagram<'_>) -> Result<&[u8], Reject> {
     let length = usize::from(cursor.u16()?);
     let offset = cursor.u16()?;
     let fits = length.saturating_add(HEADER) == datagram.wire_len;
-    if !can_begin(kind) || flags > 0x0f || offset != 0 || !fits {
+    if !can_begin(kind) || flags & FIRST == 0 || offset != 0 || !fits {
         return Err(Reject::Other);
     }
     for _ in 0..2 {

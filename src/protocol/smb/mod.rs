@@ -105,18 +105,19 @@ pub(super) fn begins(bytes: &[u8], length: u64) -> Probe {
         [0xfc, b'S', b'M', b'B', ..] => two::compressed_begins(bytes, length),
         _ if bytes.len() < 4
             && length > 4
-            && bytes.iter().zip(b"\xffSMB").enumerate().all(|(at, (byte, want))| {
-                byte == want || (at == 0 && (0xfc..=0xff).contains(byte))
-            }) =>
+            && bytes
+                .iter()
+                .zip(b"\xffSMB")
+                .enumerate()
+                .all(|(at, (byte, want))| {
+                    byte == want || (at == 0 && (0xfc..=0xff).contains(byte))
+                }) =>
         {
             Probe::More
         }
         _ => Probe::No,
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;

@@ -393,10 +393,7 @@ impl<'a> Message<'a> {
                     fields.skip(8)?;
                     let carried = part(&mut fields)?;
                     let before = usize::from(fields.u16_le()?);
-                    Ok((
-                        carried,
-                        before.saturating_add(carried.length) >= total,
-                    ))
+                    Ok((carried, before.saturating_add(carried.length) >= total))
                 });
                 if let Ok((carried, is_last)) = part {
                     connection.carried(self.bytes, self.length, file, carried, notes)?;
@@ -560,10 +557,7 @@ impl<'a> Message<'a> {
         let mut fields = block.fields();
         fields.skip(6)?;
         let password = usize::from(fields.u16_le()?);
-        Ok(self
-            .texts(block, password, 1)
-            .pop()
-            .unwrap_or_default())
+        Ok(self.texts(block, password, 1).pop().unwrap_or_default())
     }
 
     /// Up to `count` texts, each ended by NUL, from `offset` of the data on. UTF-16 stands at even offsets of the message.
@@ -610,9 +604,7 @@ pub(super) fn mailslot_name(bytes: &[u8]) -> Option<String> {
         .filter(|block| block.command == Command::TRANSACTION && !header.is_response)?;
     let name = message.texts(&block, 0, 1).pop()?;
     let prefix = name.get(..MAILSLOT_PREFIX.len())?;
-    prefix
-        .eq_ignore_ascii_case(MAILSLOT_PREFIX)
-        .then_some(name)
+    prefix.eq_ignore_ascii_case(MAILSLOT_PREFIX).then_some(name)
 }
 
 /// The handle of a file id: one connection numbers its files on its own.

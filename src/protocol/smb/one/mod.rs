@@ -1,14 +1,14 @@
 //! SMB 1 (MS-CIFS 2.2, MS-SMB 2.2): messages and their AndX chains.
 
-use super::super::{Probe, gss};
+mod session;
+
+use super::super::Probe;
 use super::connection::{Carried, Connection, MAX_UNIT, Pending, Unit, names_pipes, utf16};
 use super::pipes::Handle;
-use super::{
-    CREATE_STATUS, DIALECT, NATIVE_LAN_MANAGER, NATIVE_OS, NEGOTIATE_STATUS, OFFERED, PIPE,
-    SESSION, SESSION_STATUS, SIGNING, TREE, TREE_STATUS, status,
-};
+use super::{CREATE_STATUS, NEGOTIATE_STATUS, PIPE, SESSION_STATUS, TREE, TREE_STATUS, status};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
+pub(super) use session::Terms;
 
 /// Bytes of the header.
 const HEADER: usize = 32;
@@ -16,22 +16,14 @@ const HEADER: usize = 32;
 const DATA_FIELDS: usize = 64;
 /// Commands of one chain that are read: four are documented to follow each other.
 const MAX_CHAIN: usize = 8;
-/// Dialects remembered of an offer: a dozen were ever in use.
-const MAX_DIALECTS: usize = 16;
 /// No further command in a chain.
 const NO_ANDX: u8 = 0xff;
-/// The dialect whose negotiation response has this many parameter words.
-const NT_LM: &str = "NT LM 0.12";
-const NT_LM_WORDS: usize = 34;
 /// Subcommands of a transaction (MS-CIFS 2.2.5).
 const TRANSACT_PIPE: u16 = 0x26;
 /// A WRITE_ANDX that begins a message of a pipe in raw mode: its length comes first (MS-CIFS 2.2.4.43.1).
 const RAW_MESSAGE_START: u16 = 0x0c;
 /// What the name of a mailslot begins with.
 const MAILSLOT_PREFIX: &str = "\\MAILSLOT\\";
-/// Capability: GSS tokens in session set-up.
-const EXTENDED_SECURITY: u32 = 0x8000_0000;
-
 crate::open_enum! {
     /// Commands (MS-CIFS 2.2.2.1) that are read.
     struct Command(u8) {
@@ -63,14 +55,6 @@ impl Command {
     const fn is_chained(self) -> bool {
         matches!(self.0, 0x24 | 0x2d..=0x2f | 0x73..=0x75 | 0xa2)
     }
-}
-
-/// What negotiation settled.
-#[derive(Default)]
-pub(super) struct Terms {
-    offered: Vec<Box<str>>,
-    /// Passwords are sent in clear.
-    plain: bool,
 }
 
 /// The header, MS-CIFS 2.2.3.1.
@@ -281,7 +265,7 @@ impl<'a> Message<'a> {
         let is_disk = connection.holds_pipes(0, header.tree) == Some(false);
         // Readers stop at the end of what is there; what is not there says nothing.
         match block.command {
-            Command::NEGOTIATE => offer(block.data, &mut connection.one, notes),
+            Command::NEGOTIATE => session::offer(block.data, &mut connection.one, notes),
             Command::SESSION_SETUP_ANDX => {
                 let _cut = self.session_request(block, connection.one.plain, notes);
             }
@@ -443,123 +427,6 @@ impl<'a> Message<'a> {
         Ok(())
     }
 
-    /// SESSION_SETUP_ANDX request: with a token (MS-SMB 2.2.4.6.1), or with answers to the challenge (MS-CIFS
-    /// 2.2.4.53.1), of which only lengths are read.
-    fn session_request(
-        &self,
-        block: &Block<'a>,
-        plain: bool,
-        notes: &mut Notes<'_>,
-    ) -> Result<(), Short> {
-        let mut fields = block.fields();
-        match block.words.len() {
-            24 => {
-                fields.skip(14)?;
-                let length = usize::from(fields.u16_le()?);
-                let token = block.data.get(..length).unwrap_or(block.data);
-                if let Some(token) = gss::mechanism(token) {
-                    token.note(notes);
-                }
-                natives(&self.texts(block, length, 2), notes);
-            }
-            26 => {
-                fields.skip(14)?;
-                let answers = [usize::from(fields.u16_le()?), usize::from(fields.u16_le()?)];
-                let length = answers.iter().sum();
-                let texts = self.texts(block, length, 4);
-                if let [account, domain, software @ ..] = texts.as_slice() {
-                    if account.is_empty() && length <= 1 {
-                        notes.text(SESSION, "anonymous");
-                    } else {
-                        let how = if plain { "plain" } else { "ntlm" };
-                        notes.text(gss::GSS_MECHANISM, how);
-                        notes.text(gss::GSS_DOMAIN, domain);
-                    }
-                    natives(software, notes);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// SESSION_SETUP_ANDX response, MS-CIFS 2.2.4.53.2 and MS-SMB 2.2.4.6.2.
-    fn session_response(&self, block: &Block<'a>, notes: &mut Notes<'_>) -> Result<(), Short> {
-        let mut fields = block.fields();
-        fields.skip(4)?;
-        let action = fields.u16_le()?;
-        if action & 1 != 0 {
-            notes.text(SESSION, "guest");
-        }
-        let mut length = 0;
-        if block.words.len() == 8 {
-            length = usize::from(fields.u16_le()?);
-            let token = block.data.get(..length).unwrap_or(block.data);
-            if let Some(token) =
-                gss::mechanism(token).filter(|token| token.mechanism != "negotiate")
-            {
-                token.note(notes);
-            }
-        }
-        natives(&self.texts(block, length, 2), notes);
-        Ok(())
-    }
-
-    /// NEGOTIATE response, MS-CIFS 2.2.4.52.2.
-    fn choice(
-        &self,
-        block: &Block<'a>,
-        terms: &mut Terms,
-        notes: &mut Notes<'_>,
-    ) -> Result<(), Short> {
-        let mut fields = block.fields();
-        let index = fields.u16_le()?;
-        if index == u16::MAX {
-            notes.text(NEGOTIATE_STATUS, "no common dialect");
-            return Ok(());
-        }
-        let is_nt = block.words.len() >= NT_LM_WORDS;
-        match terms.offered.get(usize::from(index)) {
-            Some(dialect) => notes.text(DIALECT, dialect),
-            None if is_nt => notes.text(DIALECT, NT_LM),
-            None => {}
-        }
-        if !is_nt {
-            return Ok(());
-        }
-        let mode = fields.u8()?;
-        terms.plain = mode & 2 == 0;
-        notes.text(
-            SIGNING,
-            match mode & 0x0c {
-                0 => "disabled",
-                4 => "enabled",
-                _ => "required",
-            },
-        );
-        fields.skip(16)?;
-        if fields.u32_le()? & EXTENDED_SECURITY == 0 {
-            return Ok(());
-        }
-        // The server's identifier, then the token.
-        let token = block.data.get(16..).unwrap_or_default();
-        if let Some(token) = gss::mechanism(token) {
-            // What a server can do is no choice yet.
-            for offered in token.offered {
-                notes.text(gss::GSS_OFFERED, offered);
-            }
-        }
-        Ok(())
-    }
-
-    /// TREE_CONNECT_ANDX request, MS-CIFS 2.2.4.55.1: the path stands after a password.
-    fn tree_path(&self, block: &Block<'a>) -> Result<String, Short> {
-        let mut fields = block.fields();
-        fields.skip(6)?;
-        let password = usize::from(fields.u16_le()?);
-        Ok(self.texts(block, password, 1).pop().unwrap_or_default())
-    }
-
     /// Up to `count` texts, each ended by NUL, from `offset` of the data on. UTF-16 stands at even offsets of the message.
     fn texts(&self, block: &Block<'a>, offset: usize, count: usize) -> Vec<String> {
         let at = block.at.saturating_add(offset);
@@ -610,25 +477,6 @@ pub(super) fn mailslot_name(bytes: &[u8]) -> Option<String> {
 /// The handle of a file id: one connection numbers its files on its own.
 fn handle(file: u16) -> Handle {
     (0, u128::from(file))
-}
-
-/// NEGOTIATE request, MS-CIFS 2.2.4.52.1: dialects, each after a byte 2.
-fn offer(data: &[u8], terms: &mut Terms, notes: &mut Notes<'_>) {
-    terms.offered.clear();
-    for dialect in data.split(|&byte| byte == 0).take(MAX_DIALECTS) {
-        if let [2, dialect @ ..] = dialect {
-            let dialect = String::from_utf8_lossy(dialect);
-            notes.text(OFFERED, &dialect);
-            terms.offered.push(dialect.into());
-        }
-    }
-}
-
-/// Operating system and software of a side.
-fn natives(texts: &[String], notes: &mut Notes<'_>) {
-    for (name, text) in [NATIVE_OS, NATIVE_LAN_MANAGER].into_iter().zip(texts) {
-        notes.text(name, text);
-    }
 }
 
 /// File and data of a WRITE_ANDX request, MS-CIFS 2.2.4.43.1.

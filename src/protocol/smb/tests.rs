@@ -731,6 +731,15 @@ fn lengths_that_point_elsewhere_are_survived() {
 }
 
 #[test]
+fn a_message_cut_by_a_short_snap_length_is_known() {
+    // 68 bytes of Ethernet, IP and TCP leave 14.
+    let whole = one(0x72, 0, 0, &[], b"\x02NT LM 0.12\0");
+    let recorder = played(&[(CLIENT, whole[..14].to_vec())]);
+    assert_eq!(protocols(&recorder), ["netbios_ssn", "smb"]);
+    assert_eq!(values(&recorder, "smb", "version"), ["1"]);
+}
+
+#[test]
 fn openings_of_others_are_no_smb() {
     for other in [
         &b"\xffSMBx"[..],

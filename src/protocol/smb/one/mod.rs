@@ -12,6 +12,8 @@ pub(super) use session::Terms;
 
 /// Bytes of the header.
 const HEADER: usize = 32;
+/// Bytes that prove a message which the snap length cut: magic number, command, status.
+const CUT: usize = 9;
 /// Bytes of header and parameters that tell which file's data a message carries, with the first bytes of the data.
 const DATA_FIELDS: usize = 64;
 /// Commands of one chain that are read: four are documented to follow each other.
@@ -165,6 +167,8 @@ pub(super) fn begins(bytes: &[u8], length: u64) -> Probe {
     match bytes.get(HEADER) {
         Some(&words) if HEADER as u64 + 3 + 2 * u64::from(words) <= length => Probe::Yes,
         Some(_) => Probe::No,
+        // Short snap lengths leave no more; magic number, command and carrier agree.
+        None if bytes.len() >= CUT => Probe::Yes,
         None => Probe::More,
     }
 }
@@ -430,7 +434,7 @@ impl<'a> Message<'a> {
     /// Up to `count` texts, each ended by NUL, from `offset` of the data on. UTF-16 stands at even offsets of the message.
     fn texts(&self, block: &Block<'a>, offset: usize, count: usize) -> Vec<String> {
         let at = block.at.saturating_add(offset);
-        let at = if self.header.unicode && at % 2 != 0 {
+        let at = if self.header.unicode && !at.is_multiple_of(2) {
             at.saturating_add(1)
         } else {
             at

@@ -45,7 +45,8 @@ fn user_data(datagram: Datagram<'_>) -> Result<&[u8], Reject> {
     cursor.skip(8)?;
     let length = usize::from(cursor.u16()?);
     let offset = cursor.u16()?;
-    let fits = length.saturating_add(HEADER) == datagram.wire_len;
+    // Some servers count the header in.
+    let fits = [length, length.saturating_add(HEADER)].contains(&datagram.wire_len);
     if !can_begin(kind) || flags & FIRST == 0 || offset != 0 || !fits {
         return Err(Reject::Other);
     }

@@ -707,7 +707,10 @@ fn a_mailslot_is_named_and_nothing_else_is_taken() {
     assert_eq!(values(&recorder, "smb", "mailslot"), [r"\MAILSLOT\BROWSE"]);
     // No file service: its proof is a message of a connection.
     assert!(values(&recorder, "smb", "version").is_empty());
+    let mut counted = good.clone();
+    counted[10..12].copy_from_slice(&(good.len() as u16).to_be_bytes());
     let named = |recorder: &Recorder| recorder.protocols.contains_key("smb");
+    assert!(named(&datagrams(&[(CLIENT, &counted)])));
     assert!(!named(&datagrams(&[(
         CLIENT,
         &mailslot_datagram(b"\\PIPE\\LANMAN\0")

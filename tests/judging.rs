@@ -492,3 +492,45 @@ fn an_announced_data_connection_is_named_between_the_hosts_that_agreed_upon_it_a
     assert!(of(Connection::new("10.0.1.8:50001", server)).is_empty());
     assert!(of(Connection::unanswered("10.0.1.9:50001", server)).is_empty());
 }
+
+#[test]
+fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
+    const ATTENDANT: &str = "67df7c70-0f04-11ce-b13f-00aa003bac6c";
+    let smb = || {
+        Connection::new("10.0.0.30:50000", "10.0.0.31:445")
+            .proves("netbios_ssn")
+            .proves("smb")
+            .says("smb", "version", Value::Number(2))
+            .text("smb", "gss_mechanism", "kerberos")
+    };
+    let of = |flow| {
+        let judged = judged(&Topology::default(), vec![flow]);
+        let (_, flow) = judged.iter().next().unwrap();
+        let service = flow.service.as_ref().map(ToString::to_string);
+        (service.unwrap(), flow.encryption.kind.word())
+    };
+    assert_eq!(of(smb()), ("smb_file".to_owned(), "none"));
+    let sealed = smb().says("smb", "sealed", Value::Number(1));
+    assert_eq!(of(sealed), ("smb_file".to_owned(), "smb3"));
+    let calls = of(smb().bound(ATTENDANT, "privacy"));
+    assert_eq!(calls, ("system_attendant".to_owned(), "rpc_privacy"));
+    let mut beside = smb().bound(ATTENDANT, "privacy");
+    beside.0.facts = std::mem::take(&mut beside.0.facts)
+        .into_iter()
+        .chain(
+            smb()
+                .text("dcerpc", "auth_level", "none")
+                .0
+                .facts
+                .into_iter()
+                .map(|(mut fact, seen)| {
+                    fact.subject = 2 << 32;
+                    (fact, seen)
+                }),
+        )
+        .collect();
+    assert_eq!(of(beside), ("system_attendant".to_owned(), "none"));
+    let judged = judged(&Topology::default(), vec![smb()]);
+    let (_, flow) = judged.iter().next().unwrap();
+    assert_eq!(flow.authentication, ["kerberos"]);
+}

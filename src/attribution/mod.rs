@@ -274,15 +274,22 @@ impl Judge<'_> {
     }
 
     /// The service with the strongest evidence. Where only a port or roles speak and several services share them, the
-    /// generic one stands for all; where the payload speaks, a special one wins.
+    /// generic one stands for all; where the payload speaks, a special one wins, proven by an interface or otherwise.
     fn choose(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<ServiceId> {
-        let (strength, source) = evidence
-            .iter()
-            .map(|evidence| (evidence.strength, evidence.source))
-            .max()?;
+        let rank = |evidence: &Evidence| {
+            let is_carrier =
+                evidence.source == Source::Payload && self.is_generic(&evidence.service);
+            let source = if is_carrier {
+                Source::Answer
+            } else {
+                evidence.source
+            };
+            (evidence.strength, source)
+        };
+        let (strength, source) = evidence.iter().map(rank).max()?;
         let mut strongest: Vec<&ServiceId> = evidence
             .iter()
-            .filter(|evidence| (evidence.strength, evidence.source) == (strength, source))
+            .filter(|evidence| rank(evidence) == (strength, source))
             .map(|evidence| &evidence.service)
             .collect();
         strongest.sort();

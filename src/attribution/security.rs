@@ -1,6 +1,6 @@
 //! How a flow is protected, and who was authenticated by what: read from facts alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -24,6 +24,8 @@ pub enum Encrypted {
     RpcIntegrity,
     /// GSS-wrapped and sealed.
     Gssapi,
+    /// Sealed messages of SMB 3.
+    Smb3,
     /// SRTP, by the keys in the signalling.
     Srtp,
     /// DTLS.
@@ -43,6 +45,7 @@ impl Encrypted {
             Self::RpcPrivacy => "rpc_privacy",
             Self::RpcIntegrity => "rpc_integrity",
             Self::Gssapi => "gssapi",
+            Self::Smb3 => "smb3",
             Self::Srtp => "srtp",
             Self::Dtls => "dtls",
             Self::Unknown => "unknown",
@@ -53,7 +56,13 @@ impl Encrypted {
     pub const fn hides(self) -> bool {
         matches!(
             self,
-            Self::Tls | Self::Starttls | Self::RpcPrivacy | Self::Gssapi | Self::Srtp | Self::Dtls
+            Self::Tls
+                | Self::Starttls
+                | Self::RpcPrivacy
+                | Self::Gssapi
+                | Self::Smb3
+                | Self::Srtp
+                | Self::Dtls
         )
     }
 }
@@ -131,6 +140,7 @@ const READABLE: &[&str] = &[
     "msnp",
     "ymsg",
     "oscar",
+    "smb",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
@@ -173,6 +183,9 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
         }
     } else if flow.proves("dtls") {
         Encrypted::Dtls
+    } else if flow.facts_of("smb", "sealed").next().is_some() {
+        encryption.cipher = flow.texts("smb", "cipher").next().map(str::to_owned);
+        Encrypted::Smb3
     } else if flow.proves("dcerpc") {
         match level {
             Some("privacy") => Encrypted::RpcPrivacy,
@@ -209,11 +222,22 @@ impl Encryption {
     }
 }
 
-/// The highest authentication level of the connection's RPC calls.
+/// The highest authentication level of the connection's RPC calls. Named pipes are connections of their own: there it is
+/// that of the pipe that protects least.
 fn level(flow: &Flow) -> Option<&str> {
     const ORDER: &[&str] = &["none", "connect", "call", "packet", "integrity", "privacy"];
-    flow.texts("dcerpc", "auth_level")
-        .max_by_key(|level| ORDER.iter().position(|known| known == level))
+    let rank = |level: &str| ORDER.iter().position(|known| *known == level);
+    let mut pipes = BTreeMap::new();
+    for (fact, _) in flow.facts_of("dcerpc", "auth_level") {
+        if let Some(level) = fact.value.as_text() {
+            // The number of a pipe stands above the contexts in it.
+            let highest = pipes.entry(fact.subject >> 32).or_insert(level);
+            if rank(level) > rank(highest) {
+                *highest = level;
+            }
+        }
+    }
+    pipes.into_values().min_by_key(|level| rank(level))
 }
 
 fn certificate(flow: &Flow, protocol: &'static str) -> Option<Certificate> {
@@ -277,6 +301,8 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("pop3", "auth_mechanism"),
         ("imap", "auth_mechanism"),
         ("sip", "authorization"),
+        ("smb", "gss_mechanism"),
+        ("smb", "session"),
     ];
     for (protocol, name) in sources {
         seen.extend(flow.texts(protocol, name).filter_map(mechanism));
@@ -306,6 +332,7 @@ fn mechanism(text: &str) -> Option<&'static str> {
         "basic" | "login" | "plain" | "simple" | "user" => "basic",
         "apop" | "digest" | "digest-md5" | "cram-md5" => "digest",
         "anonymous" => "anonymous",
+        "guest" => "guest",
         "external" | "certificate" => "certificate",
         "bearer" | "xoauth2" => "bearer",
         "netlogon" => "netlogon",

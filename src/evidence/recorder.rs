@@ -83,6 +83,7 @@ impl Recorder {
             moment,
             protocol,
             depth,
+            part: 0,
             subject: 0,
         }
     }
@@ -151,6 +152,7 @@ pub struct Notes<'a> {
     moment: Moment,
     protocol: &'static str,
     depth: u8,
+    part: u64,
     subject: u64,
 }
 
@@ -191,7 +193,22 @@ impl Notes<'_> {
             moment: self.moment,
             protocol,
             depth: self.depth.saturating_add(1),
+            part: self.part,
             subject: self.subject,
+        }
+    }
+
+    /// The same notes for one of several like connections inside this one (named pipes of SMB), numbered from 1: their
+    /// subjects, below 2^32, stay apart, because the number stands above them.
+    pub fn part(&mut self, number: u32) -> Notes<'_> {
+        let part = u64::from(number) << 32;
+        Notes {
+            recorder: self.recorder,
+            moment: self.moment,
+            protocol: self.protocol,
+            depth: self.depth,
+            part,
+            subject: part,
         }
     }
 
@@ -202,7 +219,7 @@ impl Notes<'_> {
 
     /// What the following facts are about (see [`Fact::subject`]).
     pub const fn about(&mut self, subject: u64) {
-        self.subject = subject;
+        self.subject = self.part | subject;
     }
 
     /// Notes a number.

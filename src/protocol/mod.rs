@@ -39,6 +39,7 @@ mod mysql;
 mod netbios;
 mod netbios_dgm;
 mod netbios_ns;
+mod netbios_ssn;
 mod nntp;
 mod ntp;
 mod nx;
@@ -64,6 +65,7 @@ mod sap;
 mod sdp;
 mod sip;
 mod skinny;
+mod smb;
 mod smtp;
 mod snmp;
 mod socks;
@@ -126,6 +128,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     mysql::MYSQL,
     netbios_dgm::NETBIOS_DGM,
     netbios_ns::NETBIOS_NS,
+    netbios_ssn::NETBIOS_SSN,
     nntp::NNTP,
     ntp::NTP,
     nx::NX,
@@ -151,6 +154,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     sdp::SDP,
     sip::SIP,
     skinny::SKINNY,
+    smb::SMB,
     smtp::SMTP,
     snmp::SNMP,
     socks::SOCKS,

@@ -239,8 +239,11 @@ mod tests {
         assert_eq!(offers[0].offered, Offered::Host { name });
         assert_eq!(offers[0].endpoint.to_string(), "10.0.0.1:0");
         only_registered_attributes(&recorder, &[&NETBIOS_DGM]);
-        for length in 0..bytes.len() {
-            assert!(protocols(&datagrams(&[(CLIENT, &bytes[..length])])).is_empty());
+        // One prefix is whole where the length counts the header, as old systems write it.
+        let by_old_count = usize::from(u16::from_be_bytes([bytes[10], bytes[11]]));
+        for length in (0..bytes.len()).filter(|length| *length != by_old_count) {
+            let named = protocols(&datagrams(&[(CLIENT, &bytes[..length])]));
+            assert!(named.is_empty(), "{length} {named:?}");
         }
     }
 

@@ -157,7 +157,8 @@ fn in_lines(spoken: &[u8], reply: &[u8]) -> Probe {
         };
     };
     let is_answer = match answer {
-        b"+OK" | b"+PONG" => true,
+        // A value is never answered so; POP3 servers greet so whoever asks them for a page.
+        b"+OK" | b"+PONG" => !text::split_word(spoken).0.eq_ignore_ascii_case(b"GET"),
         [b'-', text @ ..] => word(text::split_word(text).0).is_some(),
         [b':', ..] => number(answer, u64::MAX).is_some(),
         [b'$', ..] => number(answer, MAX_STRING).is_some(),

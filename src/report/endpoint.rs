@@ -271,7 +271,6 @@ impl Record for EndpointRecord<'_> {
         "call_id",
         "frame",
         "flows",
-        "protocol",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

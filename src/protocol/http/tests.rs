@@ -249,7 +249,8 @@ fn a_request_without_a_version_counts_with_its_page() {
         b"<1.2@a.example>\r\n",
         b"\0",
     ] {
-        assert!(protocols(&conversation(&[ask, (S, other)])).is_empty());
+        let named = protocols(&conversation(&[ask, (S, other)]));
+        assert!(named.is_empty(), "{named:?}");
     }
 }
 

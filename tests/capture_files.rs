@@ -252,7 +252,7 @@ fn a_folder_is_read_recursively_and_sorted_and_other_files_are_counted() {
         ("b/notes.txt", b"hello".to_vec()),
         ("a.dat", gzip(&pcapng(&[(1, b"x")]))),
         ("z.pcap", b"".to_vec()),
-        ("old.cap", b"GMBU\x00\x02".to_vec()),
+        ("old.cap", b"TRSNIFF data    \x1a".to_vec()),
     ]);
     let plan = plan(&[Input::Path(folder.0.path().to_owned())], Grouping::Auto).unwrap();
     assert_eq!(folder.chains(&plan), [["a.dat"], ["b/late.cap"]]);
@@ -270,7 +270,7 @@ fn inputs_that_cannot_be_read_have_messages_of_their_own() {
         ("empty/readme.txt", b"hello".to_vec()),
         ("paper.pcap", b"%PDF-1.5 ...".to_vec()),
         ("nothing.pcap", Vec::new()),
-        ("monitor.cap", b"GMBU\x00\x02".to_vec()),
+        ("sniffer.enc", b"TRSNIFF data    \x1a".to_vec()),
     ]);
     let message = |name: &str| {
         let error = plan(&folder.inputs(&[name]), Grouping::Auto)
@@ -289,15 +289,15 @@ fn inputs_that_cannot_be_read_have_messages_of_their_own() {
     );
     assert_eq!(
         message("paper.pcap"),
-        ": expected a capture (pcap, pcapng or snoop), found a PDF document"
+        ": expected a capture (pcap, pcapng, snoop or Network Monitor), found a PDF document"
     );
     assert_eq!(
         message("nothing.pcap"),
         ": expected a capture, found an empty file"
     );
     assert_eq!(
-        message("monitor.cap"),
-        ": expected pcap, pcapng or snoop, found a Network Monitor 2.x capture; convert it: editcap -F pcapng IN OUT.pcapng"
+        message("sniffer.enc"),
+        ": expected pcap, pcapng, snoop or Network Monitor, found a Sniffer capture; convert it: editcap -F pcapng IN OUT.pcapng"
     );
     assert!(matches!(
         plan(&[], Grouping::Auto),

@@ -103,7 +103,7 @@ fn names(folder: &TempDir) -> Vec<PathBuf> {
     names
 }
 
-const SCANNING: [&str; 3] = ["classify", "audit", "endpoints"];
+const SCANNING: [&str; 4] = ["classify", "audit", "endpoints", "calls"];
 
 #[test]
 fn a_missing_file_is_named() {
@@ -123,17 +123,17 @@ fn what_is_no_capture_is_said_to_be_what_it_is() {
         (
             "notes.pcap",
             b"hello, world\n",
-            "expected a capture (pcap, pcapng or snoop), found text",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found text",
         ),
         (
             "report.pcap",
             pdf,
-            "expected a capture (pcap, pcapng or snoop), found a PDF document",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found a PDF document",
         ),
         (
             "noise.pcap",
             &[0xee; 64],
-            "expected a capture (pcap, pcapng or snoop), found",
+            "expected a capture (pcap, pcapng, snoop or Network Monitor), found",
         ),
     ];
     for (name, bytes, said) in cases {
@@ -309,7 +309,7 @@ fn a_mistake_in_a_signature_is_named_with_its_line() {
 #[test]
 fn a_signature_of_ones_own_is_used() {
     let text = b"[[service]]\nid = \"pager\"\nname = \"Pager\"\nprotocols = [\"smtp\"]\n\
-                 proof = [{ protocol = \"smtp\", attribute = \"banner\", contains = \"\" }]\nsource = \"us\"\n";
+                 proof = [{ protocol = \"smtp\", attribute = \"banner\" }]\nsource = \"us\"\n";
     let (folder, _) = folder_with("own.toml", text);
     let run = Run::of(&[
         "classify",
@@ -674,6 +674,95 @@ fn endpoints_have_the_fields_of_the_contract() {
 }
 
 #[test]
+fn calls_have_the_fields_of_the_contract() {
+    let records = Run::of(&["calls", &sample("um-lync-calls.pcap")]).records();
+    let call = [
+        "call_id",
+        "from",
+        "to",
+        "methods",
+        "result",
+        "start",
+        "answered",
+        "end",
+        "signalling",
+        "streams",
+        "findings",
+    ];
+    let stream = [
+        "flow",
+        "ssrc",
+        "from",
+        "to",
+        "payload_type",
+        "codec",
+        "packets",
+        "lost",
+        "out_of_order",
+        "duplicates",
+        "jitter_ms",
+        "max_delta_ms",
+        "mos",
+        "rtcp",
+    ];
+    let more = [
+        "start",
+        "end",
+        "media",
+        "payload_types",
+        "clock_rate",
+        "clock_source",
+        "encryption",
+        "mean_jitter_ms",
+        "max_jitter_ms",
+    ];
+    let mut streams = 0;
+    for record in &records {
+        assert_fields(record, &call, &[]);
+        for of_call in record["streams"].as_array().unwrap() {
+            assert_fields(of_call, &stream, &more);
+            assert_fields(&of_call["from"], &["address", "port"], &[]);
+            assert_fields(&of_call["to"], &["address", "port"], &[]);
+            assert!(of_call["ssrc"].as_str().unwrap().starts_with("0x"));
+            streams += 1;
+        }
+    }
+    assert!(records.len() > 5 && streams > 10);
+}
+
+#[test]
+fn columns_of_the_streams_of_a_call_run_in_step() {
+    let run = Run::of(&["calls", &sample("um-lync-calls.pcap"), "--format", "csv"]);
+    let mut rows = csv::Reader::from_reader(run.out.as_bytes());
+    let columns = rows.headers().unwrap().clone();
+    let at = |name: &str| columns.iter().position(|column| column == name).unwrap();
+    let first = rows.records().next().unwrap().unwrap();
+    assert_eq!(&first[at("streams_from_port")], "20000;27012");
+    assert_eq!(&first[at("streams_to_port")], "27012;20000");
+    assert_eq!(&first[at("streams_packets")], "9;10");
+    assert_eq!(&first[at("streams_lost")], "1;0");
+    assert_eq!(&first[at("streams_rtcp_packets_sent")], "9;");
+}
+
+#[test]
+fn streams_stand_below_their_call_at_any_width() {
+    for width in ["80", "160"] {
+        let arguments = ["calls", &sample("um-lync-calls.pcap"), "--format", "table"];
+        let run = Run::with(&arguments, |command| {
+            command.env("COLUMNS", width);
+        });
+        let widest = run.out.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= width.parse().ok(), "{}", run.out);
+        let line = |text: &str| run.out.lines().position(|line| line.contains(text));
+        assert!(line("+15550100@10.0.2.5") < line("10.0.2.5:20000"));
+        assert!(line("10.0.2.5:20000") < line("10.0.2.5:20010"));
+        for heading in ["call, streams", "result, codec", "lost", "jitter", "mos"] {
+            assert!(run.out.lines().next().unwrap().contains(heading));
+        }
+    }
+}
+
+#[test]
 fn rows_have_the_fields_of_the_contract() {
     let run = Run::of(&["matrix", "--format", "json"]);
     let rows: Value = serde_json::from_str(&run.out).unwrap();
@@ -728,7 +817,9 @@ fn rows_have_the_fields_of_the_contract() {
 fn all_formats_hold_the_same_records() {
     let topology = sample("perimeter-unhealthy.topology.toml");
     let capture = sample("perimeter-unhealthy.pcap");
-    let commands: [&[&str]; 4] = [
+    let calls = sample("um-lync-calls.pcap");
+    let commands: [&[&str]; 5] = [
+        &["calls", &calls],
         &["classify", &capture],
         &["audit", &capture, "--topology", &topology],
         &["endpoints", &capture],
@@ -789,8 +880,18 @@ fn columns_of_csv_are_stable() {
     );
     assert_eq!(
         header("endpoints"),
-        "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,tower_address,asked_by,\
+        "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,protocol,tower_address,asked_by,\
          rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation"
+    );
+    assert_eq!(
+        header("calls"),
+        "call_id,from,to,methods,result,start,answered,end,signalling,streams_flow,streams_ssrc,streams_from_address,\
+         streams_from_port,streams_to_address,streams_to_port,streams_start,streams_end,streams_media,\
+         streams_payload_type,streams_codec,streams_clock_rate,streams_clock_source,streams_encryption,streams_packets,\
+         streams_lost,streams_out_of_order,streams_duplicates,streams_jitter_ms,streams_mean_jitter_ms,\
+         streams_max_jitter_ms,streams_max_delta_ms,streams_mos,streams_rtcp_packets_sent,streams_rtcp_lost,\
+         streams_rtcp_max_fraction_lost,streams_rtcp_jitter_ms,streams_rtcp_max_jitter_ms,streams_rtcp_reports,\
+         streams_rtcp_round_trip_ms,streams_rtcp_max_round_trip_ms,findings"
     );
 }
 
@@ -997,7 +1098,15 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn help_fits_a_terminal_of_80_columns() {
-    for command in ["", "classify", "audit", "endpoints", "matrix", "explain"] {
+    for command in [
+        "",
+        "classify",
+        "audit",
+        "endpoints",
+        "calls",
+        "matrix",
+        "explain",
+    ] {
         for flag in ["-h", "--help"] {
             let arguments: Vec<&str> = [command, flag]
                 .into_iter()

@@ -1,10 +1,11 @@
 //! What the documentation shows is what the program does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use exwire::audit::CODES;
+use exwire::protocol::PROTOCOLS;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -62,7 +63,7 @@ fn the_examples_of_the_readme_are_real() {
         }
         examples += 1;
     }
-    assert_eq!(examples, 3);
+    assert_eq!(examples, 4);
 }
 
 #[test]
@@ -89,4 +90,117 @@ fn links_between_pages_lead_somewhere() {
             }
         }
     }
+}
+
+/// The page is written from the registrations: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
+#[test]
+fn every_decoder_is_on_its_page() {
+    let mut page = String::from(
+        "# Protocols\n\nWhat each decoder reads, from which documents, which bytes prove it, and where its knowledge ends. Detection is by content, on any port.\n\
+         A name stands in `protocols` of a flow only where bytes proved it; attributes are the facts that evidence and findings quote.\n\
+         This page is written from the decoders' registrations.\n",
+    );
+    for protocol in PROTOCOLS {
+        let about = &protocol.about;
+        let carriers: Vec<&str> = [
+            protocol.stream.as_ref().map(|_| "TCP"),
+            protocol.datagram.as_ref().map(|_| "UDP"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let carriers = if carriers.is_empty() {
+            "other protocols".to_owned()
+        } else {
+            carriers.join(", ")
+        };
+        let attributes: Vec<String> = protocol
+            .attributes
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        page.push_str(&format!(
+            "\n## `{}`: {}\n\n* Over: {carriers}\n* Documents: {}\n* Reads: {}\n* Proven by: {}\n* Limits: {}\n",
+            protocol.name, about.title, about.sources, about.reads, about.proves, about.limits
+        ));
+        if !attributes.is_empty() {
+            page.push_str(&format!("* Attributes: {}\n", attributes.join(", ")));
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocols.md");
+    if std::env::var_os("EXWIRE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(
+        read("docs/protocols.md"),
+        page,
+        "docs/protocols.md is stale"
+    );
+}
+
+/// The code of tests: what stands behind `#[cfg(test)]`, and files that are tests.
+fn test_code(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    if path.ends_with("tests.rs")
+        || path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("tests"))
+    {
+        return text;
+    }
+    text.split_once("#[cfg(test)]")
+        .map(|(_, tests)| tests.to_owned())
+        .unwrap_or_default()
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// No decoder notes what no test has seen: each registered attribute is named, as text or by its constant, in the tests of the
+/// file or folder that registers it.
+#[test]
+fn every_attribute_is_shown_by_a_test_of_its_decoder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol");
+    let mut files = Vec::new();
+    rust_files(&folder, &mut files);
+    let mut unseen = Vec::new();
+    for protocol in PROTOCOLS {
+        let registers = |path: &&PathBuf| {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.contains("Protocol = Protocol {")
+                && (text.contains(&format!("name: \"{}\"", protocol.name))
+                    || text.contains(&format!("NAME: &str = \"{}\"", protocol.name)))
+        };
+        let home = files.iter().find(registers).unwrap();
+        // `name/mod.rs` and what is beside it, or `name.rs` and what is in `name/`.
+        let around = if home.ends_with("mod.rs") {
+            home.parent().unwrap().to_owned()
+        } else {
+            home.with_extension("")
+        };
+        let tests: String = files
+            .iter()
+            .filter(|path| *path == home || path.starts_with(&around))
+            .map(|path| test_code(path))
+            .collect();
+        for attribute in protocol.attributes {
+            let constant = attribute.to_uppercase();
+            let named = tests.contains(&format!("\"{attribute}\""))
+                || tests
+                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                    .any(|word| word == constant);
+            if !named {
+                unseen.push(format!("{}.{attribute}", protocol.name));
+            }
+        }
+    }
+    assert!(unseen.is_empty(), "no test names {}", unseen.join(", "));
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exwire::attribution::Judged;
+use exwire::attribution::{Encrypted, Judged};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
@@ -95,6 +95,7 @@ impl Connection {
             facts,
             offers,
             streams,
+            reports,
             client,
             left_out,
             ..
@@ -110,6 +111,8 @@ impl Connection {
             facts,
             offers,
             streams,
+            payload: Vec::new(),
+            reports,
             client,
             gap_bytes: 0,
             disagreements: 0,
@@ -473,4 +476,138 @@ fn an_inferred_role_is_never_held_against_a_host() {
         [],
         "the row for Hub to Hub says encrypted, but nobody said that these are"
     );
+}
+
+#[test]
+fn a_search_for_persons_of_netmeeting_is_the_user_locator() {
+    let service = |base: &str| {
+        let flow = Connection::new("10.0.1.5:50000", "10.0.0.30:522")
+            .proves("ldap")
+            .text("ldap", "base", base);
+        let judged = judged(&Topology::default(), vec![flow]);
+        let attribution = &judged.attributions[0];
+        (
+            attribution.service.as_ref().unwrap().as_str().to_owned(),
+            attribution.strength,
+        )
+    };
+    let proven = |id: &str| (id.to_owned(), Some(Strength::Proven));
+    assert_eq!(service("objectClass=RTPerson"), proven("uls"));
+    assert_eq!(
+        service("c=-,o=Microsoft,objectClass=RTPerson"),
+        proven("uls")
+    );
+}
+
+#[test]
+fn the_imitated_handshake_is_the_edge_and_no_weak_tls() {
+    let turn = Connection::new("198.51.100.9:50000", "192.0.2.70:443")
+        .proves("tls")
+        .says("tls", "pseudo", Value::Number(1))
+        .proves("stun")
+        .text("stun", "dialect", "ms_turn");
+    let judged = judged(&Topology::default(), vec![turn]);
+    let (_, attribution) = judged.iter().next().unwrap();
+    let service = attribution.service.as_ref().unwrap();
+    assert_eq!(service.as_str(), "stun_turn");
+    assert_eq!(attribution.strength, Some(Strength::Proven));
+    assert_eq!(attribution.encryption.kind, Encrypted::Unknown);
+}
+
+#[test]
+fn media_beside_a_handshake_of_dtls_are_srtp() {
+    let media = |profile: Option<&str>| {
+        let flow = Connection::new("10.0.1.9:50000", "10.0.1.10:50002")
+            .proves("dtls")
+            .proves("rtp")
+            .text("dtls", "server_version", "1.2")
+            .text("dtls", "cipher", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
+        let flow = match profile {
+            Some(profile) => flow.text("dtls", "srtp_profile", profile),
+            None => flow,
+        };
+        let judged = judged(&Topology::default(), vec![flow]);
+        let (_, attribution) = judged.iter().next().unwrap();
+        attribution.encryption.clone()
+    };
+    let keyed = media(Some("SRTP_AES128_CM_HMAC_SHA1_80"));
+    assert_eq!(keyed.kind, Encrypted::Srtp);
+    assert_eq!(keyed.cipher.unwrap(), "SRTP_AES128_CM_HMAC_SHA1_80");
+    assert_eq!(media(Some("SRTP_NULL_HMAC_SHA1_80")).kind, Encrypted::None);
+    let unkeyed = media(None);
+    assert_eq!(unkeyed.kind, Encrypted::Dtls);
+    assert_eq!(unkeyed.version.unwrap(), "1.2");
+}
+
+#[test]
+fn an_announced_data_connection_is_named_between_the_hosts_that_agreed_upon_it_alone() {
+    let of = |data: Connection| {
+        let mut control = Connection::new("10.0.1.9:50000", "203.0.113.7:21").proves("ftp");
+        let offer = Offer {
+            transport: Transport::TCP,
+            endpoint: Endpoint::new("203.0.113.7".parse().unwrap(), 49_152),
+            by: "203.0.113.7".parse().unwrap(),
+            to: "10.0.1.9".parse().unwrap(),
+            offered: Offered::Data {
+                protocol: "ftp_data",
+            },
+        };
+        let seen = Seen {
+            frame: 4,
+            time: Timestamp::from_nanos(4),
+        };
+        control.0.offers.insert(offer, seen);
+        let judged = judged(&Topology::default(), vec![control, data]);
+        let (_, attribution) = judged
+            .iter()
+            .find(|(flow, _)| flow.server().port == 49_152)
+            .unwrap();
+        attribution.protocols.clone()
+    };
+    let server = "203.0.113.7:49152";
+    assert_eq!(of(Connection::new("10.0.1.9:50001", server)), ["ftp_data"]);
+    assert!(of(Connection::new("10.0.1.8:50001", server)).is_empty());
+    assert!(of(Connection::unanswered("10.0.1.9:50001", server)).is_empty());
+}
+
+#[test]
+fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
+    const ATTENDANT: &str = "67df7c70-0f04-11ce-b13f-00aa003bac6c";
+    let smb = || {
+        Connection::new("10.0.0.30:50000", "10.0.0.31:445")
+            .proves("netbios_ssn")
+            .proves("smb")
+            .says("smb", "version", Value::Number(2))
+            .text("smb", "gss_mechanism", "kerberos")
+    };
+    let of = |flow| {
+        let judged = judged(&Topology::default(), vec![flow]);
+        let (_, flow) = judged.iter().next().unwrap();
+        let service = flow.service.as_ref().map(ToString::to_string);
+        (service.unwrap(), flow.encryption.kind.word())
+    };
+    assert_eq!(of(smb()), ("smb_file".to_owned(), "none"));
+    let sealed = smb().says("smb", "sealed", Value::Number(1));
+    assert_eq!(of(sealed), ("smb_file".to_owned(), "smb3"));
+    let calls = of(smb().bound(ATTENDANT, "privacy"));
+    assert_eq!(calls, ("system_attendant".to_owned(), "rpc_privacy"));
+    let mut beside = smb().bound(ATTENDANT, "privacy");
+    beside.0.facts = std::mem::take(&mut beside.0.facts)
+        .into_iter()
+        .chain(
+            smb()
+                .text("dcerpc", "auth_level", "none")
+                .0
+                .facts
+                .into_iter()
+                .map(|(mut fact, seen)| {
+                    fact.subject = 2 << 32;
+                    (fact, seen)
+                }),
+        )
+        .collect();
+    assert_eq!(of(beside), ("system_attendant".to_owned(), "none"));
+    let judged = judged(&Topology::default(), vec![smb()]);
+    let (_, flow) = judged.iter().next().unwrap();
+    assert_eq!(flow.authentication, ["kerberos"]);
 }

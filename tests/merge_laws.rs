@@ -133,6 +133,8 @@ fn any_episode(tap: Arc<str>) -> impl Strategy<Value = Episode> {
                     facts,
                     offers,
                     streams: BTreeMap::new(),
+                    payload: Vec::new(),
+                    reports: BTreeMap::new(),
                     client,
                     gap_bytes,
                     disagreements: 0,

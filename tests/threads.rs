@@ -13,9 +13,10 @@ mod pipeline_support;
 
 use std::path::PathBuf;
 
+use exwire::attribution::calls;
 use exwire::audit::audit;
 use exwire::capture::{Grouping, Input, plan};
-use exwire::report::{self, EndpointRecord, FlowRecord, Format, Record, Style};
+use exwire::report::{self, CallRecord, EndpointRecord, FlowRecord, Format, Record, Style};
 use exwire::scan::Scanned;
 use exwire::signature::Signatures;
 use exwire::topology::Topology;
@@ -28,6 +29,8 @@ const REAL: &[&str] = &[
     "mapi/zeek-dce-rpc-mapi.pcap",
     "sip/ndpi-webex.pcap",
     "sip/bruteshark-sip-rtp-g729a.pcap",
+    "sip/bruteshark-sip-rtp-dvi4.pcap",
+    "sip/rtppcap-nb6-telephone.pcap",
     "stun/ndpi-teams.pcap",
     "rtp/nfstream-skype.pcap",
     "smtp/markofu-evidence02.pcap",
@@ -37,8 +40,8 @@ const REAL: &[&str] = &[
     "ldap/elcabezzonn-tinkersec-ldapsearch.pcap",
 ];
 
-/// Records of `classify`, `audit` and `endpoints`.
-fn records(scanned: &Scanned, signatures: &Signatures) -> [String; 3] {
+/// Records of `classify`, `audit`, `endpoints` and `calls`.
+fn records(scanned: &Scanned, signatures: &Signatures) -> [String; 4] {
     let judged = judge(scanned, signatures);
     let findings = audit(&judged, signatures, &Topology::default());
     [
@@ -49,6 +52,7 @@ fn records(scanned: &Scanned, signatures: &Signatures) -> [String; 3] {
         ),
         lines(findings.iter()),
         lines(EndpointRecord::all(&judged, signatures).into_iter()),
+        lines(calls(&judged).iter().map(|call| CallRecord::new(call, &[]))),
     ]
 }
 

@@ -36,7 +36,11 @@ impl Judge<'_> {
                 .iter()
                 .map(|condition| (condition, Strength::Indicated, Source::Content));
             for (condition, strength, source) in proofs.chain(hints) {
-                if let Some(text) = self.fulfilled(flow, protocols, condition) {
+                let texts = condition
+                    .all()
+                    .map(|part| self.fulfilled(flow, protocols, part));
+                if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
+                    let text = texts.join(", and ");
                     evidence.push(Evidence {
                         service: service.id.clone(),
                         strength,
@@ -48,7 +52,7 @@ impl Judge<'_> {
         }
     }
 
-    /// The sentence for a condition that the flow fulfils.
+    /// The sentence for a condition that the flow fulfils, apart from those that it comes with.
     fn fulfilled(
         &self,
         flow: &Flow,
@@ -170,6 +174,29 @@ impl Judge<'_> {
                 source: Source::Offer,
             });
         }
+        for (standing, protocol, name) in self.offers.protocols(flow) {
+            let is_whole = |proof: &&Condition| {
+                *proof.protocol == *protocol
+                    && proof.interface.is_none()
+                    && proof.attribute.is_none()
+            };
+            for service in self.signatures.catalog.services() {
+                if service.proof.iter().any(|proof| is_whole(&proof)) {
+                    let text = format!(
+                        "{}: {} announced {protocol} {name} at {}",
+                        self.flows.frame(standing.sight),
+                        standing.offer.by,
+                        standing.offer.endpoint
+                    );
+                    evidence.push(Evidence {
+                        service: service.id.clone(),
+                        strength: Strength::Indicated,
+                        text,
+                        source: Source::Offer,
+                    });
+                }
+            }
+        }
         for (index, standing) in self.offers.media(flow).into_iter().enumerate().take(2) {
             let what = match &standing.offer.offered {
                 Offered::Media(media) => format!("{} {}", media.media, media.profile),
@@ -177,7 +204,9 @@ impl Judge<'_> {
                 Offered::Relay
                 | Offered::Rpc { .. }
                 | Offered::Dcom { .. }
-                | Offered::Host { .. } => "relay".to_owned(),
+                | Offered::Host { .. }
+                | Offered::Protocol { .. }
+                | Offered::Data { .. } => "relay".to_owned(),
             };
             let text = format!(
                 "{}: {} announced {what} at {}",

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::evidence::{Episode, Fact, IcmpError, Layer, Ledger, Offer, RtpStream, Seen, StreamKey};
+use crate::evidence::{
+    Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen, StreamKey,
+};
 use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
@@ -107,11 +109,50 @@ pub struct Flow {
     pub offers: BTreeMap<Offer, Sight>,
     /// RTP streams measured in it.
     pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// Its first payload and the tap that shows it; of use only where no protocol is proven.
+    pub payload: Vec<(Peek, u32)>,
+    /// What RTCP in it says of streams.
+    pub reports: BTreeMap<StreamKey, Reports>,
     /// ICMP errors that quote it.
     pub errors: BTreeMap<IcmpError, Seen>,
     /// The side that the protocol showed to be the client.
     protocol_client: Option<Side>,
-    taps: BTreeMap<u32, Tracker>,
+    taps: BTreeMap<u32, View>,
+}
+
+/// What one tap shows of a flow, where counts add up.
+#[derive(Clone, Debug)]
+struct View {
+    tracker: Tracker,
+    streams: BTreeMap<StreamKey, RtpStream>,
+    reports: BTreeMap<StreamKey, Reports>,
+}
+
+impl View {
+    fn of(episode: &Episode) -> Self {
+        Self {
+            tracker: episode.tracker.clone(),
+            streams: episode.streams.clone(),
+            reports: episode.reports.clone(),
+        }
+    }
+
+    /// Takes in an episode of the same tap: counts add.
+    fn join(mut self, episode: &Episode) -> Self {
+        self.tracker = self.tracker.merge(episode.tracker.clone());
+        for (key, stream) in &episode.streams {
+            match self.streams.get_mut(key) {
+                Some(known) => known.join(stream.clone()),
+                None => {
+                    self.streams.insert(*key, stream.clone());
+                }
+            }
+        }
+        for (key, reports) in &episode.reports {
+            self.reports.entry(*key).or_default().join(*reports);
+        }
+        self
+    }
 }
 
 impl Flow {
@@ -128,6 +169,8 @@ impl Flow {
             facts: BTreeMap::new(),
             offers: BTreeMap::new(),
             streams: BTreeMap::new(),
+            payload: Vec::new(),
+            reports: BTreeMap::new(),
             errors: BTreeMap::new(),
             protocol_client: None,
             taps: BTreeMap::new(),
@@ -158,25 +201,38 @@ impl Flow {
                 .or_insert_with(|| sight(seen));
             *first = sight(seen).min(*first);
         }
-        for (key, stream) in &episode.streams {
-            match self.streams.get_mut(key) {
-                Some(known) => known.join(stream.clone()),
-                None => {
-                    self.streams.insert(*key, stream.clone());
-                }
-            }
-        }
         self.protocol_client = self.protocol_client.or(episode.client);
+        self.join_payload(&episode.payload, tap);
         // One tap in parts adds; another tap sees the same packets again.
         let whole = match self.taps.remove(&tap) {
-            Some(known) => known.merge(episode.tracker.clone()),
-            None => episode.tracker.clone(),
+            Some(known) => known.join(episode),
+            None => View::of(episode),
         };
         self.taps.insert(tap, whole);
         let mut views = self.taps.values();
         if let Some(first) = views.next() {
-            self.tracker = views.fold(first.clone(), overlay);
+            self.streams = first.streams.clone();
+            self.reports = first.reports.clone();
+            self.tracker = views.fold(first.tracker.clone(), |tracker, view| {
+                overlay(tracker, &view.tracker)
+            });
         }
+        for view in self.taps.values().skip(1) {
+            keep_fuller(&mut self.streams, &view.streams, |stream| stream.packets);
+            keep_fuller(&mut self.reports, &view.reports, |reports| reports.blocks);
+        }
+    }
+
+    /// The first payload of one tap stands: another shows the same packets again.
+    fn join_payload(&mut self, payload: &[Peek], tap: u32) {
+        if self.payload.first().is_some_and(|(_, other)| *other != tap) {
+            return;
+        }
+        self.payload
+            .extend(payload.iter().map(|peek| (peek.clone(), tap)));
+        self.payload.sort_unstable();
+        self.payload.dedup();
+        self.payload.truncate(Peek::MAX);
     }
 
     /// The client's endpoint.
@@ -249,6 +305,22 @@ impl Flow {
     /// Whether either side sent payload.
     pub const fn has_payload(&self) -> bool {
         self.tracker.payload_bytes.a > 0 || self.tracker.payload_bytes.b > 0
+    }
+}
+
+/// Of two views of one stream the fuller one stands.
+fn keep_fuller<T: Clone>(
+    known: &mut BTreeMap<StreamKey, T>,
+    seen: &BTreeMap<StreamKey, T>,
+    count: impl Fn(&T) -> u64,
+) {
+    for (key, stream) in seen {
+        if known
+            .get(key)
+            .is_none_or(|known| count(stream) > count(known))
+        {
+            known.insert(*key, stream.clone());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! An [`Attribution`] keeps the evidence that it rests on; a [`Verdict`] names the matrix row that it was measured by.
 //! A port is the claim under audit and never raises [`Strength`] above `Assumed`. Nothing here sees a byte.
 
+mod calls;
 mod candidates;
 mod ends;
 mod flow;
@@ -10,7 +11,9 @@ mod offers;
 mod rows;
 mod rpc;
 mod security;
+mod unknown;
 
+pub use calls::{Call, CallStream, ClockSource, Far, calls};
 pub use ends::{Ends, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use offers::{Offers, Standing};
@@ -113,7 +116,7 @@ pub struct Attribution {
     pub verdict: Verdict,
     /// Who is at both ends.
     pub ends: Ends,
-    /// Proven protocols in the order of layers; media that signalling announced is named as well.
+    /// Proven protocols in the order of layers; media and connections for data that were announced are named as well.
     pub protocols: Vec<&'static str>,
     /// How it is protected.
     pub encryption: Encryption,
@@ -210,6 +213,17 @@ impl Judge<'_> {
                 protocols.push(name);
             }
         }
+        // Files have no form: what was agreed upon names the connection that carries them.
+        let carries = flow
+            .tracker
+            .payload_bytes
+            .iter()
+            .any(|(_, bytes)| *bytes > 0);
+        for name in self.offers.data(flow).filter(|_| carries) {
+            if !protocols.contains(&name) {
+                protocols.push(name);
+            }
+        }
         let keyed = media.iter().filter_map(|standing| standing.keyed()).max();
         let encryption = security::encryption(flow, &protocols, keyed);
         let fits = self.rows(flow, &ends, &protocols);
@@ -243,6 +257,9 @@ impl Judge<'_> {
             }
         }
         because.truncate(MAX_BECAUSE);
+        if protocols.is_empty() {
+            because.extend(unknown::describe(flow, self.flows));
+        }
         let misfits = fits
             .iter()
             .filter(|fit| fit.contradicts())
@@ -266,25 +283,36 @@ impl Judge<'_> {
     }
 
     /// The service with the strongest evidence. Where only a port or roles speak and several services share them, the
-    /// generic one stands for all; where the payload speaks, a special one wins.
-    /// What is spoken in all layers comes before what one of them carries (Outlook Anywhere before the MAPI within).
+    /// generic one stands for all; where the payload speaks, a special one wins, proven by an interface or otherwise. What
+    /// is spoken in all layers comes before what one of them carries (Outlook Anywhere before the MAPI within).
     fn choose(
         &self,
         evidence: &[Evidence],
         fits: &[RowFit<'_>],
         protocols: &[&'static str],
     ) -> Option<ServiceId> {
-        let (strength, source) = evidence
-            .iter()
-            .map(|evidence| (evidence.strength, evidence.source))
-            .max()?;
+        let rank = |evidence: &Evidence| {
+            let is_carrier =
+                evidence.source == Source::Payload && self.is_generic(&evidence.service);
+            let source = if is_carrier {
+                Source::Answer
+            } else {
+                evidence.source
+            };
+            (evidence.strength, source)
+        };
+        let (strength, source) = evidence.iter().map(rank).max()?;
         let mut strongest: Vec<&ServiceId> = evidence
             .iter()
-            .filter(|evidence| (evidence.strength, evidence.source) == (strength, source))
+            .filter(|evidence| rank(evidence) == (strength, source))
             .map(|evidence| &evidence.service)
             .collect();
         strongest.sort();
         strongest.dedup();
+        // A part stands for the whole that the same evidence shows.
+        let whole = |id: &ServiceId| self.signatures.catalog.service(id)?.part_of.clone();
+        let wholes: Vec<ServiceId> = strongest.iter().filter_map(|id| whole(id)).collect();
+        strongest.retain(|id| !wholes.contains(id));
         let prefer_generic = source <= Source::Roles && strongest.len() > 1;
         let fitting = || fits.iter().filter(|fit| !fit.contradicts());
         let score = |id: &ServiceId| {

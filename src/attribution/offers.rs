@@ -18,6 +18,21 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The call that it belongs to.
+    pub fn call_id(&self) -> Option<&str> {
+        let call_id = match &self.offer.offered {
+            Offered::Media(media) => &media.call_id,
+            Offered::Candidate { call_id, .. } => call_id,
+            Offered::Rpc { .. }
+            | Offered::Dcom { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => return None,
+        };
+        (!call_id.is_empty()).then_some(call_id)
+    }
+
     /// Whether media keys were announced with it, or a profile that has keys; `None` where it is no media line.
     pub fn keyed(&self) -> Option<bool> {
         match &self.offer.offered {
@@ -26,7 +41,9 @@ impl Standing {
             | Offered::Dcom { .. }
             | Offered::Candidate { .. }
             | Offered::Relay
-            | Offered::Host { .. } => None,
+            | Offered::Host { .. }
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => None,
         }
     }
 }
@@ -99,6 +116,40 @@ impl Offers {
                     Offered::Rpc { .. } | Offered::Dcom { .. }
                 )
             })
+    }
+
+    /// The protocols, and their names, that were offered at the flow's server endpoint.
+    pub fn protocols(&self, flow: &Flow) -> impl Iterator<Item = (&Standing, &'static str, &str)> {
+        let offers = self.at(flow.key.transport, flow.server());
+        offers.filter_map(|standing| match &standing.offer.offered {
+            Offered::Protocol { protocol, name } => Some((standing, *protocol, &**name)),
+            Offered::Rpc { .. }
+            | Offered::Dcom { .. }
+            | Offered::Media(_)
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Data { .. } => None,
+        })
+    }
+
+    /// What the connection for data that this flow is was announced to carry, in the order of announcements: one between
+    /// the two hosts that agreed upon it, and not before they did.
+    pub fn data(&self, flow: &Flow) -> impl Iterator<Item = &'static str> {
+        let ends = [flow.key.a, flow.key.b];
+        let at_ends = ends
+            .into_iter()
+            .flat_map(|endpoint| self.at(flow.key.transport, endpoint));
+        at_ends.filter_map(move |standing| {
+            let offer = &standing.offer;
+            let hosts = ends.map(|endpoint| endpoint.address);
+            let is_theirs = hosts.contains(&offer.by) && hosts.contains(&offer.to);
+            let is_later = standing.sight.seen.time <= flow.tracker.last_seen;
+            match offer.offered {
+                Offered::Data { protocol } if is_theirs && is_later => Some(protocol),
+                _ => None,
+            }
+        })
     }
 
     /// Media offers and candidates of either endpoint of a flow, RTCP ports included.

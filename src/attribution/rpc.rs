@@ -233,6 +233,8 @@ mod tests {
             facts: facts.iter().map(|known| (fact(known), seen)).collect(),
             offers: BTreeMap::new(),
             streams: BTreeMap::new(),
+            payload: Vec::new(),
+            reports: BTreeMap::new(),
             client: Some(side),
             gap_bytes: 0,
             disagreements: 0,

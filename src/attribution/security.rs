@@ -1,6 +1,6 @@
 //! How a flow is protected, and who was authenticated by what: read from facts alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -23,6 +23,8 @@ pub enum Encrypted {
     RpcIntegrity,
     /// GSS-wrapped and sealed.
     Gssapi,
+    /// Sealed messages of SMB 3.
+    Smb3,
     /// SRTP, by the keys in the signalling.
     Srtp,
     /// DTLS.
@@ -42,6 +44,7 @@ impl Encrypted {
             Self::RpcPrivacy => "rpc_privacy",
             Self::RpcIntegrity => "rpc_integrity",
             Self::Gssapi => "gssapi",
+            Self::Smb3 => "smb3",
             Self::Srtp => "srtp",
             Self::Dtls => "dtls",
             Self::Unknown => "unknown",
@@ -52,7 +55,13 @@ impl Encrypted {
     pub const fn hides(self) -> bool {
         matches!(
             self,
-            Self::Tls | Self::Starttls | Self::RpcPrivacy | Self::Gssapi | Self::Srtp | Self::Dtls
+            Self::Tls
+                | Self::Starttls
+                | Self::RpcPrivacy
+                | Self::Gssapi
+                | Self::Smb3
+                | Self::Srtp
+                | Self::Dtls
         )
     }
 }
@@ -93,46 +102,74 @@ pub struct Encryption {
 
 /// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
 const READABLE: &[&str] = &[
-    "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
+    "smtp",
+    "http",
+    "sip",
+    "ldap",
+    "cldap",
+    "pop3",
+    "imap",
+    "dns",
+    "irc",
+    "xmpp",
+    "ftp",
+    "telnet",
+    "nntp",
+    "whois",
+    "ident",
+    "git",
+    "redis",
+    "memcached",
+    "rtmp",
+    "msnp",
+    "ymsg",
+    "oscar",
+    "smb",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
-const CARRIERS: &[&str] = &["proxy_protocol", "quic", "socks"];
+const CARRIERS: &[&str] = &["openvpn", "proxy_protocol", "quic", "rdp_udp", "socks"];
 
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
-    let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
     let mut encryption = Encryption::default();
-    if let Some((layer, _)) = flow.protocols.get("tls") {
+    // The imitation of a handshake before TURN (MS-TURN 2.1.1) protects nothing.
+    let is_imitated = flow.facts_of("tls", "pseudo").next().is_some();
+    if !is_imitated && let Some((layer, _)) = flow.protocols.get("tls") {
         // A protocol that was read in clear came before; where a cut lies between them, time shows it instead of depth.
         let is_upgraded = |(name, (other, _)): (&&str, &(Layer, u32))| {
             let is_before = other.depth < layer.depth || other.seen.time < layer.seen.time;
-            *name != "tls" && !CARRIERS.contains(name) && is_before
+            // What a proxy was asked for by CONNECT begins behind it.
+            let is_carrier = CARRIERS.contains(name)
+                || (*name == "http" && flow.texts("http", "method").any(|word| word == "CONNECT"));
+            *name != "tls" && !is_carrier && is_before
         };
         encryption.kind = if flow.protocols.iter().any(is_upgraded) {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
         };
-        encryption.version = text("server_version").or_else(|| text("client_version"));
-        encryption.cipher = text("cipher");
-        encryption.server_name = text("server_name");
-        encryption.certificate = certificate(flow);
-        encryption.mutual = mutual(flow, encryption.version.as_deref());
+        encryption.handshake(flow, "tls");
         return encryption;
     }
     let level = level(flow);
-    encryption.kind = if flow.proves("dtls") {
-        Encrypted::Dtls
-    } else if protocols
+    let is_media = protocols
         .iter()
-        .any(|protocol| matches!(*protocol, "rtp" | "rtcp"))
-    {
-        match keyed {
-            Some(true) => Encrypted::Srtp,
-            Some(false) => Encrypted::None,
-            None => Encrypted::Unknown,
+        .any(|protocol| matches!(*protocol, "rtp" | "rtcp"));
+    let profile = flow.texts("dtls", "srtp_profile").next();
+    encryption.kind = if is_media && (profile.is_some() || !flow.proves("dtls")) {
+        match (profile, keyed) {
+            // RFC 5764: the handshake made keys for the media beside it, unless those only sign.
+            (Some(profile), _) if profile.contains("NULL") => Encrypted::None,
+            (Some(_), _) | (None, Some(true)) => Encrypted::Srtp,
+            (None, Some(false)) => Encrypted::None,
+            (None, None) => Encrypted::Unknown,
         }
+    } else if flow.proves("dtls") {
+        Encrypted::Dtls
+    } else if flow.facts_of("smb", "sealed").next().is_some() {
+        encryption.cipher = flow.texts("smb", "cipher").next().map(str::to_owned);
+        Encrypted::Smb3
     } else if flow.proves("dcerpc") {
         match level {
             Some("privacy") => Encrypted::RpcPrivacy,
@@ -148,20 +185,49 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
     } else {
         Encrypted::Unknown
     };
+    if flow.proves("dtls") {
+        encryption.handshake(flow, "dtls");
+        if encryption.kind == Encrypted::Srtp {
+            encryption.cipher = profile.map(str::to_owned);
+        }
+    }
     encryption
 }
 
-/// The highest authentication level of the connection's RPC calls.
-fn level(flow: &Flow) -> Option<&str> {
-    const ORDER: &[&str] = &["none", "connect", "call", "packet", "integrity", "privacy"];
-    flow.texts("dcerpc", "auth_level")
-        .max_by_key(|level| ORDER.iter().position(|known| known == level))
+impl Encryption {
+    /// What the handshake of `protocol`, TLS or DTLS, shows.
+    fn handshake(&mut self, flow: &Flow, protocol: &'static str) {
+        let text = |name: &str| flow.texts(protocol, name).next().map(str::to_owned);
+        self.version = text("server_version").or_else(|| text("client_version"));
+        self.cipher = text("cipher");
+        self.server_name = text("server_name");
+        self.certificate = certificate(flow, protocol);
+        self.mutual = mutual(flow, protocol, self.version.as_deref());
+    }
 }
 
-fn certificate(flow: &Flow) -> Option<Certificate> {
+/// The highest authentication level of the connection's RPC calls. Named pipes are connections of their own: there it is
+/// that of the pipe that protects least.
+fn level(flow: &Flow) -> Option<&str> {
+    const ORDER: &[&str] = &["none", "connect", "call", "packet", "integrity", "privacy"];
+    let rank = |level: &str| ORDER.iter().position(|known| *known == level);
+    let mut pipes = BTreeMap::new();
+    for (fact, _) in flow.facts_of("dcerpc", "auth_level") {
+        if let Some(level) = fact.value.as_text() {
+            // The number of a pipe stands above the contexts in it.
+            let highest = pipes.entry(fact.subject >> 32).or_insert(level);
+            if rank(level) > rank(highest) {
+                *highest = level;
+            }
+        }
+    }
+    pipes.into_values().min_by_key(|level| rank(level))
+}
+
+fn certificate(flow: &Flow, protocol: &'static str) -> Option<Certificate> {
     let server = flow.client.other();
     let of_server = |name: &'static str| {
-        flow.facts_of("tls", name)
+        flow.facts_of(protocol, name)
             .filter(move |(fact, _)| fact.side == server)
     };
     let subject = of_server("certificate_subject")
@@ -188,16 +254,19 @@ fn certificate(flow: &Flow) -> Option<Certificate> {
 }
 
 /// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible. In 1.3 nothing is.
-fn mutual(flow: &Flow, version: Option<&str>) -> Option<bool> {
+fn mutual(flow: &Flow, protocol: &str, version: Option<&str>) -> Option<bool> {
     let sent = flow
-        .facts_of("tls", "client_certificate")
+        .facts_of(protocol, "client_certificate")
         .filter_map(|(fact, _)| fact.value.as_number())
         .max();
-    let seen_handshake = flow.facts_of("tls", "certificate_subject").next().is_some();
+    let seen_handshake = flow
+        .facts_of(protocol, "certificate_subject")
+        .next()
+        .is_some();
     match (sent, version) {
         (Some(count), _) => Some(count > 0),
         (None, Some("1.3")) => None,
-        (None, _) if seen_handshake && flow.facts_of("tls", "established").next().is_some() => {
+        (None, _) if seen_handshake && flow.facts_of(protocol, "established").next().is_some() => {
             Some(false)
         }
         (None, _) => None,
@@ -216,14 +285,17 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("pop3", "auth_mechanism"),
         ("imap", "auth_mechanism"),
         ("sip", "authorization"),
+        ("smb", "gss_mechanism"),
+        ("smb", "session"),
     ];
     for (protocol, name) in sources {
         seen.extend(flow.texts(protocol, name).filter_map(mechanism));
     }
-    if flow
-        .facts_of("tls", "client_certificate")
-        .any(|(fact, _)| fact.value.as_number().is_some_and(|n| n > 0))
-    {
+    let has_sent = |protocol| {
+        let mut counts = flow.facts_of(protocol, "client_certificate");
+        counts.any(|(fact, _)| fact.value.as_number().is_some_and(|n| n > 0))
+    };
+    if has_sent("tls") || has_sent("dtls") {
         seen.insert("certificate");
     }
     // An offer of several gives way to what was chosen.
@@ -244,6 +316,7 @@ fn mechanism(text: &str) -> Option<&'static str> {
         "basic" | "login" | "plain" | "simple" | "user" => "basic",
         "apop" | "digest" | "digest-md5" | "cram-md5" => "digest",
         "anonymous" => "anonymous",
+        "guest" => "guest",
         "external" | "certificate" => "certificate",
         "bearer" | "xoauth2" => "bearer",
         "netlogon" => "netlogon",

@@ -30,7 +30,7 @@ pub enum CaptureError {
         path: PathBuf,
     },
     /// Not a capture of any kind that is known.
-    #[error("{path}: expected a capture (pcap, pcapng or snoop), found {found}", path = path.display())]
+    #[error("{path}: expected a capture (pcap, pcapng, snoop or Network Monitor), found {found}", path = path.display())]
     NotCapture {
         /// As given.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum CaptureError {
         found: String,
     },
     /// A capture in a format that is recognised and not read.
-    #[error("{path}: expected pcap, pcapng or snoop, found {format}; {advice}", path = path.display(), advice = format.advice())]
+    #[error("{path}: expected pcap, pcapng, snoop or Network Monitor, found {format}; {advice}", path = path.display(), advice = format.advice())]
     Unsupported {
         /// As given.
         path: PathBuf,

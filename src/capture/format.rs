@@ -57,6 +57,8 @@ pub enum Format {
     PcapNg,
     /// snoop (RFC 1761).
     Snoop,
+    /// Network Monitor 1 and 2 ("Capture File Format" of the Network Monitor 3 help).
+    NetMon,
 }
 
 impl fmt::Display for Format {
@@ -67,6 +69,7 @@ impl fmt::Display for Format {
             Self::PcapModified => "modified pcap",
             Self::PcapNg => "pcapng",
             Self::Snoop => "snoop",
+            Self::NetMon => "Network Monitor",
         })
     }
 }
@@ -74,10 +77,6 @@ impl fmt::Display for Format {
 /// A capture format that is recognised, and not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foreign {
-    /// Microsoft Network Monitor 1.x.
-    NetMon1,
-    /// Microsoft Network Monitor 2.x and 3.x.
-    NetMon2,
     /// Network Associates Sniffer.
     Sniffer,
     /// NetXray, Sniffer for Windows.
@@ -92,9 +91,7 @@ impl Foreign {
     /// How to make a capture of it that can be read.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::NetMon1 | Self::NetMon2 | Self::Sniffer | Self::NetXray => {
-                "convert it: editcap -F pcapng IN OUT.pcapng"
-            }
+            Self::Sniffer | Self::NetXray => "convert it: editcap -F pcapng IN OUT.pcapng",
             Self::Etl => {
                 "convert it: etl2pcapng IN.etl OUT.pcapng, or pktmon etl2pcap IN.etl --out OUT.pcapng"
             }
@@ -106,8 +103,6 @@ impl Foreign {
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NetMon1 => "a Network Monitor 1.x capture",
-            Self::NetMon2 => "a Network Monitor 2.x capture",
             Self::Sniffer => "a Sniffer capture",
             Self::NetXray => "a NetXray capture",
             Self::Etl => "a Windows event trace (ETL)",
@@ -122,6 +117,7 @@ pub(super) enum Content {
     Pcap(Order, Variant),
     PcapNg,
     Snoop,
+    NetMon,
     Foreign(Foreign),
     Empty,
     /// Something else, in words.
@@ -140,8 +136,7 @@ impl Content {
             [0x34, 0xcd, 0xb2, 0xa1, ..] => Self::Pcap(Order::Little, Variant::Modified),
             [0xa1, 0xb2, 0xcd, 0x34, ..] => Self::Pcap(Order::Big, Variant::Modified),
             [0x0a, 0x0d, 0x0d, 0x0a, ..] => Self::PcapNg,
-            [b'R', b'T', b'S', b'S', ..] => Self::Foreign(Foreign::NetMon1),
-            [b'G', b'M', b'B', b'U', ..] => Self::Foreign(Foreign::NetMon2),
+            [b'R', b'T', b'S', b'S', ..] | [b'G', b'M', b'B', b'U', ..] => Self::NetMon,
             [b's', b'n', b'o', b'o', b'p', 0, 0, 0, ..] => Self::Snoop,
             [b'T', b'R', b'S', b'N', b'I', b'F', b'F', ..] => Self::Foreign(Foreign::Sniffer),
             [b'X', b'C', b'P', 0, ..] => Self::Foreign(Foreign::NetXray),

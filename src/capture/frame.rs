@@ -1,7 +1,7 @@
 //! What the framers of all formats have in common.
 
 use super::block::PacketIndex;
-use super::{pcap, pcapng, snoop};
+use super::{netmon, pcap, pcapng, snoop};
 use crate::net::LinkType;
 
 /// Longest packet that a capture may hold (libpcap `MAXIMUM_SNAPLEN`): a longer claim means that the file is damaged.
@@ -48,6 +48,7 @@ pub(super) enum Framer {
     Pcap(pcap::Framer),
     PcapNg(Box<pcapng::Framer>),
     Snoop(snoop::Framer),
+    NetMon(Box<netmon::Framer>),
 }
 
 impl Framer {
@@ -65,6 +66,7 @@ impl Framer {
             Self::Pcap(framer) => framer.frame(bytes, position, packets),
             Self::PcapNg(framer) => framer.frame(bytes, position, packets),
             Self::Snoop(framer) => framer.frame(bytes, position, packets),
+            Self::NetMon(framer) => framer.frame(bytes, position, packets),
         }
     }
 
@@ -78,6 +80,11 @@ impl Framer {
                 format!("{} more bytes of a block", framer.skip()),
                 "the end of the file",
             ));
+        }
+        if let Self::NetMon(framer) = self
+            && let Some(damage) = framer.unfinished()
+        {
+            return Some(damage);
         }
         (left > 0).then(|| {
             Damage::new(

@@ -1,7 +1,7 @@
 //! Capture files: from a path, a folder or standard input to packets.
 //!
 //! [`plan()`] sorts inputs into chains (a rotated series is one chain), [`Reader`] reads a chain block by block. Formats
-//! (pcap, pcapng, snoop) and compressions (gzip, zstd, lz4, bzip2, xz) are told by content, never by a file name. There
+//! (pcap, pcapng, snoop, Network Monitor) and compressions (gzip, zstd, lz4, bzip2, xz) are told by content, never by a file name. There
 //! is one path for plain files, compressed files and pipes: a [`Block`] of bytes is read, its records are framed where
 //! they lie, and the block is handed on whole; nobody copies a packet. An emptied block goes back to the reader.
 //!
@@ -17,6 +17,7 @@ mod filter;
 mod format;
 mod frame;
 mod lookahead;
+mod netmon;
 mod pcap;
 mod pcapng;
 mod plan;

@@ -267,6 +267,7 @@ impl Reader {
                 summary.names_dropped = notes.names_dropped;
             }
             Framer::Snoop(framer) => summary.drops.packets = u64::from(framer.drops()),
+            Framer::NetMon(framer) => summary.local_times = framer.times_are_local(),
             Framer::Pcap(_) => {}
         }
         if let End::Broken(error) = end {

@@ -312,6 +312,8 @@ fn last_in_tail(mut framer: Framer, tail: &[u8], first: Timestamp) -> Option<Tim
     let step = match framer {
         Framer::Pcap(_) | Framer::Snoop(_) => 1,
         Framer::PcapNg(_) => 4,
+        // Records are found from the header on only.
+        Framer::NetMon(_) => return None,
     };
     let mut packets: Vec<PacketIndex> = Vec::new();
     // The first record starts within the longest record of the start; later places need not be tried.

@@ -11,7 +11,7 @@ use super::error::CaptureError;
 use super::format::{Content, Format, HEAD_BYTES, Variant};
 use super::frame::Framer;
 use super::lookahead::{Bytes, Lookahead};
-use super::{pcap, snoop};
+use super::{netmon, pcap, snoop};
 
 /// How deep compression may be nested: a compressed capture in a compressed archive member happens, more is an attack.
 const MAX_COMPRESSIONS: usize = 2;
@@ -88,6 +88,10 @@ fn framer(
         }
         Content::PcapNg => Ok((Format::PcapNg, Framer::PcapNg(Box::default()))),
         Content::Snoop => Ok((Format::Snoop, Framer::Snoop(snoop::Framer::default()))),
+        Content::NetMon => Ok((
+            Format::NetMon,
+            Framer::NetMon(Box::<netmon::Framer>::default()),
+        )),
         Content::Foreign(format) => Err(CaptureError::Unsupported { path, format }),
         Content::Empty if compression.is_empty() => Err(CaptureError::Empty { path }),
         Content::Empty => Err(CaptureError::NotCapture {
@@ -155,15 +159,15 @@ mod tests {
         assert_eq!(message(b""), "x: expected a capture, found an empty file");
         assert_eq!(
             message(b"hello, world"),
-            "x: expected a capture (pcap, pcapng or snoop), found text"
+            "x: expected a capture (pcap, pcapng, snoop or Network Monitor), found text"
         );
         assert_eq!(
             message(b"%PDF-1.4"),
-            "x: expected a capture (pcap, pcapng or snoop), found a PDF document"
+            "x: expected a capture (pcap, pcapng, snoop or Network Monitor), found a PDF document"
         );
         assert_eq!(
-            message(b"GMBU\x00\x02"),
-            "x: expected pcap, pcapng or snoop, found a Network Monitor 2.x capture; convert it: editcap -F pcapng IN OUT.pcapng"
+            message(b"TRSNIFF data    \x1a"),
+            "x: expected pcap, pcapng, snoop or Network Monitor, found a Sniffer capture; convert it: editcap -F pcapng IN OUT.pcapng"
         );
         assert_eq!(
             message(&[0x1f, 0x8b, 8]),

@@ -44,6 +44,9 @@ pub struct FileSummary {
     pub first_time: Option<Timestamp>,
     /// The latest packet time.
     pub last_time: Option<Timestamp>,
+    /// Whether its times are those of the recording machine's zone, which the file does not name (Network Monitor before
+    /// version 2.3): they stand here as if they were UTC.
+    pub local_times: bool,
     /// Whether its first packet is earlier than packets of the file before it in the chain.
     pub overlaps: bool,
     /// What it reports to have lost.

@@ -32,6 +32,8 @@ pub(super) enum Command {
     Audit(Auditing),
     /// What was offered: RPC endpoints by the endpoint mapper, media endpoints by signalling
     Endpoints(Scanning),
+    /// SIP dialogues with their media streams, both directions, and their quality
+    Calls(Scanning),
     /// The documented matrix, searchable, with its sources
     Matrix(Searching),
     /// What a finding's code means, what it rests on, and what to do

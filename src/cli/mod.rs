@@ -13,11 +13,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::attribution::Judged;
+use crate::attribution::{self, Judged};
 use crate::audit::{Finding, audit};
 use crate::capture::{Input, PassedOver, plan};
 use crate::protocol::PROTOCOLS;
-use crate::report::{EndpointRecord, FlowRecord};
+use crate::report::{CallRecord, EndpointRecord, FlowRecord};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
@@ -53,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Classify(scanning) => classify(&scanning),
         Command::Audit(auditing) => audit_command(&auditing),
         Command::Endpoints(scanning) => endpoints(&scanning),
+        Command::Calls(scanning) => calls(&scanning),
         Command::Matrix(searching) => matrix(&searching),
         Command::Explain(explaining) => explain(&explaining),
     };
@@ -109,6 +110,19 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     run.output.write(records.into_iter())?;
     if !scanning.output.quiet {
         summary::endpoints(count, &run.scanned);
+    }
+    Ok(run.ending(Ending::Clean))
+}
+
+fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
+    let mut run = Run::of(scanning)?;
+    let findings = audit(&run.judged, &run.signatures, &run.topology);
+    let codes = codes_by_flow(&run.judged, &findings);
+    let calls = attribution::calls(&run.judged);
+    run.output
+        .write(calls.iter().map(|call| CallRecord::new(call, &codes)))?;
+    if !scanning.output.quiet {
+        summary::calls(&calls, &run.scanned);
     }
     Ok(run.ending(Ending::Clean))
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::output::say;
-use crate::attribution::Judged;
+use crate::attribution::{Call, Judged};
 use crate::audit::{Finding, Severity};
-use crate::scan::Scanned;
+use crate::scan::{LOCAL_TIMES, Scanned};
 
 /// Findings shown in a summary.
 const MAX_FINDINGS: usize = 5;
@@ -55,6 +55,22 @@ pub(super) fn endpoints(count: usize, scanned: &Scanned) {
     ));
 }
 
+pub(super) fn calls(calls: &[Call<'_>], scanned: &Scanned) {
+    let dialogues = calls.iter().filter(|call| call.call_id.is_some()).count();
+    let streams = |announced: bool| -> usize {
+        let of = calls
+            .iter()
+            .filter(|call| call.call_id.is_some() == announced);
+        of.map(|call| call.streams.len()).sum()
+    };
+    say(&format!(
+        "{dialogues} dialogues with {} streams, {} streams without signalling, in {} packets",
+        streams(true),
+        streams(false),
+        scanned.packets
+    ));
+}
+
 fn read(judged: &Judged, scanned: &Scanned) -> String {
     let drops: u64 = scanned
         .ledger
@@ -67,8 +83,19 @@ fn read(judged: &Judged, scanned: &Scanned) -> String {
     } else {
         String::new()
     };
+    let local: u64 = scanned
+        .ledger
+        .captures()
+        .values()
+        .filter_map(|record| record.counters.get(LOCAL_TIMES))
+        .sum();
+    let zone = if local > 0 {
+        format!(", times of {local} files in the unknown zone of the machine that recorded them")
+    } else {
+        String::new()
+    };
     format!(
-        "{} packets, {} flows{lost}",
+        "{} packets, {} flows{lost}{zone}",
         scanned.packets,
         judged.attributions.len()
     )

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Fact, Offer, RtpStream, Seen, StreamKey};
+use super::{Fact, Offer, Peek, Reports, RtpStream, Seen, StreamKey};
 use crate::flow::Tracker;
 use crate::net::{FlowKey, Side, Timestamp};
 
@@ -42,6 +42,10 @@ pub struct Episode {
     pub offers: BTreeMap<Offer, Seen>,
     /// RTP streams measured in it.
     pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// Its first payload, where no protocol was proven.
+    pub payload: Vec<Peek>,
+    /// What RTCP in it says of streams.
+    pub reports: BTreeMap<StreamKey, Reports>,
     /// The side that the protocol showed to be the client.
     pub client: Option<Side>,
     /// Bytes that the capture does not hold although they were sent, in both directions.

@@ -11,13 +11,15 @@ mod fact;
 mod ledger;
 mod media;
 mod offer;
+mod payload;
 mod recorder;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
-pub use media::{RtcpReport, RtpStream, StreamKey};
+pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
+pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
 
 use serde::Serialize;

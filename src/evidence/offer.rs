@@ -66,6 +66,19 @@ pub enum Offered {
         /// The name, lower case, without the final dot.
         name: Box<str>,
     },
+    /// Another protocol, for which a port is named elsewhere: a database instance, a program of a portmapper, the data of a
+    /// transfer.
+    Protocol {
+        /// What will be spoken there, by its name in the output.
+        protocol: &'static str,
+        /// What the announcer calls it (an instance, a program); empty where it has no name.
+        name: Box<str>,
+    },
+    /// A connection for data that a control connection agrees upon (RFC 959).
+    Data {
+        /// The name under which such a flow is reported.
+        protocol: &'static str,
+    },
 }
 
 /// A media line: what is sent where, and how.

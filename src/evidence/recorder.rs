@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::{Attribute, Fact, Layer, Offer, Offered, RtpStream, StreamKey, Value};
+use super::{Attribute, Fact, Layer, Offer, Offered, Reports, RtpStream, StreamKey, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Where in the capture something was seen.
@@ -45,6 +45,8 @@ pub struct Recorder {
     pub offers: BTreeMap<Offer, Seen>,
     /// RTP streams that were measured.
     pub streams: BTreeMap<StreamKey, RtpStream>,
+    /// What RTCP says of streams.
+    pub reports: BTreeMap<StreamKey, Reports>,
     /// The side that the protocol showed to be the client.
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
@@ -71,6 +73,9 @@ impl Recorder {
     /// Offers kept for one flow: an endpoint mapper of a large server lists some hundreds, a DNS forwarder serves many names.
     pub const MAX_OFFERS: usize = 4096;
 
+    /// Streams of one flow whose reports are kept: as many as are measured of RTP, in each direction.
+    pub const MAX_REPORTS: usize = 128;
+
     /// A view for the decoder of `protocol`, which lies `depth` protocols above the transport.
     pub fn notes(&mut self, moment: Moment, protocol: &'static str, depth: u8) -> Notes<'_> {
         Notes {
@@ -78,6 +83,7 @@ impl Recorder {
             moment,
             protocol,
             depth,
+            part: 0,
             subject: 0,
         }
     }
@@ -146,6 +152,7 @@ pub struct Notes<'a> {
     moment: Moment,
     protocol: &'static str,
     depth: u8,
+    part: u64,
     subject: u64,
 }
 
@@ -186,7 +193,22 @@ impl Notes<'_> {
             moment: self.moment,
             protocol,
             depth: self.depth.saturating_add(1),
+            part: self.part,
             subject: self.subject,
+        }
+    }
+
+    /// The same notes for one of several like connections inside this one (named pipes of SMB), numbered from 1: their
+    /// subjects, below 2^32, stay apart, because the number stands above them.
+    pub fn part(&mut self, number: u32) -> Notes<'_> {
+        let part = u64::from(number) << 32;
+        Notes {
+            recorder: self.recorder,
+            moment: self.moment,
+            protocol: self.protocol,
+            depth: self.depth,
+            part,
+            subject: part,
         }
     }
 
@@ -197,7 +219,7 @@ impl Notes<'_> {
 
     /// What the following facts are about (see [`Fact::subject`]).
     pub const fn about(&mut self, subject: u64) {
-        self.subject = subject;
+        self.subject = self.part | subject;
     }
 
     /// Notes a number.
@@ -258,6 +280,17 @@ impl Notes<'_> {
     /// The measurement of a stream, to be updated in place; made by `start` at its first packet. Not held back.
     pub fn stream(&mut self, key: StreamKey, start: impl FnOnce() -> RtpStream) -> &mut RtpStream {
         self.recorder.streams.entry(key).or_insert_with(start)
+    }
+
+    /// What RTCP says of a stream, to be updated in place. `None`, and counted, where the flow has no room for another.
+    /// Not held back.
+    pub fn reports(&mut self, key: StreamKey) -> Option<&mut Reports> {
+        let reports = &mut self.recorder.reports;
+        if reports.len() >= Recorder::MAX_REPORTS && !reports.contains_key(&key) {
+            self.recorder.left_out = self.recorder.left_out.saturating_add(1);
+            return None;
+        }
+        Some(reports.entry(key).or_default())
     }
 
     /// Streams measured in this flow so far.

@@ -8,32 +8,85 @@
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
 mod ber;
+mod bittorrent;
 mod conversation;
 mod datagrams;
+mod db_lsp_disc;
 mod dcerpc;
+mod dhcp;
+mod dhcpv6;
+mod diameter;
 mod dns;
+mod dtls;
+mod ftp;
+mod git;
 mod gss;
+mod h225;
+mod h245;
+mod hsrp;
 mod http;
+mod ident;
+mod ike;
 mod imap;
+mod irc;
 mod kerberos;
 mod ldap;
+mod memcached;
+mod mgcp;
+mod modbus;
+mod msnp;
 mod mysql;
+mod netbios;
+mod netbios_dgm;
+mod netbios_ns;
+mod netbios_ssn;
+mod nntp;
+mod ntp;
+mod nx;
+mod openvpn;
+mod oscar;
+mod per;
 mod pop3;
 mod proxy_protocol;
 mod quic;
+mod radius;
 mod rdp;
+mod rdp_udp;
+mod redis;
+mod rip;
+mod rmi;
 mod rtcp;
+mod rtmp;
 mod rtp;
+mod rtsp;
+mod rvp;
+mod s7comm;
 mod sap;
 mod sdp;
 mod sip;
+mod skinny;
+mod smb;
 mod smtp;
+mod snmp;
 mod socks;
+mod sql_browser;
+mod ssdp;
 mod ssh;
 mod stun;
+mod sunrpc;
+mod syslog;
+mod t125;
+mod telnet;
 mod text;
+mod tftp;
 mod tls;
+mod tpkt;
+mod websocket;
+mod whois;
+mod wireguard;
+mod x400;
 mod xmpp;
+mod ymsg;
 
 pub use conversation::{Context, Conversation};
 pub use datagrams::Datagrams;
@@ -44,31 +97,84 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    bittorrent::BITTORRENT,
     ldap::CLDAP,
+    db_lsp_disc::DB_LSP_DISC,
     dcerpc::DCERPC,
+    dhcp::DHCP,
+    dhcpv6::DHCPV6,
+    diameter::DIAMETER,
     dns::DNS,
+    dtls::DTLS,
+    ftp::FTP,
+    git::GIT,
+    h225::H225,
+    h245::H245,
+    hsrp::HSRP,
     http::HTTP,
+    ident::IDENT,
+    ike::IKE,
     imap::IMAP,
+    irc::IRC,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
+    bittorrent::LSD,
     dns::MDNS,
+    memcached::MEMCACHED,
+    mgcp::MGCP,
+    modbus::MODBUS,
+    msnp::MSNP,
     mysql::MYSQL,
+    netbios_dgm::NETBIOS_DGM,
+    netbios_ns::NETBIOS_NS,
+    netbios_ssn::NETBIOS_SSN,
+    nntp::NNTP,
+    ntp::NTP,
+    nx::NX,
+    openvpn::OPENVPN,
+    oscar::OSCAR,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
+    radius::RADIUS,
     rdp::RDP,
+    rdp_udp::RDP_UDP,
+    redis::REDIS,
+    rip::RIP,
+    rip::RIPNG,
+    rmi::RMI,
     rtcp::RTCP,
+    rtmp::RTMP,
     rtp::RTP,
+    rtsp::RTSP,
+    rvp::RVP,
+    s7comm::S7COMM,
     sap::SAP,
     sdp::SDP,
     sip::SIP,
+    skinny::SKINNY,
+    smb::SMB,
     smtp::SMTP,
+    snmp::SNMP,
     socks::SOCKS,
+    sql_browser::SQL_BROWSER,
+    ssdp::SSDP,
     ssh::SSH,
     stun::STUN,
+    sunrpc::SUNRPC,
+    syslog::SYSLOG,
+    t125::T125,
+    telnet::TELNET,
+    tftp::TFTP,
     tls::TLS,
+    tpkt::TPKT,
+    websocket::WEBSOCKET,
+    whois::WHOIS,
+    wireguard::WIREGUARD,
+    x400::X400,
     xmpp::XMPP,
+    ymsg::YMSG,
 ];
 
 /// A registered protocol.

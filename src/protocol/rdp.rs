@@ -1,32 +1,27 @@
-//! Remote Desktop Protocol: how a connection begins (MS-RDPBCGR 2.2.1.1 and 2.2.1.2), in X.224 over TPKT (RFC 1006).
+//! Remote Desktop Protocol: how a connection begins (MS-RDPBCGR 2.2.1.1 and 2.2.1.2), in the variable part of the connection
+//! units of X.224.
 //!
-//! Proves: a connection request that is as long as its three lengths say and carries a cookie, a routing token or a
-//! negotiation request, or a confirm that carries a negotiation response; other X.224 over TPKT (T.125, X.400, H.323, S7) is not
-//! RDP. Where TLS was chosen, what follows is for the probes. The user name in a cookie is never noted, and nothing
-//! after the negotiation is read.
+//! Proves: a connection request that carries a cookie, a routing token or a negotiation request, a confirm that carries a
+//! negotiation response, or a T.125 conference whose data are keyed for RDP. The units themselves are those of [`super::tpkt`].
+//! The user name in a cookie is never noted, and nothing after the negotiation is read.
 
-use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
+use super::{About, Protocol, Reject};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
-use crate::net::Side;
 use crate::open_enum;
 
-/// The Remote Desktop Protocol.
+/// The Remote Desktop Protocol: no stream of its own.
 pub(super) const RDP: Protocol = Protocol {
     name: "rdp",
     about: About {
         title: "Remote Desktop Protocol",
         sources: "MS-RDPBCGR 1.3.1.1, 2.2.1; X.224; RFC 1006",
         reads: "The X.224 connection request and confirm: protocols offered, selected or refused.",
-        proves: "A TPKT and X.224 connection whose negotiation structure or cookie is that of RDP.",
+        proves: "A negotiation structure or cookie of RDP in an X.224 connection, or its key in a T.125 conference.",
         limits: "What follows is encrypted and not read; a TLS handshake after the confirm is handed to the TLS decoder.",
     },
     attributes: &[OFFERED_PROTOCOL, SELECTED_PROTOCOL, FAILURE],
-    stream: Some(StreamEntry {
-        first_byte: |byte| byte == TPKT_VERSION,
-        probe,
-        start: || Box::new(Rdp::default()),
-    }),
+    stream: None,
     datagram: None,
 };
 
@@ -37,10 +32,6 @@ const SELECTED_PROTOCOL: &str = "selected_protocol";
 /// Why the server refused (MS-RDPBCGR 2.2.1.2.2).
 const FAILURE: &str = "failure";
 
-const TPKT_VERSION: u8 = 3;
-const TPKT_HEADER: usize = 4;
-/// Longest message: the length indicator of X.224 is one byte, 255 is reserved (ISO 8073 section 13.2.1).
-const MAX_MESSAGE: usize = TPKT_HEADER + 1 + 254;
 /// Bits of `requestedProtocols` and values of `selectedProtocol` (MS-RDPBCGR 2.2.1.1.1).
 const PROTECTIONS: [(u32, &str); 5] = [
     (1, "tls"),
@@ -68,29 +59,66 @@ open_enum! {
     }
 }
 
-fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match Message::parse(bytes) {
-        Ok(message) if message.is_proof() => Probe::Yes,
-        Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-        _ => Probe::No,
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
+/// What the negotiation leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is not one of RDP.
+    Other,
+    /// RDP goes on in packets.
+    Rdp,
+    /// Another protocol protects what follows.
+    Protected,
+    /// The server refused.
+    Refused,
+}
+
+/// Reads the variable part of a connection request or confirm; `is_known` where the request was one of RDP.
+pub(super) fn negotiate(
+    is_request: bool,
+    is_known: bool,
+    variable: &[u8],
+    notes: &mut Notes<'_>,
+) -> Outcome {
+    let content = match Content::parse(is_request, variable) {
+        Ok(content) if content.is_proof() || is_known => content,
+        _ => return Outcome::Other,
+    };
+    notes.proved();
+    match content {
+        Content::Request { offered, .. } => {
+            for (bit, name) in PROTECTIONS {
+                if offered.unwrap_or(0) & bit != 0 {
+                    notes.text(OFFERED_PROTOCOL, name);
+                }
+            }
+            Outcome::Rdp
+        }
+        Content::Confirm { selected } => {
+            let selected = selected.unwrap_or(0);
+            let known = PROTECTIONS.iter().find(|(value, _)| *value == selected);
+            match known {
+                Some((_, name)) => {
+                    notes.text(SELECTED_PROTOCOL, name);
+                    Outcome::Protected
+                }
+                None if selected == 0 => {
+                    notes.text(SELECTED_PROTOCOL, "rdp");
+                    Outcome::Rdp
+                }
+                None => {
+                    notes.text(SELECTED_PROTOCOL, "unknown");
+                    Outcome::Refused
+                }
+            }
+        }
+        Content::Refusal(failure) => {
+            notes.text(FAILURE, &failure.to_string());
+            Outcome::Refused
+        }
     }
 }
 
-/// A connection request or confirm.
-#[derive(Clone, Copy, Debug)]
-struct Message {
-    /// Bytes on the wire.
-    length: usize,
-    content: Content,
-}
-
+/// What a connection request or confirm holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
     /// From the client: whether a cookie or token names the session, and the protections offered.
@@ -101,50 +129,33 @@ enum Content {
     Refusal(Failure),
 }
 
-impl Message {
-    fn parse(bytes: &[u8]) -> Result<Self, Reject> {
-        let mut cursor = Cursor::new(bytes);
-        if cursor.u8()? != TPKT_VERSION || cursor.u8()? != 0 {
-            return Err(Reject::Other);
-        }
-        let length = usize::from(cursor.u16()?);
-        let indicator = usize::from(cursor.u8()?);
-        if length > MAX_MESSAGE || indicator < 6 || length != indicator.saturating_add(5) {
-            return Err(Reject::Other);
-        }
-        let code = cursor.u8()?;
-        let (to, _from, class) = (cursor.u16()?, cursor.u16()?, cursor.u8()?);
-        // Class 0, and a request knows no reference of the other side yet (RFC 1006 section 4).
-        if class != 0 || (code == 0xe0 && to != 0) {
-            return Err(Reject::Other);
-        }
-        let mut body = cursor.sub(indicator.saturating_sub(6))?;
-        let content = match code {
-            0xe0 => {
+impl Content {
+    fn parse(is_request: bool, variable: &[u8]) -> Result<Self, Reject> {
+        let mut body = Cursor::new(variable);
+        Ok(match (is_request, body.peek()) {
+            (true, _) => {
                 let cookie = skip_cookie(&mut body);
                 let offered = match body.rest() {
                     [] => None,
                     _ => Some(negotiation(&mut body, 1)?),
                 };
                 // A request with authentication carries a correlation identifier after it.
-                Content::Request { cookie, offered }
+                Self::Request { cookie, offered }
             }
-            0xd0 if body.is_empty() => Content::Confirm { selected: None },
-            0xd0 if body.peek() == Some(3) => Content::Refusal(Failure(negotiation(&mut body, 3)?)),
-            0xd0 => Content::Confirm {
+            (false, None) => Self::Confirm { selected: None },
+            (false, Some(3)) => Self::Refusal(Failure(negotiation(&mut body, 3)?)),
+            (false, Some(_)) => Self::Confirm {
                 selected: Some(negotiation(&mut body, 2)?),
             },
-            _ => return Err(Reject::Other),
-        };
-        Ok(Self { length, content })
+        })
     }
 
     /// Whether nothing but RDP sends such a message.
     fn is_proof(self) -> bool {
-        match self.content {
-            Content::Request { cookie, offered } => cookie || offered.is_some(),
-            Content::Confirm { selected } => selected.is_some(),
-            Content::Refusal(_) => true,
+        match self {
+            Self::Request { cookie, offered } => cookie || offered.is_some(),
+            Self::Confirm { selected } => selected.is_some(),
+            Self::Refusal(_) => true,
         }
     }
 }
@@ -169,76 +180,6 @@ fn negotiation(body: &mut Cursor<'_>, kind: u8) -> Result<u32, Reject> {
         Ok(value)
     } else {
         Err(Reject::Invalid("negotiation"))
-    }
-}
-
-/// One connection.
-#[derive(Default)]
-struct Rdp {
-    client: Option<Side>,
-}
-
-impl StreamDecoder for Rdp {
-    fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        if self.client == Some(side) {
-            // The answer is not in the capture: the client goes on with what was agreed.
-            return Step::Handover {
-                consumed: 0,
-                next: Next::Probe,
-            };
-        }
-        let message = match Message::parse(bytes) {
-            Ok(message) => message,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
-        };
-        notes.proved();
-        match message.content {
-            Content::Request { offered, .. } => {
-                notes.client(side);
-                self.client = Some(side);
-                let offered = offered.unwrap_or(0);
-                for (bit, name) in PROTECTIONS {
-                    if offered & bit != 0 {
-                        notes.text(OFFERED_PROTOCOL, name);
-                    }
-                }
-                match bytes.get(message.length..) {
-                    None | Some([]) => Step::Consumed,
-                    Some(_) => Step::Handover {
-                        consumed: message.length,
-                        next: Next::Probe,
-                    },
-                }
-            }
-            Content::Confirm { selected } => {
-                notes.client(side.other());
-                let selected = selected.unwrap_or(0);
-                let known = PROTECTIONS.iter().find(|(value, _)| *value == selected);
-                let Some((_, name)) = known else {
-                    notes.text(
-                        SELECTED_PROTOCOL,
-                        if selected == 0 { "rdp" } else { "unknown" },
-                    );
-                    return Step::Done;
-                };
-                notes.text(SELECTED_PROTOCOL, name);
-                Step::Handover {
-                    consumed: message.length,
-                    next: Next::Probe,
-                }
-            }
-            Content::Refusal(failure) => {
-                notes.client(side.other());
-                notes.text(FAILURE, &failure.to_string());
-                Step::Done
-            }
-        }
     }
 }
 
@@ -272,12 +213,12 @@ mod tests {
         let (request, confirm) = (request(), message(0xd0, &SELECTED_CREDSSP));
         let segments = [(CLIENT, &request[..]), (SERVER, &confirm)];
         let recorder = conversation(&segments);
-        assert_eq!(protocols(&recorder), ["rdp"]);
+        assert_eq!(protocols(&recorder), ["tpkt", "rdp"]);
         assert_eq!(
-            values(&recorder, "rdp", OFFERED_PROTOCOL),
+            values(&recorder, "rdp", "offered_protocol"),
             ["credssp", "tls"]
         );
-        assert_eq!(values(&recorder, "rdp", SELECTED_PROTOCOL), ["credssp"]);
+        assert_eq!(values(&recorder, "rdp", "selected_protocol"), ["credssp"]);
         assert!(!format!("{recorder:?}").contains("jdoe"));
         assert_eq!(recorder.client, Some(CLIENT));
         only_registered_attributes(&recorder, &[&RDP]);
@@ -289,16 +230,16 @@ mod tests {
         let (request, confirm) = (request(), message(0xd0, &SELECTED_CREDSSP));
         let alert = [0x15, 3, 1, 0, 2, 2, 40];
         let recorder = conversation(&[(CLIENT, &request), (SERVER, &confirm), (CLIENT, &alert)]);
-        assert_eq!(protocols(&recorder), ["rdp", "tls"]);
+        assert_eq!(protocols(&recorder), ["tpkt", "rdp", "tls"]);
         let unanswered = conversation(&[(CLIENT, &request), (CLIENT, &alert)]);
-        assert_eq!(protocols(&unanswered), ["rdp", "tls"]);
+        assert_eq!(protocols(&unanswered), ["tpkt", "rdp", "tls"]);
     }
 
     #[test]
     fn a_refusal_gives_its_reason() {
         let refusal = message(0xd0, &[3, 0, 8, 0, 5, 0, 0, 0]);
         let recorder = conversation(&[(SERVER, &refusal)]);
-        assert_eq!(values(&recorder, "rdp", FAILURE), ["credssp_required"]);
+        assert_eq!(values(&recorder, "rdp", "failure"), ["credssp_required"]);
         assert_eq!(recorder.client, Some(CLIENT));
     }
 
@@ -307,7 +248,7 @@ mod tests {
         let request = message(0xe0, b"Cookie: mstshash=a\r\n");
         let confirm = message(0xd0, b"");
         let recorder = conversation(&[(CLIENT, &request), (SERVER, &confirm)]);
-        assert_eq!(values(&recorder, "rdp", SELECTED_PROTOCOL), ["rdp"]);
+        assert_eq!(values(&recorder, "rdp", "selected_protocol"), ["rdp"]);
     }
 
     #[test]
@@ -319,7 +260,7 @@ mod tests {
         let wrong_length = [&request()[..3], &[99], &request()[4..]].concat();
         for opening in [&s7[..], &bare, &bare_confirm, &data, &wrong_length] {
             let recorder = conversation(&[(CLIENT, opening)]);
-            assert!(protocols(&recorder).is_empty(), "{opening:02x?}");
+            assert!(!protocols(&recorder).contains(&"rdp"), "{opening:02x?}");
         }
     }
 }

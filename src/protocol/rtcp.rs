@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 
 use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
 use crate::bytes::Cursor;
-use crate::evidence::{Notes, RtcpReport};
+use crate::evidence::{Notes, ReceivedReport, SentReport, StreamKey};
 use crate::net::{PerSide, Timestamp};
 use crate::open_enum;
 
@@ -114,7 +114,16 @@ enum Place {
 struct Rtcp {
     proven: bool,
     sent: PerSide<ArrayVec<Sent, MAX_SENT>>,
-    noted: Vec<RtcpReport>,
+    noted: Vec<Block>,
+}
+
+/// What is read of a report block.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    ssrc: u32,
+    fraction_lost: u8,
+    lost: i32,
+    jitter: u32,
 }
 
 /// A sender report.
@@ -170,31 +179,60 @@ impl Rtcp {
         if packet.kind == PacketType::SR {
             let _seconds_high = cursor.u16()?;
             let ntp = cursor.u32()?;
-            cursor.skip(14)?;
+            cursor.skip(6)?;
+            let time = notes.moment().time;
+            let report = SentReport {
+                time,
+                packets: cursor.u32()?,
+                octets: cursor.u32()?,
+            };
+            let key = StreamKey {
+                side: notes.side(),
+                ssrc,
+            };
+            if let Some(reports) = notes.reports(key) {
+                reports.sent = reports.sent.max(Some(report));
+            }
             let sent = &mut self.sent[notes.side()];
             if sent.is_full() {
                 sent.remove(0);
             }
-            sent.push(Sent {
-                ssrc,
-                ntp,
-                time: notes.moment().time,
-            });
+            sent.push(Sent { ssrc, ntp, time });
         }
         for _ in 0..packet.count {
             let mut block = cursor.sub(24)?;
             let ssrc = block.u32()?;
-            // The upper byte is the fraction lost, the rest a signed number.
-            let lost = (block.u32()? << 8).cast_signed() >> 8;
+            let word = block.u32()?;
             let _highest = block.u32()?;
-            let jitter = block.u32()?;
-            self.report(RtcpReport { ssrc, lost, jitter }, notes);
+            let read = Block {
+                ssrc,
+                fraction_lost: word.to_be_bytes()[0],
+                // The rest of the word is a signed number.
+                lost: (word << 8).cast_signed() >> 8,
+                jitter: block.u32()?,
+            };
+            self.report(read, notes);
             self.round_trip(ssrc, block.u32()?, block.u32()?, notes);
         }
         Ok(())
     }
 
-    fn report(&mut self, report: RtcpReport, notes: &mut Notes<'_>) {
+    fn report(&mut self, report: Block, notes: &mut Notes<'_>) {
+        let key = StreamKey {
+            side: notes.side().other(),
+            ssrc: report.ssrc,
+        };
+        let received = ReceivedReport {
+            time: notes.moment().time,
+            lost: report.lost,
+            jitter: report.jitter,
+        };
+        if let Some(reports) = notes.reports(key) {
+            reports.received = reports.received.max(Some(received));
+            reports.blocks = reports.blocks.saturating_add(1);
+            reports.max_fraction_lost = reports.max_fraction_lost.max(report.fraction_lost);
+            reports.max_jitter = reports.max_jitter.max(report.jitter);
+        }
         notes.about(u64::from(report.ssrc));
         let lost = u32::try_from(report.lost).unwrap_or(0);
         let known = self
@@ -232,12 +270,23 @@ impl Rtcp {
         };
         let held_ns = i64::from(held).saturating_mul(1_000_000_000) / 65_536;
         let round_trip_ns = notes.moment().time.since(sent.time).saturating_sub(held_ns);
-        if let Ok(round_trip_ms) = u64::try_from(round_trip_ns / 1_000_000)
-            && round_trip_ns >= 0
-            && round_trip_ms < MAX_ROUND_TRIP_MS
-        {
-            notes.about(u64::from(ssrc));
-            notes.number(ROUND_TRIP_MS, round_trip_ms);
+        let Ok(round_trip_ns) = u64::try_from(round_trip_ns) else {
+            return;
+        };
+        let round_trip_ms = round_trip_ns / 1_000_000;
+        if round_trip_ms >= MAX_ROUND_TRIP_MS {
+            return;
+        }
+        notes.about(u64::from(ssrc));
+        notes.number(ROUND_TRIP_MS, round_trip_ms);
+        let key = StreamKey {
+            side: notes.side().other(),
+            ssrc,
+        };
+        if let Some(reports) = notes.reports(key) {
+            reports.round_trips = reports.round_trips.saturating_add(1);
+            reports.round_trip_sum_ns = reports.round_trip_sum_ns.saturating_add(round_trip_ns);
+            reports.round_trip_max_ns = reports.round_trip_max_ns.max(round_trip_ns);
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) const XMPP: Protocol = Protocol {
 
 /// Namespace of streams, RFC 6120 §4.8.2.
 const STREAMS: &[u8] = b"http://etherx.jabber.org/streams";
+/// The end of a stream (RFC 6120 §4.4), which is sent alone.
+const CLOSING: &[u8] = b"</stream:stream>";
 /// Namespaces of the switch to TLS and of errors in a stream, RFC 6120 appendix A.
 const TLS_NAMESPACE: &[u8] = b"urn:ietf:params:xml:ns:xmpp-tls";
 /// Longest tag that is waited for: RFC 6120 §13.12 lets a server refuse stanzas beyond 10,000 bytes.
@@ -104,6 +106,9 @@ fn look(bytes: &[u8], midstream: bool) -> Probe {
         if rest.is_empty() {
             return Probe::More;
         }
+    }
+    if midstream && rest == CLOSING {
+        return Probe::Yes;
     }
     let known = [&b"<stream:stream "[..], b"<stream "];
     if known.iter().any(|start| text::may_begin(rest, start)) {
@@ -308,6 +313,8 @@ impl Connection {
                 notes.text(STARTTLS, "STARTTLS");
                 self.tls = true;
             }
+            // The last that a side sends proves a stream whose beginning is missing.
+            b"/stream:stream" if !self.opened => notes.proved(),
             // The stream is compressed from here on (XEP-0138), or authentication was before.
             b"compressed" => return true,
             b"iq" | b"message" | b"presence" if !self.opened => {
@@ -425,6 +432,13 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_stream_is_known_where_the_rest_is_missing() {
+        assert_eq!(protocols(&midstream(&[(C, b"</stream:stream>")])), ["xmpp"]);
+        assert!(protocols(&midstream(&[(C, b"</stream>")])).is_empty());
+        assert!(protocols(&conversation(&[(C, b"</stream:stream>")])).is_empty());
+    }
+
+    #[test]
     fn addresses_are_cut_to_their_domain() {
         assert_eq!(domain(b"anna@Contoso.example/desk@home"), "contoso.example");
         assert_eq!(domain(b"contoso.example"), "contoso.example");
@@ -439,7 +453,7 @@ mod tests {
             b"<html><body>",
             b"<iq type='get'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
             b"\x80\x00\x1e\xb2\x99",
-            b"<34>Oct 11 22:14:15 host su: failed\n",
+            b"<34>something: failed\n",
         ] {
             assert_eq!(protocols(&conversation(&[(C, bytes)])), nothing);
         }

@@ -15,7 +15,7 @@ pub(super) fn write<R: Record>(
     for record in records {
         let value = serde_json::to_value(&record)?;
         writer
-            .write_record(R::CSV.iter().map(|column| text(find(&value, column))))
+            .write_record(R::CSV.iter().map(|column| cell(&value, column)))
             .map_err(plain)?;
     }
     writer.flush()
@@ -29,22 +29,29 @@ fn plain(error: csv::Error) -> io::Error {
     }
 }
 
-/// The field that a flattened column names: the longest matching name at each level.
-fn find<'a>(value: &'a Value, column: &str) -> Option<&'a Value> {
+/// The text of a flattened column: of the longest matching name at each level. A list of objects gives one text each, so that
+/// the columns of its fields run in step.
+fn cell(value: &Value, column: &str) -> String {
     let Value::Object(fields) = value else {
-        return None;
+        return String::new();
     };
     if let Some(field) = fields.get(column) {
-        return Some(field);
+        return text(Some(field));
     }
-    fields.iter().find_map(|(name, field)| {
+    let nested = fields.iter().find_map(|(name, field)| {
         let rest = column.strip_prefix(name.as_str())?.strip_prefix('_')?;
         match (field, rest) {
-            (Value::Array(pair), "client") => pair.first(),
-            (Value::Array(pair), "server") => pair.get(1),
-            _ => find(field, rest),
+            (Value::Array(items), _) if items.iter().all(Value::is_object) => {
+                let cells: Vec<String> = items.iter().map(|item| cell(item, rest)).collect();
+                Some(cells.join(";"))
+            }
+            (Value::Array(pair), "client") => Some(text(pair.first())),
+            (Value::Array(pair), "server") => Some(text(pair.get(1))),
+            (Value::Object(_), _) => Some(cell(field, rest)),
+            _ => None,
         }
-    })
+    });
+    nested.unwrap_or_default()
 }
 
 fn text(value: Option<&Value>) -> String {

@@ -107,6 +107,21 @@ pub enum EndpointRecord<'a> {
         /// Flows that used it.
         flows: Vec<u64>,
     },
+    /// A connection for data that a control connection agreed upon.
+    Data {
+        /// Offered address.
+        address: IpAddr,
+        /// Offered port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// What it carries: `ftp_data`.
+        protocol: &'static str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that went there.
+        flows: Vec<u64>,
+    },
     /// A relayed address.
     Relay {
         /// Address.
@@ -118,6 +133,23 @@ pub enum EndpointRecord<'a> {
         /// Packet of the allocation.
         frame: u64,
         /// Flows that used it.
+        flows: Vec<u64>,
+    },
+    /// Another protocol.
+    Protocol {
+        /// Address.
+        address: IpAddr,
+        /// Port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// What is spoken there.
+        protocol: &'static str,
+        /// What the announcer calls it.
+        name: &'a str,
+        /// Packet of the announcement.
+        frame: u64,
+        /// Flows that went there.
         flows: Vec<u64>,
     },
 }
@@ -220,6 +252,23 @@ impl<'a> EndpointRecord<'a> {
                 frame,
                 flows,
             },
+            Offered::Protocol { protocol, name } => Self::Protocol {
+                address,
+                port,
+                transport,
+                protocol,
+                name,
+                frame,
+                flows,
+            },
+            Offered::Data { protocol } => Self::Data {
+                address,
+                port,
+                transport,
+                protocol,
+                frame,
+                flows,
+            },
             Offered::Host { .. } => return None,
         })
     }
@@ -245,6 +294,7 @@ impl Record for EndpointRecord<'_> {
         "name",
         "service",
         "annotation",
+        "protocol",
         "tower_address",
         "asked_by",
         "rtcp_port",
@@ -302,6 +352,14 @@ impl Record for EndpointRecord<'_> {
                 flows,
                 ..
             } => ("candidate", address, port, transport, frame, flows),
+            Self::Data {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("data", address, port, transport, frame, flows),
             Self::Relay {
                 address,
                 port,
@@ -309,6 +367,14 @@ impl Record for EndpointRecord<'_> {
                 frame,
                 flows,
             } => ("relay", address, port, transport, frame, flows),
+            Self::Protocol {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("protocol", address, port, transport, frame, flows),
         };
         match (column, self) {
             ("kind", _) => kind.to_owned(),
@@ -361,7 +427,11 @@ impl Record for EndpointRecord<'_> {
                     candidate, call_id, ..
                 },
             ) => format!("{candidate} call {call_id}"),
+            ("what", Self::Data { protocol, .. }) => (*protocol).to_owned(),
             ("what", Self::Relay { .. }) => "relayed address".to_owned(),
+            ("what", Self::Protocol { protocol, name, .. }) => {
+                format!("{protocol} {name}").trim_end().to_owned()
+            }
             _ => String::new(),
         }
     }

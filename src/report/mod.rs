@@ -1,5 +1,6 @@
 //! Output in the contract's formats: one record type a command, one file a format. Read only: nothing is decided here.
 
+mod call;
 mod csv;
 mod endpoint;
 mod finding;
@@ -8,6 +9,7 @@ mod json;
 mod matrix;
 mod table;
 
+pub use call::CallRecord;
 pub use endpoint::EndpointRecord;
 pub use flow::FlowRecord;
 
@@ -40,6 +42,17 @@ pub trait Record: Serialize {
 
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
+
+    /// Further lines of the table below the record's own: its parts.
+    fn details(&self) -> usize {
+        0
+    }
+
+    /// The text of a cell of such a line.
+    fn detail(&self, index: usize, column: &str) -> String {
+        let _ = (index, column);
+        String::new()
+    }
 }
 
 /// A column of a table.

@@ -43,8 +43,15 @@ pub(super) fn write<R: Record>(
                 .iter()
                 .map(|column| cell(record.cell(column.name), style.colour)),
         );
-        rows = rows.saturating_add(1);
-        if rows == ROWS {
+        for index in 0..record.details() {
+            table.add_row(
+                columns
+                    .iter()
+                    .map(|column| cell(record.detail(index, column.name), style.colour)),
+            );
+        }
+        rows = rows.saturating_add(1).saturating_add(record.details());
+        if rows >= ROWS {
             writeln!(out, "{table}")?;
             (table, rows) = (new_table(), 0);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::evidence::{Episode, Moment, Recorder};
+use crate::evidence::{Episode, Moment, Peek, Recorder, Seen};
 use crate::flow::Tracker;
 use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
 use crate::protocol::{Context, Conversation, Datagram, Datagrams};
@@ -16,6 +16,8 @@ use crate::wire::{Layers, TcpHeader, Tunnels};
 pub(super) struct Application {
     body: Body,
     recorder: Recorder,
+    /// The first payload, as long as no protocol is proven.
+    payload: Vec<Peek>,
     tunnels: Tunnels,
     /// Files that hold its packets, by index in the chain.
     files: SmallVec<[u32; 2]>,
@@ -48,6 +50,7 @@ impl Application {
         Self {
             body,
             recorder: Recorder::default(),
+            payload: Vec::new(),
             tunnels: layers.tunnels.clone(),
             files: SmallVec::new(),
             last_frame: 0,
@@ -62,6 +65,7 @@ impl Application {
         Self {
             body: Body::Other,
             recorder: Recorder::default(),
+            payload: Vec::new(),
             tunnels,
             files: SmallVec::new(),
             last_frame: 0,
@@ -82,7 +86,7 @@ impl Application {
         }
         self.last_frame = self.last_frame.max(moment.frame);
         self.last_time = self.last_time.max(moment.time);
-        match (&mut self.body, tcp) {
+        let held = match (&mut self.body, tcp) {
             (Body::Tcp(connection), Some(tcp)) => {
                 connection.segment(moment, tcp, layers, &mut self.recorder)
             }
@@ -95,7 +99,35 @@ impl Application {
                 (0, 0)
             }
             (Body::Tcp(_) | Body::Other, _) => (0, 0),
+        };
+        self.peek(moment, tcp, layers);
+        held
+    }
+
+    /// Keeps the first payload, until a protocol is proven.
+    fn peek(&mut self, moment: Moment, tcp: Option<&TcpHeader>, layers: &Layers<'_>) {
+        if !self.recorder.protocols.is_empty() {
+            self.payload = Vec::new();
+            return;
         }
+        let is_reset = tcp.is_some_and(|tcp| tcp.flags.contains(TcpFlags::RST));
+        if self.payload.len() >= Peek::MAX
+            || layers.payload.is_empty()
+            || is_reset
+            || matches!(self.body, Body::Other)
+        {
+            return;
+        }
+        let kept = layers.payload.len().min(Peek::MAX_BYTES);
+        self.payload.push(Peek {
+            seen: Seen {
+                time: moment.time,
+                frame: moment.frame,
+            },
+            side: moment.side,
+            length: layers.payload_wire_len,
+            bytes: layers.payload.get(..kept).unwrap_or_default().into(),
+        });
     }
 
     /// Gives up what reassembly holds out of order, with the gaps that it waited for.
@@ -128,6 +160,9 @@ impl Application {
         names: &[Arc<str>],
     ) -> Episode {
         self.flush(key);
+        if !self.recorder.protocols.is_empty() {
+            self.payload = Vec::new();
+        }
         let (mut gap_bytes, mut disagreements) = (0_u64, 0_u64);
         if let Body::Tcp(connection) = &self.body {
             for (_, stream) in connection.streams.iter() {
@@ -152,6 +187,8 @@ impl Application {
             facts: self.recorder.facts,
             offers: self.recorder.offers,
             streams: self.recorder.streams,
+            payload: self.payload,
+            reports: self.recorder.reports,
             client: self.recorder.client,
             gap_bytes,
             disagreements,

@@ -191,6 +191,9 @@ fn scan_chain(
     })
 }
 
+/// Counter of the files whose times are local to the recording machine, in a zone that they do not name.
+pub const LOCAL_TIMES: &str = "capture.files_in_local_time";
+
 /// What the files of a chain say of themselves.
 fn describe(record: &mut CaptureRecord, files: &[FileSummary]) {
     for file in files {
@@ -215,6 +218,10 @@ fn describe(record: &mut CaptureRecord, files: &[FileSummary]) {
                 .iter()
                 .map(|(address, name)| (*address, name.as_str().into())),
         );
+        if file.local_times {
+            let files = record.counters.entry(LOCAL_TIMES.into()).or_default();
+            *files = files.saturating_add(1);
+        }
         record
             .errors
             .extend(file.error.as_ref().map(|error| error.to_string().into()));

@@ -20,6 +20,8 @@ pub struct Service {
     pub protocols: Vec<Arc<str>>,
     /// A generic service gives way to a more special one that is as strongly supported (`web` to `owa`).
     pub generic: bool,
+    /// Where this service and the named one are as strongly supported, it is this one: it is a part of that.
+    pub part_of: Option<ServiceId>,
     /// Conditions of which each alone proves the service.
     pub proof: Vec<Condition>,
     /// Conditions of which each alone indicates it.
@@ -39,29 +41,42 @@ pub struct Condition {
     pub attribute: Option<Arc<str>>,
     /// ... whose value passes this test.
     pub test: Option<Test>,
+    /// Further conditions that the same flow must fulfil, all of them.
+    pub with: Vec<Condition>,
 }
 
-/// A test of an attribute's value; letters of either case are equal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Test {
-    /// The value is this.
-    Equals(Arc<str>),
-    /// The value begins with this.
-    Prefix(Arc<str>),
-    /// The value contains this.
-    Contains(Arc<str>),
+impl Condition {
+    /// This condition, and those that it comes with.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.with)
+    }
+}
+
+/// A test of an attribute's value: what is given holds, all of it. Letters of either case are equal; the texts are lower
+/// case, so that a test costs no conversion of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Test {
+    /// The value is one of these.
+    pub equals: Vec<Arc<str>>,
+    /// The value begins with one of these.
+    pub prefix: Vec<Arc<str>>,
+    /// The value contains one of these.
+    pub contains: Vec<Arc<str>>,
+    /// The value ends with one of these.
+    pub suffix: Vec<Arc<str>>,
 }
 
 impl Test {
     /// Whether `value` passes.
     pub fn passes(&self, value: &str) -> bool {
         let value = value.to_lowercase();
-        match self {
-            Self::Equals(text) => value == text.to_lowercase(),
-            Self::Prefix(text) => value.starts_with(&text.to_lowercase()),
-            Self::Contains(text) => value.contains(&text.to_lowercase()),
-        }
+        let any = |texts: &[Arc<str>], holds: &dyn Fn(&str) -> bool| {
+            texts.is_empty() || texts.iter().any(|text| holds(text))
+        };
+        any(&self.equals, &|text| value == text)
+            && any(&self.prefix, &|text| value.starts_with(text))
+            && any(&self.contains, &|text| value.contains(text))
+            && any(&self.suffix, &|text| value.ends_with(text))
     }
 }
 

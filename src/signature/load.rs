@@ -90,6 +90,7 @@ struct ServiceEntry {
     protocols: Vec<Arc<str>>,
     #[serde(default)]
     generic: bool,
+    part_of: Option<ServiceId>,
     #[serde(default)]
     proof: Vec<ConditionEntry>,
     #[serde(default)]
@@ -103,9 +104,44 @@ struct ConditionEntry {
     protocol: Arc<str>,
     interface: Option<Uuid>,
     attribute: Option<Arc<str>>,
-    equals: Option<Arc<str>>,
-    prefix: Option<Arc<str>>,
-    contains: Option<Arc<str>>,
+    #[serde(default)]
+    equals: Texts,
+    #[serde(default)]
+    prefix: Texts,
+    #[serde(default)]
+    contains: Texts,
+    #[serde(default)]
+    suffix: Texts,
+    #[serde(default)]
+    with: Vec<ConditionEntry>,
+}
+
+/// One text, or several of which any will do.
+#[derive(Default, Deserialize)]
+#[serde(untagged, expecting = "a text or a list of texts")]
+enum Texts {
+    #[default]
+    None,
+    One(Arc<str>),
+    Several(Vec<Arc<str>>),
+}
+
+impl Texts {
+    /// In lower case. An empty text, or no text at all, would pass every value.
+    fn read(self) -> Result<Vec<Arc<str>>, String> {
+        let texts = match self {
+            Self::None => return Ok(Vec::new()),
+            Self::One(text) => vec![text],
+            Self::Several(texts) => texts,
+        };
+        if texts.is_empty() || texts.iter().any(|text| text.is_empty()) {
+            return Err(
+                "expected a text or a list of texts in a test, found an empty one".to_owned(),
+            );
+        }
+        let lower = |text: &Arc<str>| Arc::from(text.to_lowercase());
+        Ok(texts.iter().map(lower).collect())
+    }
 }
 
 #[derive(Deserialize)]
@@ -331,6 +367,9 @@ impl Loader {
             line,
         } in &self.services
         {
+            if let Some(id) = service.part_of.as_ref().filter(|id| !ids.contains(id)) {
+                return Err(at(*file, *line, &service.id.0, unknown_service(id)));
+            }
             known
                 .check(service)
                 .map_err(|message| at(*file, *line, &service.id.0, message))?;
@@ -544,6 +583,7 @@ fn service(entry: ServiceEntry) -> Result<Service, String> {
         name: entry.name,
         protocols: entry.protocols,
         generic: entry.generic,
+        part_of: entry.part_of,
         proof: conditions(entry.proof)?,
         indicates: conditions(entry.indicates)?,
         source: entry.source,
@@ -551,26 +591,29 @@ fn service(entry: ServiceEntry) -> Result<Service, String> {
 }
 
 fn condition(entry: ConditionEntry) -> Result<Condition, String> {
-    let test = match (entry.equals, entry.prefix, entry.contains) {
-        (None, None, None) => None,
-        (Some(text), None, None) => Some(Test::Equals(text)),
-        (None, Some(text), None) => Some(Test::Prefix(text)),
-        (None, None, Some(text)) => Some(Test::Contains(text)),
-        _ => {
-            return Err(
-                "expected at most one of `equals`, `prefix` and `contains` in a condition"
-                    .to_owned(),
-            );
-        }
+    let test = Test {
+        equals: entry.equals.read()?,
+        prefix: entry.prefix.read()?,
+        contains: entry.contains.read()?,
+        suffix: entry.suffix.read()?,
     };
+    let test = (test != Test::default()).then_some(test);
     if test.is_some() && entry.attribute.is_none() {
         return Err("expected `attribute` beside a test, found none".to_owned());
     }
+    let with = entry.with.into_iter().map(|further| {
+        if further.with.is_empty() {
+            condition(further)
+        } else {
+            Err("expected `with` once in a condition, found one inside another".to_owned())
+        }
+    });
     Ok(Condition {
         protocol: entry.protocol,
         interface: entry.interface,
         attribute: entry.attribute,
         test,
+        with: with.collect::<Result<Vec<_>, _>>()?,
     })
 }
 

@@ -102,7 +102,8 @@ impl Vocabulary<'_> {
             near.map(|word| format!(", the nearest known one is `{word}`"))
                 .unwrap_or_default()
         };
-        for condition in service.proof.iter().chain(&service.indicates) {
+        let conditions = service.proof.iter().chain(&service.indicates);
+        for condition in conditions.flat_map(Condition::all) {
             let wanted: &str = &condition.protocol;
             let Some((_, attributes)) = self.protocols.iter().find(|(name, _)| *name == wanted)
             else {

@@ -6,7 +6,11 @@ use super::load::Loader;
 use super::*;
 
 const VOCABULARY: Vocabulary<'static> = Vocabulary {
-    protocols: &[("smtp", &["banner"]), ("dcerpc", &["bound"])],
+    protocols: &[
+        ("smtp", &["banner"]),
+        ("dcerpc", &["bound"]),
+        ("http", &["path", "server"]),
+    ],
 };
 
 const HEAD: &str =
@@ -121,8 +125,9 @@ fn the_example_of_the_readme_is_accepted() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 2);
-    let services = "[[service]]\nid = \"log_shipping\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
+    assert_eq!(examples.len(), 3);
+    let services = "[[service]]\nid = \"owa\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
+                    [[service]]\nid = \"log_shipping\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n\
                     [[service]]\nid = \"mapi\"\nname = \"x\"\nprotocols = []\nsource = \"x\"\n";
     let files: Vec<(&str, &str)> = [("services.toml", services)]
         .into_iter()
@@ -459,7 +464,7 @@ fn a_port_names_only_services_of_its_row() {
 }
 
 #[test]
-fn a_test_needs_an_attribute_and_stands_alone() {
+fn a_test_needs_an_attribute_and_a_text() {
     refused(
         "attribute = \"banner\", ",
         "",
@@ -468,9 +473,39 @@ fn a_test_needs_an_attribute_and_stands_alone() {
     );
     refused(
         "prefix = \"220\"",
-        "prefix = \"220\", contains = \"ESMTP\"",
+        "prefix = []",
         "smtp",
-        "expected at most one of `equals`, `prefix` and `contains` in a condition",
+        "expected a text or a list of texts in a test, found an empty one",
+    );
+    refused(
+        "prefix = \"220\"",
+        "contains = [\"ESMTP\", \"\"]",
+        "smtp",
+        "expected a text or a list of texts in a test, found an empty one",
+    );
+}
+
+#[test]
+fn a_condition_may_come_with_others_once() {
+    let further = "{ protocol = \"smtp\", attribute = \"banner\", equals = \"DSN\" }";
+    let with = |further: &str| format!("prefix = \"220\", with = [{further}]");
+    let text = whole().replace("prefix = \"220\"", &with(further));
+    assert!(load(&[("own.toml", &text)]).is_ok());
+    refused(
+        "prefix = \"220\"",
+        &with("{ protocol = \"smtp\", attribute = \"banner\", with = [{ protocol = \"smtp\" }] }"),
+        "smtp",
+        "expected `with` once in a condition, found one inside another",
+    );
+}
+
+#[test]
+fn the_whole_that_a_service_is_part_of_must_be_known() {
+    refused(
+        "protocols = [\"smtp\"]",
+        "protocols = [\"smtp\"]\npart_of = \"smpt\"",
+        "smtp",
+        "unknown service `smpt`, the nearest known one is `smtp`",
     );
 }
 
@@ -839,11 +874,20 @@ fn a_version_is_its_product_and_not_the_other_way_round() {
 
 #[test]
 fn tests_of_values_ignore_the_case_of_letters() {
-    assert!(Test::Equals("/owa".into()).passes("/OWA"));
-    assert!(!Test::Equals("/owa".into()).passes("/owa/"));
-    assert!(Test::Prefix("/owa/".into()).passes("/OWA/auth"));
-    assert!(!Test::Prefix("/owa/".into()).passes("/owasp"));
-    assert!(Test::Contains("MSExchangeUM".into()).passes("x msexchangeum/15"));
+    let texts = |text: &str| vec![std::sync::Arc::from(text), std::sync::Arc::from("other")];
+    let equals = Test {
+        equals: texts("/owa"),
+        ..Test::default()
+    };
+    assert!(equals.passes("/OWA") && equals.passes("Other") && !equals.passes("/owa/"));
+    let framed = Test {
+        prefix: texts("/oab/"),
+        contains: texts("-11d0"),
+        suffix: texts(".xml"),
+        ..Test::default()
+    };
+    assert!(framed.passes("/OAB/0a-11d0/oab.XML"));
+    assert!(!framed.passes("/oab/oab.xml") && !framed.passes("/oab/0a-11d0/oab.xml/"));
 }
 
 #[test]

@@ -235,3 +235,43 @@ pub fn pcapng(packets: &[(u32, &[u8])]) -> Vec<u8> {
     }
     out
 }
+
+/// A Network Monitor capture of version `2.minor` that starts at 2010-03-04 05:06:07.008: frames of a delta in
+/// microseconds, a media type and bytes, then the frame table.
+pub fn netmon(minor: u8, frames: &[(u64, u16, &[u8])]) -> Vec<u8> {
+    let mut file = b"GMBU".to_vec();
+    file.extend([minor, 2, 1, 0]);
+    for word in [2010_u16, 3, 4, 4, 5, 6, 7, 8] {
+        file.extend(word.to_le_bytes());
+    }
+    file.resize(128, 0);
+    let mut places = Vec::new();
+    for (delta, media, bytes) in frames {
+        places.push(file.len() as u32);
+        file.extend(delta.to_le_bytes());
+        file.extend(
+            [bytes.len() as u32 + 10, bytes.len() as u32]
+                .map(u32::to_le_bytes)
+                .concat(),
+        );
+        file.extend(*bytes);
+        if minor >= 1 {
+            file.extend(media.to_le_bytes());
+        }
+        if minor >= 2 {
+            file.extend(u32::MAX.to_le_bytes());
+        }
+        if minor >= 3 {
+            // 1970-01-01 and the delta.
+            file.extend((116_444_736_000_000_000 + delta * 10).to_le_bytes());
+            file.push(0);
+        }
+    }
+    let table = file.len() as u32;
+    for place in &places {
+        file.extend(place.to_le_bytes());
+    }
+    file[24..28].copy_from_slice(&table.to_le_bytes());
+    file[28..32].copy_from_slice(&(4 * places.len() as u32).to_le_bytes());
+    file
+}

@@ -47,6 +47,32 @@ impl Recording {
         }
     }
 
+    /// Reads what can be read of one file; none where that is nothing, or of several link types.
+    pub fn read_one(path: &Path) -> Option<Self> {
+        let chain = plan(&[Input::Path(path.to_owned())], Grouping::Chain)
+            .ok()?
+            .chains
+            .pop()?;
+        let mut reader = Reader::open(&chain, &Options::default()).ok()?;
+        let (mut block, mut frames, mut link) = (Block::new(), Vec::new(), None);
+        while reader.fill(&mut block).ok()? {
+            for packet in block.packets() {
+                if *link.get_or_insert(packet.link.0) != packet.link.0 {
+                    return None;
+                }
+                frames.push(Frame {
+                    nanos: packet.time.nanos(),
+                    bytes: packet.bytes.to_vec(),
+                    wire_len: packet.wire_len,
+                });
+            }
+        }
+        Some(Self {
+            link: link?,
+            frames,
+        })
+    }
+
     /// A pcap file of some of the frames, with nanoseconds, each cut to the snap length.
     pub fn pcap(&self, range: std::ops::Range<usize>, snap: usize) -> Vec<u8> {
         let mut out = Vec::new();

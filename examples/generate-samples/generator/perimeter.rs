@@ -228,7 +228,7 @@ fn undocumented(trace: &mut Trace) {
     trace.flow(
         Flow::tcp(ends.0, ends.1, "rdp")
             .unknown()
-            .proves(&["rdp"])
+            .proves(&["tpkt", "rdp"])
             .encrypted("unknown")
             .verdict("unattributed")
             .finds(&["EXW102"])

@@ -202,31 +202,8 @@ fn play(segments: &[(Side, Vec<u8>)]) -> Recorder {
     let borrowed: Vec<(Side, &[u8])> = segments.iter().map(|(s, b)| (*s, &b[..])).collect();
     let recorder = conversation(&borrowed);
     only_registered_attributes(&recorder, &[&DCERPC]);
-    survives(&borrowed);
+    survives_every_cut(&borrowed);
     recorder
-}
-
-/// Like `survives_every_cut`, but for how long answers took: that depends on the packets.
-fn survives(segments: &[(Side, &[u8])]) {
-    let (side, last) = *segments.last().unwrap();
-    for length in 0..last.len() {
-        let mut cut = segments.to_vec();
-        *cut.last_mut().unwrap() = (side, &last[..length]);
-        conversation(&cut);
-        midstream(&cut);
-    }
-    let bytewise: Vec<(Side, &[u8])> = segments
-        .iter()
-        .flat_map(|(side, bytes)| bytes.chunks(1).map(move |byte| (*side, byte)))
-        .collect();
-    let facts = |recorder: &Recorder| {
-        let mut facts: Vec<_> = recorder.facts.keys().cloned().collect();
-        facts.retain(|fact| fact.attribute.name != "answered_within");
-        facts
-    };
-    let (whole, slow) = (conversation(segments), conversation(&bytewise));
-    assert_eq!(facts(&whole), facts(&slow), "byte by byte");
-    assert_eq!(offers(&whole), offers(&slow), "byte by byte");
 }
 
 #[test]

@@ -117,7 +117,9 @@ impl Header {
             (false, STATUS | NOTIFY) => questions == 1 && answers <= 1 && header.rcode().0 == 0,
             (_, UPDATE) => questions <= 1 && header.rcode().name().is_some(),
             (true, QUERY | STATUS | NOTIFY) => questions <= 1 && header.rcode().name().is_some(),
-            (_, STATEFUL) => is_bare,
+            (_, STATEFUL) if is_bare => true,
+            // Whatever was asked for, a refusal to do it gives the question back (RFC 1035 section 4.1.1).
+            (true, _) => header.rcode() == Rcode::NOT_IMPLEMENTED && header.counts == [1, 0, 0, 0],
             _ => false,
         };
         if !sane || zero != 0 || least > length {
@@ -145,7 +147,7 @@ impl Header {
 
     /// A stateful operation (RFC 8490), whose body is no sections.
     pub(super) const fn is_stateful(&self) -> bool {
-        self.opcode() == STATEFUL
+        self.opcode() == STATEFUL && self.is_bare()
     }
 
     /// Answers, but neither authoritative, nor recursive, nor asked to be: only a responder of RFC 4795 does so.

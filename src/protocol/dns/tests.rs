@@ -137,6 +137,17 @@ fn a_bare_refusal_counts_only_where_a_question_was_seen() {
 }
 
 #[test]
+fn a_refusal_of_an_unknown_operation_gives_the_question_back() {
+    let refusal = |flags| [header(flags, [1, 0, 0, 0]), question("a.example", 16)].concat();
+    for flags in [0x8884, 0xb084] {
+        let recorder = datagrams(&[(SERVER, &refusal(flags))]);
+        assert_eq!(of(&recorder, "rcode"), ["NOTIMP a.example"]);
+    }
+    assert!(protocols(&datagrams(&[(SERVER, &refusal(0x8885))])).is_empty());
+    assert!(protocols(&datagrams(&[(CLIENT, &refusal(0x0800))])).is_empty());
+}
+
+#[test]
 fn messages_over_a_stream_are_read_one_after_the_other() {
     let two = [
         framed(&query("a.example", 1)),
@@ -206,7 +217,7 @@ fn netbios_names_are_not_dns() {
     let encoded = "CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     for kind in [0x20, 0x21] {
         let bytes = [header(0x0110, [1, 0, 0, 0]), question(encoded, kind)].concat();
-        assert!(protocols(&datagrams(&[(CLIENT, &bytes)])).is_empty());
+        assert_eq!(protocols(&datagrams(&[(CLIENT, &bytes)])), ["netbios_ns"]);
     }
 }
 

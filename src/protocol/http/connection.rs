@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 
 use memchr::{memchr, memmem};
 
-use super::head::{Head, Start};
+use super::frames::{self, Frame};
+use super::head::{self, Head, Start};
 use super::{UPGRADE, VERSION, probe};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
-use crate::protocol::{Next, Reject, Step, StreamDecoder};
+use crate::protocol::text::begins;
+use crate::protocol::{Next, Reject, Step, StreamDecoder, websocket};
 
 /// Longest head: servers refuse more (IIS: 16 KiB by default, others up to 64 KiB).
 const MAX_HEAD: usize = 64 * 1024;
@@ -16,6 +18,8 @@ const MAX_HEAD: usize = 64 * 1024;
 const CHECKED_START: usize = 2048;
 /// Longest line with the size of a chunk, extensions included.
 const MAX_CHUNK_LINE: usize = 4096;
+/// With it a server agrees to WebSocket, RFC 6455 §4.2.2.
+const WEBSOCKET_ACCEPT: &str = "sec-websocket-accept";
 /// Requests that may wait for their responses. Beyond it the order is lost, as it is where one side was not captured.
 const MAX_OUTSTANDING: usize = 256;
 /// An RPC_OUT_DATA request is held back until its response tells whether RPC follows: longer bodies are none (MS-RPCH
@@ -49,6 +53,10 @@ enum Part {
     Trailers,
     /// The body of RPC_OUT_DATA, which waits for the response.
     Held(u64),
+    /// The first frame of HTTP/2.
+    Settings,
+    /// A frame of HTTP/2.
+    Frame,
 }
 
 /// What a response must know of its request.
@@ -90,10 +98,10 @@ impl StreamDecoder for Connection {
                         bytes,
                     };
                 }
-                Then::Handover => {
+                Then::Handover(next) => {
                     return Step::Handover {
                         consumed: used,
-                        next: Next::Probe,
+                        next,
                     };
                 }
                 Then::Done => return Step::Done,
@@ -121,7 +129,7 @@ enum Then {
     /// So many bytes of a body.
     Skip(u64),
     /// Another protocol.
-    Handover,
+    Handover(Next),
     /// Nothing of interest.
     Done,
 }
@@ -137,6 +145,23 @@ impl Connection {
             Part::Head => self.head(side, bytes, 0, notes),
             Part::Searched(searched) => self.head(side, bytes, searched, notes),
             Part::Held(body) => self.held(side, bytes, body),
+            Part::Settings if probe::PREFACE.starts_with(bytes) => {
+                Ok((0, Then::More(bytes.len().saturating_add(1))))
+            }
+            // After an upgrade the client still sends the preface.
+            Part::Settings if bytes.starts_with(probe::PREFACE) => {
+                Ok((probe::PREFACE.len(), Then::Go))
+            }
+            part @ (Part::Settings | Part::Frame) => {
+                let frame = frames::frame(bytes, part == Part::Settings, notes)?;
+                Ok(match frame {
+                    Frame::More(at_least) => (0, Then::More(at_least)),
+                    Frame::Pass(head, length) => {
+                        self.sides[side] = Part::Frame;
+                        (head, Then::Skip(length))
+                    }
+                })
+            }
             Part::ChunkSize => self.line(side, bytes, |line| {
                 let size = chunk_size(line).ok_or(Reject::Invalid("chunk size"))?;
                 Ok(match size {
@@ -195,6 +220,14 @@ impl Connection {
             notes.proved();
             notes.client(side);
             notes.text(VERSION, "2");
+            self.sides = PerSide::new(Part::Settings, Part::Settings);
+            return Ok((probe::PREFACE.len(), Then::Go));
+        }
+        if let Some((target, _)) = probe::simple_request(bytes) {
+            notes.proved();
+            notes.client(side);
+            notes.text(VERSION, "0.9");
+            head::note_target(target, notes);
             return Ok((bytes.len(), Then::Done));
         }
         let Some(end) = end_of_head(bytes, searched) else {
@@ -257,7 +290,7 @@ impl Connection {
         }
         let body = head.content_length().unwrap_or(0);
         match method {
-            "RPC_IN_DATA" if body >= LEAST_CHANNEL => Then::Handover,
+            "RPC_IN_DATA" if body >= LEAST_CHANNEL => Then::Handover(Next::Probe),
             "RPC_OUT_DATA" if (1..=MAX_HELD).contains(&body) => {
                 self.sides[side] = Part::Held(body);
                 Then::Go
@@ -285,16 +318,17 @@ impl Connection {
         notes: &mut Notes<'_>,
     ) -> Then {
         if status == 101 {
-            notes.bytes(UPGRADE, head.header("upgrade").unwrap_or_default());
-            return Then::Done;
+            return self.upgraded(head, notes);
         }
         if (100..200).contains(&status) {
             return Then::Go;
         }
         let asked = self.outstanding.pop_front();
         match asked {
-            Some(Asked::Connect) if (200..300).contains(&status) => return Then::Handover,
-            Some(Asked::RpcOut) if status == 200 => return Then::Handover,
+            Some(Asked::Connect) if (200..300).contains(&status) => {
+                return Then::Handover(Next::Probe);
+            }
+            Some(Asked::RpcOut) if status == 200 => return Then::Handover(Next::Probe),
             // The request is not in the capture; the media type tells (MS-RPCH §2.1.2.1.4).
             None if status == 200
                 && head.header("content-type") == Some(b"application/rpc")
@@ -302,7 +336,7 @@ impl Connection {
                     .content_length()
                     .is_some_and(|length| length >= LEAST_CHANNEL) =>
             {
-                return Then::Handover;
+                return Then::Handover(Next::Probe);
             }
             _ => {}
         }
@@ -318,6 +352,23 @@ impl Connection {
             Some(length) => Then::Skip(length),
             // Up to the end of the connection.
             None => Then::Skip(u64::MAX),
+        }
+    }
+
+    /// What both sides agreed to speak from here on, RFC 9110 §7.8.
+    fn upgraded(&mut self, head: &Head<'_>, notes: &mut Notes<'_>) -> Then {
+        let upgrade = head.header("upgrade").unwrap_or_default();
+        notes.bytes(UPGRADE, upgrade);
+        if upgrade.eq_ignore_ascii_case(b"websocket") && head.header(WEBSOCKET_ACCEPT).is_some() {
+            Then::Handover(Next::Protocol(&websocket::WEBSOCKET))
+        } else if upgrade.eq_ignore_ascii_case(b"h2c") {
+            self.sides = PerSide::new(Part::Settings, Part::Settings);
+            Then::Go
+        } else if begins(upgrade, b"TLS/") {
+            // RFC 2817.
+            Then::Handover(Next::Probe)
+        } else {
+            Then::Done
         }
     }
 }

@@ -1,32 +1,43 @@
 //! One message head, read by `httparse`, and what is noted of it.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memrchr};
 
+use super::fields::{Fields, MAX_FIELDS};
 use super::{
-    AUTHENTICATE, AUTHORIZATION, CONTENT_TYPE, EXCHANGE_HEADER, HOST, METHOD, PATH, RPC_TARGET,
-    SERVER, STATUS, USER_AGENT, VERSION,
+    ACTIVESYNC_COMMAND, AUTHENTICATE, AUTHORIZATION, CONTENT_TYPE, DEVICE_TYPE, EXCHANGE_HEADER,
+    HOST, METHOD, PATH, RPC_TARGET, SERVER, SOAP_ACTION, STATUS, USER_AGENT, VERSION,
 };
 use crate::evidence::Notes;
-use crate::protocol::{Reject, gss};
-
-/// Headers of one message: servers accept about a hundred.
-const MAX_HEADERS: usize = 128;
+use crate::protocol::{Reject, gss, rvp};
 
 /// Headers that Exchange and Lync servers send, or their clients to them.
 const NOTABLE: &[&str] = &[
-    "x-feserver",
+    "ms-asprotocolversion",
+    "ms-asprotocolversions",
+    "ms-server-activesync",
+    "ms-webstorage",
+    "x-backendhttpstatus",
     "x-beserver",
     "x-calculatedbetarget",
     "x-calculatedfetarget",
-    "x-targetbeserver",
+    "x-clientapplication",
+    "x-diaginfo",
+    "x-feserver",
+    "x-mapiapplication",
+    "x-mapihttpcapability",
+    "x-ms-namespace",
+    "x-ms-server-fqdn",
+    "x-ms-webticketsupported",
+    "x-ms-webticketurl",
+    "x-officefe",
+    "x-officeversion",
     "x-owa-version",
     "x-requesttype",
-    "x-diaginfo",
-    "x-ms-server-fqdn",
-    "ms-server-activesync",
-    "ms-asprotocolversion",
-    "ms-webstorage",
-    "x-clientapplication",
+    "x-responsecode",
+    "x-serverapplication",
+    "x-targetbeserver",
 ];
 
 /// Schemes (IANA registry, and those of Microsoft) that count after the first of a header.
@@ -54,14 +65,14 @@ pub(super) struct Head<'a> {
     pub(super) start: Start<'a>,
     target: &'a str,
     minor: u8,
-    headers: Vec<(&'a str, &'a [u8])>,
+    fields: Fields<'a>,
 }
 
 impl<'a> Head<'a> {
     /// Reads a whole head. Where `httparse` refuses it (blanks in the target, a line without a colon), the first line
     /// still counts.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Reject> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let strict = if bytes.starts_with(b"HTTP/") {
             let mut response = httparse::Response::new(&mut headers);
             // Servers exist that put blanks before the colon, or break lines.
@@ -77,7 +88,7 @@ impl<'a> Head<'a> {
                     },
                     target: "",
                     minor: response.version?,
-                    headers: owned(response.headers),
+                    fields: Fields::of(response.headers),
                 })
             })
         } else {
@@ -92,7 +103,7 @@ impl<'a> Head<'a> {
                     },
                     target: request.path?,
                     minor: request.version?,
-                    headers: owned(request.headers),
+                    fields: Fields::of(request.headers),
                 })
             })
         };
@@ -103,12 +114,7 @@ impl<'a> Head<'a> {
 
     fn first_line(bytes: &'a [u8]) -> Option<Self> {
         let end = memchr(b'\n', bytes)?;
-        let (line, rest) = (bytes.get(..end)?, bytes.get(end.saturating_add(1)..)?);
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let headers = match httparse::parse_headers(rest, &mut headers) {
-            Ok(httparse::Status::Complete((_, headers))) => owned(headers),
-            _ => Vec::new(),
-        };
+        let (line, lines) = (bytes.get(..end)?, bytes.get(end.saturating_add(1)..)?);
         let line = std::str::from_utf8(line).ok()?.trim_end();
         let (first, rest) = line.split_once(' ')?;
         let (start, target, version) = if first.starts_with("HTTP/") {
@@ -127,7 +133,7 @@ impl<'a> Head<'a> {
             start,
             target,
             minor,
-            headers,
+            fields: Fields::parse(lines),
         })
     }
 
@@ -145,10 +151,7 @@ impl<'a> Head<'a> {
 
     /// The first header of that name (lower case).
     pub(super) fn header(&self, name: &str) -> Option<&'a [u8]> {
-        let mut headers = self.headers.iter();
-        headers
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim_ascii())
+        self.fields.get(name)
     }
 
     pub(super) fn is_chunked(&self) -> bool {
@@ -161,10 +164,7 @@ impl<'a> Head<'a> {
     }
 
     pub(super) fn content_length(&self) -> Option<u64> {
-        std::str::from_utf8(self.header("content-length")?)
-            .ok()?
-            .parse()
-            .ok()
+        self.fields.content_length()
     }
 
     /// Notes what the head says.
@@ -173,52 +173,66 @@ impl<'a> Head<'a> {
         match self.start {
             Start::Request { method } => {
                 notes.text(METHOD, method);
-                // The target of CONNECT is an authority.
-                let (path, query) = match self.target.split_once('?') {
-                    Some((path, query)) => (path, query),
-                    None => (self.target, ""),
-                };
-                let path = path_of(path);
-                notes.text(PATH, path);
-                if path.to_ascii_lowercase().contains("rpcproxy.dll") {
-                    notes.text(RPC_TARGET, query);
-                }
+                rvp::note(Some((method, path_of(self.target))), &self.fields, notes);
+                note_target(self.target, notes);
             }
-            Start::Response { status } => notes.number(STATUS, u64::from(status)),
+            Start::Response { status } => {
+                notes.number(STATUS, u64::from(status));
+                rvp::note(None, &self.fields, notes);
+            }
         }
-        for (name, value) in &self.headers {
-            let name = name.to_ascii_lowercase();
-            let value = value.trim_ascii();
+        for (spelled, value) in self.fields.iter() {
+            let name = spelled.to_ascii_lowercase();
             match name.as_str() {
                 "host" => notes.text(HOST, &String::from_utf8_lossy(value).to_ascii_lowercase()),
                 "user-agent" => notes.bytes(USER_AGENT, value),
                 "server" => notes.bytes(SERVER, value),
                 "content-type" => notes.bytes(CONTENT_TYPE, value),
+                "soapaction" => {
+                    let action = value.strip_prefix(b"\"").unwrap_or(value);
+                    notes.bytes(SOAP_ACTION, action.strip_suffix(b"\"").unwrap_or(action));
+                }
                 "www-authenticate" => offered(value, notes),
                 "authorization" => used(value, notes),
                 known if NOTABLE.contains(&known) => {
                     let text = String::from_utf8_lossy(value);
-                    notes.text(EXCHANGE_HEADER, &format!("{}: {text}", self.spelled(known)));
+                    notes.text(EXCHANGE_HEADER, &format!("{spelled}: {text}"));
                 }
                 _ => {}
             }
         }
     }
+}
 
-    /// The name as the sender spelled it.
-    fn spelled(&self, name: &str) -> &'a str {
-        let mut headers = self.headers.iter();
-        headers
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map_or("", |(known, _)| known)
+/// Notes the path of a target (an authority, where it is CONNECT's), and what may be kept of its query.
+pub(super) fn note_target(target: &str, notes: &mut Notes<'_>) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = path_of(path);
+    notes.text(PATH, &public(path));
+    let lower = path.to_ascii_lowercase();
+    if lower.contains("rpcproxy.dll") || lower.contains("rpcproxyshim.dll") {
+        notes.text(RPC_TARGET, query);
+    } else if lower.starts_with("/microsoft-server-activesync") {
+        // Beside these two it names the user and his device.
+        for (key, name) in [("cmd", ACTIVESYNC_COMMAND), ("devicetype", DEVICE_TYPE)] {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let value = pairs.find(|(known, _)| known.eq_ignore_ascii_case(key));
+            notes.text(name, value.map_or("", |(_, value)| value));
+        }
     }
 }
 
-fn owned<'a>(headers: &[httparse::Header<'a>]) -> Vec<(&'a str, &'a [u8])> {
-    headers
-        .iter()
-        .map(|header| (header.name, header.value))
-        .collect()
+/// A path without the names of persons that stand in it: addresses, and aliases of instant messaging.
+fn public(path: &str) -> Cow<'_, str> {
+    let path = rvp::without_alias(path);
+    if !path.contains('@') {
+        return Cow::Borrowed(path);
+    }
+    let parts = path.split('/').map(|part| match part {
+        part if part.contains('@') => "<address>",
+        part => part,
+    });
+    Cow::Owned(parts.collect::<Vec<_>>().join("/"))
 }
 
 /// The path of a target that may be a whole URL, as proxies are asked.

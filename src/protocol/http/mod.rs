@@ -1,11 +1,15 @@
 //! HTTP/1 (RFC 9112, RFC 9110): heads of requests and responses, authentication by scheme and mechanism, the headers that
-//! tell Exchange, and what a connection turns into (CONNECT, Upgrade, RPC over HTTP).
+//! tell Exchange and Lync, and what a connection turns into (CONNECT, Upgrade, WebSocket, RPC over HTTP). A request of
+//! HTTP/0.9 counts where a page answers it.
 //!
-//! Bodies are passed over by their length or chunk by chunk, never read; queries of URLs and credentials are not kept. The
-//! one query that is: the server that a request asks an RPC proxy for (MS-RPCH §2.2.2). HTTP/2 with prior knowledge (RFC
-//! 9113 §3.4) is named and left. Heads are recognised after a gap and in the middle of a connection.
+//! Bodies are passed over by their length or chunk by chunk, never read; credentials are not kept, nor queries of URLs, but
+//! for the server that an RPC proxy is asked for (MS-RPCH §2.2.2) and two words of ActiveSync. HTTP/2 without TLS (RFC 9113
+//! §3.3, an upgrade, and §3.4, prior knowledge) is followed frame by frame, its compressed heads are not read. Heads are
+//! recognised after a gap and in the middle of a connection, frames are not.
 
 mod connection;
+mod fields;
+mod frames;
 mod head;
 mod probe;
 
@@ -13,7 +17,9 @@ use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
-/// `1.0`, `1.1` or `2`, as each side says it.
+pub(super) use fields::Fields;
+
+/// `0.9`, `1.0`, `1.1` or `2`, as each side says it.
 const VERSION: &str = "version";
 /// The method of a request.
 const METHOD: &str = "method";
@@ -21,6 +27,12 @@ const METHOD: &str = "method";
 const PATH: &str = "path";
 /// The server and port that a request asks an RPC proxy for.
 const RPC_TARGET: &str = "rpc_target";
+/// The command of an ActiveSync request (MS-ASHTTP §2.2.1.1.1.2), where its query can be read.
+const ACTIVESYNC_COMMAND: &str = "activesync_command";
+/// What an ActiveSync device calls its kind (MS-ASHTTP §2.2.1.1.1.1.3).
+const DEVICE_TYPE: &str = "device_type";
+/// The operation that a SOAP 1.1 request asks for.
+const SOAP_ACTION: &str = "soap_action";
 /// The host that a request is for.
 const HOST: &str = "host";
 /// The client's software.
@@ -39,21 +51,26 @@ const CONTENT_TYPE: &str = "content_type";
 const EXCHANGE_HEADER: &str = "exchange_header";
 /// What a connection was upgraded to (RFC 9110 §7.8).
 const UPGRADE: &str = "upgrade";
+/// Why a connection or request of HTTP/2 ended, as its frames say (RFC 9113 §7).
+const ERROR: &str = "error";
 
 pub(super) const HTTP: Protocol = Protocol {
     name: "http",
     about: About {
         title: "Hypertext Transfer Protocol",
-        sources: "RFC 9110, RFC 9112, MS-RPCH, RFC 4559",
+        sources: "RFC 9110, RFC 9112, RFC 9113, RFC 1945, MS-RPCH, MS-ASHTTP, RFC 4559",
         reads: "Heads of requests and responses: method, path, host, agent, status, authentication scheme, CONNECT, and the RPC channels.",
-        proves: "A request line or status line of HTTP/1.",
-        limits: "Bodies are passed over; query strings are not kept.",
+        proves: "A request line or status line of HTTP/1, the preface of HTTP/2, or a bare request that a page of HTML answers.",
+        limits: "Bodies are passed over; query strings are not kept; heads of HTTP/2 are not read.",
     },
     attributes: &[
         VERSION,
         METHOD,
         PATH,
         RPC_TARGET,
+        ACTIVESYNC_COMMAND,
+        DEVICE_TYPE,
+        SOAP_ACTION,
         HOST,
         USER_AGENT,
         SERVER,
@@ -63,6 +80,7 @@ pub(super) const HTTP: Protocol = Protocol {
         CONTENT_TYPE,
         EXCHANGE_HEADER,
         UPGRADE,
+        ERROR,
         GSS_MECHANISM,
         GSS_OFFERED,
         GSS_DOMAIN,

@@ -3,6 +3,7 @@
 
 use memchr::memchr;
 
+use crate::protocol::text::first_line;
 use crate::protocol::{Opening, Probe};
 
 /// What a client that knows HTTP/2 sends first, RFC 9113 §3.4.
@@ -61,6 +62,13 @@ pub(super) fn probe(opening: &Opening<'_>) -> Probe {
     let sides = [opening.spoken(), opening.reply()];
     if sides.iter().any(|bytes| is_head(bytes)) {
         Probe::Yes
+    } else if simple_request(opening.spoken()).is_some() {
+        // The answer has no head: only a page of HTML tells it from other protocols of one line.
+        match opening.reply().trim_ascii_start() {
+            [] => Probe::More,
+            [b'<', b'!' | b'h' | b'H', ..] => Probe::Yes,
+            _ => Probe::No,
+        }
     } else if sides.iter().any(|bytes| may_be_head(bytes)) {
         Probe::More
     } else {
@@ -108,6 +116,14 @@ pub(super) fn is_head(bytes: &[u8]) -> bool {
                 && !rest.ends_with(b" SIP/2.0\r")
         }
     }
+}
+
+/// The target of a request of HTTP/0.9 (RFC 1945 §4.1), a line without a version, and the line's length.
+pub(super) fn simple_request(bytes: &[u8]) -> Option<(&str, usize)> {
+    let (line, length) = first_line(bytes)?;
+    let target = std::str::from_utf8(line.strip_prefix(b"GET ")?).ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic();
+    (target.starts_with('/') && target.bytes().all(is_plain)).then_some((target, length))
 }
 
 /// Whether more bytes may make it one.

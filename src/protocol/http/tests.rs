@@ -27,13 +27,15 @@ fn a_request_and_its_response_are_read() {
     let of = |name| values(&recorder, "http", name);
     assert_eq!(protocols(&recorder), ["http"]);
     assert_eq!(recorder.client, Some(C));
-    assert_eq!(of(METHOD), ["GET", "POST"]);
-    assert_eq!(of(PATH), ["/ews/exchange.asmx", "/owa/auth.owa"]);
-    assert_eq!(of(HOST), ["mail.contoso.example"]);
-    assert_eq!(of(STATUS), ["204", "401"]);
-    assert_eq!(of(AUTHENTICATE), ["Basic", "NTLM", "Negotiate"]);
-    assert_eq!(of(AUTHORIZATION), ["Basic"]);
-    assert_eq!(of(EXCHANGE_HEADER), ["X-FEServer: EX1"]);
+    assert_eq!(of("method"), ["GET", "POST"]);
+    assert_eq!(of("path"), ["/ews/exchange.asmx", "/owa/auth.owa"]);
+    assert_eq!(of("host"), ["mail.contoso.example"]);
+    assert_eq!(of("user_agent"), ["Outlook"]);
+    assert_eq!(of("content_type"), ["text/html"]);
+    assert_eq!(of("status"), ["204", "401"]);
+    assert_eq!(of("authenticate"), ["Basic", "NTLM", "Negotiate"]);
+    assert_eq!(of("authorization"), ["Basic"]);
+    assert_eq!(of("exchange_header"), ["X-FEServer: EX1"]);
     assert!(!format!("{:?}", recorder.facts).contains("c2VjcmV0"));
     only_registered_attributes(&recorder, &[&HTTP]);
     for length in 1..=segments.len() {
@@ -47,8 +49,28 @@ fn tokens_name_their_mechanism() {
         (C, b"GET / HTTP/1.1\r\nAuthorization: Negotiate TlRMTVNTUAABAAAAl4II4g==\r\n\r\n"),
         (S, b"HTTP/1.1 401 no\r\nWWW-Authenticate: NTLM TlRMTVNTUAACAAAA\r\nContent-Length: 0\r\n\r\n"),
     ]);
-    assert_eq!(values(&recorder, "http", GSS_MECHANISM), ["ntlm", "ntlm"]);
-    assert_eq!(values(&recorder, "http", AUTHORIZATION), ["Negotiate"]);
+    assert_eq!(values(&recorder, "http", "gss_mechanism"), ["ntlm", "ntlm"]);
+    assert_eq!(values(&recorder, "http", "authorization"), ["Negotiate"]);
+}
+
+#[test]
+fn tokens_name_service_realm_and_host_but_no_person() {
+    // SPNEGO with a ticket for HTTP/ex1.a.example, and an authentication without a user from EX1.
+    let recorder = conversation(&[(
+        C,
+        b"GET /a HTTP/1.1\r\nAuthorization: Negotiate \
+          YIGMBgYrBgEFBQKggYEwf6AZMBcGCSqGSIb3EgECAgYKKwYBBAGCNwICCqJiBGBgXgYJKoZIhvcSAQICAQBuTzBNoAMCAQWhAwIB\
+          DqIHAwUAAAAAAKM4YTYwNKADAgEFoQsbCUEuRVhBTVBMRaIgMB6gAwIBAqEXMBUbBEhUVFAbDWV4MS5hLmV4YW1wbGU=\r\n\r\n\
+          GET /b HTTP/1.1\r\nAuthorization: NTLM \
+          TlRMTVNTUAADAAAAAAAAAEAAAAAAAAAAQAAAAAAAAABAAAAAAAAAAEAAAAAGAAYAQAAAAAAAAABAAAAAAQAAAEUAWAAxAA==\r\n\r\n",
+    )]);
+    let of = |name| values(&recorder, "http", name);
+    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_service"), ["HTTP/ex1.a.example"]);
+    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+    assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_anonymous"), ["1"]);
 }
 
 #[test]
@@ -62,7 +84,7 @@ fn chunks_are_passed_over() {
         ),
     ];
     assert_eq!(
-        values(&conversation(&segments), "http", STATUS),
+        values(&conversation(&segments), "http", "status"),
         ["200", "404"]
     );
     survives_every_cut(&segments);
@@ -79,7 +101,7 @@ fn responses_to_head_and_304_have_no_body() {
         ),
     ];
     assert_eq!(
-        values(&conversation(&segments), "http", STATUS),
+        values(&conversation(&segments), "http", "status"),
         ["100", "200", "304", "500"]
     );
     survives_every_cut(&segments);
@@ -98,7 +120,7 @@ fn connect_hands_over_to_what_follows() {
     ];
     let recorder = conversation(&segments);
     assert_eq!(protocols(&recorder), ["http", "smtp"]);
-    assert_eq!(values(&recorder, "http", METHOD), ["CONNECT"]);
+    assert_eq!(values(&recorder, "http", "method"), ["CONNECT"]);
     survives_every_cut(&segments);
     let refused = conversation(&[segments[0], (S, b"HTTP/1.0 403 no\r\n\r\n"), segments[2]]);
     assert_eq!(protocols(&refused), ["http"]);
@@ -113,7 +135,7 @@ fn an_upgrade_is_named() {
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi",
         ),
     ]);
-    assert_eq!(values(&recorder, "http", UPGRADE), ["websocket"]);
+    assert_eq!(values(&recorder, "http", "upgrade"), ["websocket"]);
 }
 
 #[test]
@@ -125,7 +147,7 @@ fn rpc_over_http_names_its_target_and_hands_both_channels_over() {
     let segments: [(Side, &[u8]); 2] = [(C, inbound.as_bytes()), (C, inner)];
     let recorder = conversation(&segments);
     assert_eq!(
-        values(&recorder, "http", RPC_TARGET),
+        values(&recorder, "http", "rpc_target"),
         ["ex1.contoso.example:6001"]
     );
     assert_eq!(protocols(&recorder), ["http", "smtp"]);
@@ -149,13 +171,105 @@ fn rpc_over_http_names_its_target_and_hands_both_channels_over() {
         (C, b"GET /x HTTP/1.1\r\n\r\n"),
     ]);
     assert_eq!(protocols(&refused), ["http"]);
-    assert!(values(&refused, "http", METHOD).contains(&"GET".to_owned()));
+    assert!(values(&refused, "http", "method").contains(&"GET".to_owned()));
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+
+#[test]
+fn http_2_with_prior_knowledge_is_read_up_to_its_end() {
+    let segments: [(Side, &[u8]); 3] = [
+        (C, PREFACE),
+        (
+            S,
+            b"\0\0\0\x04\0\0\0\0\0\0\0\x03\0\x01\0\0\0\x01abc\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08",
+        ),
+        (
+            S,
+            b"\0\0\x09\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x0bx\0\0\x04\x03\0\0\0\0\x03\0\0\0\x63",
+        ),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(protocols(&recorder), ["http"]);
+    assert_eq!(values(&recorder, "http", "version"), ["2", "2"]);
+    assert_eq!(
+        values(&recorder, "http", "error"),
+        ["99", "cancel", "enhance_your_calm"]
+    );
+    survives_every_cut(&segments);
 }
 
 #[test]
-fn http_2_with_prior_knowledge_is_named() {
-    let recorder = conversation(&[(C, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0")]);
-    assert_eq!(values(&recorder, "http", VERSION), ["2"]);
+fn an_upgrade_to_http_2_goes_on_in_frames() {
+    let segments: [(Side, &[u8]); 4] = [
+        (
+            C,
+            b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+        ),
+        (
+            S,
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        ),
+        (C, PREFACE),
+        (S, b"\0\0\x08\x07\0\0\0\0\0\0\0\0\x01\0\0\0\x01"),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(
+        values(&recorder, "http", "version"),
+        ["1.1", "1.1", "2", "2"]
+    );
+    assert_eq!(values(&recorder, "http", "error"), ["protocol_error"]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn frames_that_no_settings_begin_are_refused() {
+    for broken in [
+        &b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08"[..],
+        b"\0\0\x05\x04\0\0\0\0\0",
+        b"\0\0\0\x04\x02\0\0\0\0",
+        b"\0\0\0\x04\0\0\0\0\x01",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ] {
+        let recorder = conversation(&[(C, PREFACE), (S, broken)]);
+        assert_eq!(values(&recorder, "http", "version"), ["2"], "{broken:?}");
+    }
+}
+
+#[test]
+fn a_request_without_a_version_counts_with_its_page() {
+    let ask: (Side, &[u8]) = (C, b"GET /index.html\r\n");
+    let recorder = conversation(&[ask, (S, b"\n<!DOCTYPE HTML PUBLIC>")]);
+    assert_eq!(values(&recorder, "http", "version"), ["0.9"]);
+    assert_eq!(values(&recorder, "http", "path"), ["/index.html"]);
+    assert_eq!(recorder.client, Some(C));
+    for other in [
+        &b"500 syntax error\r\n"[..],
+        b"+OK\r\n",
+        b"<1.2@a.example>\r\n",
+        b"\0",
+    ] {
+        let named = protocols(&conversation(&[ask, (S, other)]));
+        assert!(named.is_empty(), "{named:?}");
+    }
+}
+
+#[test]
+fn queries_yield_what_names_no_person() {
+    let recorder = conversation(&[(
+        C,
+        b"POST /Microsoft-Server-ActiveSync?User=anna&DeviceId=42&DeviceType=iPhone&Cmd=Sync HTTP/1.1\r\n\
+          SOAPAction: \"urn:a/Get\"\r\n\r\nGET /owa/anna@a.example/x?anna HTTP/1.1\r\n\r\n",
+    )]);
+    let of = |name| values(&recorder, "http", name);
+    assert_eq!(of("activesync_command"), ["Sync"]);
+    assert_eq!(of("device_type"), ["iPhone"]);
+    assert_eq!(of("soap_action"), ["urn:a/Get"]);
+    assert_eq!(
+        of("path"),
+        ["/Microsoft-Server-ActiveSync", "/owa/<address>/x"]
+    );
+    assert!(!format!("{:?}", recorder.facts).contains("anna"));
 }
 
 #[test]
@@ -164,9 +278,9 @@ fn heads_are_found_alone_and_in_the_middle() {
     assert_eq!(protocols(&conversation(&[(S, response)])), ["http"]);
     assert_eq!(conversation(&[(S, response)]).client, Some(C));
     let later = midstream(&[(S, &[0xaa; 1400]), (S, &[0xbb; 1400]), (S, response)]);
-    assert_eq!(values(&later, "http", SERVER), ["x"]);
+    assert_eq!(values(&later, "http", "server"), ["x"]);
     let cut = conversation(&[(C, b"GET /owa HTTP/1.1\r\nHost: a.example\r\nUser-Ag")]);
-    assert_eq!(values(&cut, "http", HOST), ["a.example"]);
+    assert_eq!(values(&cut, "http", "host"), ["a.example"]);
 }
 
 #[test]
@@ -191,6 +305,6 @@ fn a_head_without_end_is_refused() {
     let mut head = b"GET / HTTP/1.1\r\n".to_vec();
     head.resize(100_000, b'a');
     let recorder = conversation(&[(C, &head), (C, b"GET /later HTTP/1.1\r\n\r\n")]);
-    assert_eq!(values(&recorder, "http", PATH), ["/later"]);
-    assert_eq!(values(&recorder, "http", CONTENT_TYPE), NONE);
+    assert_eq!(values(&recorder, "http", "path"), ["/later"]);
+    assert_eq!(values(&recorder, "http", "content_type"), NONE);
 }

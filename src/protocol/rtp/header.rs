@@ -21,6 +21,8 @@ pub(super) struct Header {
     pub(super) ssrc: u32,
     /// Octets of payload on the wire.
     pub(super) payload_bytes: usize,
+    /// The payload can be one telephone event: four octets, of which one bit is reserved (RFC 4733 section 2.3).
+    pub(super) is_event_like: bool,
 }
 
 impl Header {
@@ -44,6 +46,7 @@ impl Header {
             timestamp: cursor.u32()?,
             ssrc: cursor.u32()?,
             payload_bytes: 0,
+            is_event_like: false,
         };
         let sources_bytes = usize::from(first & 0x0f).saturating_mul(4);
         let mut header_bytes = cursor.offset().saturating_add(sources_bytes);
@@ -73,8 +76,11 @@ impl Header {
                 count => count,
             }
         };
+        let payload_bytes = payload_bytes.saturating_sub(padding);
+        let flags = datagram.bytes.get(header_bytes.saturating_add(1));
         Ok(Self {
-            payload_bytes: payload_bytes.saturating_sub(padding),
+            payload_bytes,
+            is_event_like: payload_bytes == 4 && flags.is_none_or(|flags| flags & 0x40 == 0),
             ..header
         })
     }
@@ -89,19 +95,6 @@ pub(super) fn is_rtcp(bytes: &[u8]) -> bool {
 /// where 96 to 127 do not suffice (RFC 5761 section 4).
 const fn is_known(payload_type: u8) -> bool {
     matches!(payload_type, 0 | 2..=19 | 25 | 26 | 28 | 31..=63 | 96..=127)
-}
-
-/// The clock rate of a static payload type in Hz (RFC 3551 section 6); `None` for dynamic ones.
-pub(super) const fn clock_rate(payload_type: u8) -> Option<u32> {
-    match payload_type {
-        0..=5 | 7..=9 | 12 | 13 | 15 | 18 | 19 => Some(8000),
-        6 => Some(16000),
-        10 | 11 => Some(44100),
-        16 => Some(11025),
-        17 => Some(22050),
-        14 | 25..=34 => Some(90000),
-        _ => None,
-    }
 }
 
 /// Comfort noise (RFC 3389, and its number before that): sent in silence, at no regular times.

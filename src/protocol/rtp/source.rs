@@ -1,7 +1,7 @@
-//! One synchronisation source: its sequence numbers (RFC 3550 appendix A.1, A.3) and its jitter (section 6.4.1).
+//! One synchronisation source: its sequence numbers (RFC 3550 appendix A.1, A.3) and its jitter (section 6.4.1, A.8).
 
-use super::header::{Header, clock_rate, is_comfort_noise};
-use crate::evidence::{Notes, RtpStream, StreamKey};
+use super::header::{Header, is_comfort_noise};
+use crate::evidence::{Jitter, Notes, RtpStream, StreamKey, assigned_type};
 use crate::net::Timestamp;
 
 /// A greater step forward in sequence numbers is a restart, if the next packet confirms it (RFC 3550 A.1).
@@ -14,11 +14,13 @@ const MAX_STEP: u16 = 16;
 const MAX_ADVANCE: i32 = 30 * 90_000;
 /// Greatest step back: frames of video are sent in decoding order, some tenths of a second before they are shown.
 const MAX_RETREAT: i32 = -90_000;
-/// A greater difference between arrivals and timestamps is a source that set its clock anew, and no jitter.
-const MAX_DIFFERENCE_NS: i64 = 10_000_000_000;
-/// Clock rates in use for dynamic payload types, in Hz. Without a session description the one that fits the arrivals best
-/// is taken; the first while nothing speaks for another.
-const RATES: [u32; 6] = [8000, 16000, 24000, 32000, 48000, 90000];
+/// Clock rates in use for dynamic payload types, in Hz. Jitter is measured at each: which one it is, a session description
+/// says, in another flow.
+const RATES: [u32; 10] = [
+    8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 90000,
+];
+/// Most octets of an event (RFC 4733): four, or the four with an index and a tag of SRTP.
+const MAX_EVENT_BYTES: usize = 32;
 
 /// What is known of one source.
 #[derive(Debug)]
@@ -29,16 +31,13 @@ pub(super) struct Source {
     announced: bool,
     /// A bit for each payload type seen.
     types: u128,
-    has_static_type: bool,
     last: Option<Last>,
-    meters: [Meter; RATES.len()],
-    static_meter: Meter,
+    clock: Clock,
 }
 
 /// The packet before.
 #[derive(Clone, Copy, Debug)]
 struct Last {
-    time: Timestamp,
     timestamp: u32,
     payload_type: u8,
     sequence: u16,
@@ -52,10 +51,8 @@ impl Source {
             streak: 0,
             announced: false,
             types: 0,
-            has_static_type: false,
             last: None,
-            meters: RATES.map(Meter::new),
-            static_meter: Meter::new(RATES[0]),
+            clock: Clock::default(),
         }
     }
 
@@ -94,28 +91,16 @@ impl Source {
         let arrival = self.sequence.packet(header.sequence);
         let is_new_type = self.types >> header.payload_type & 1 == 0;
         self.types |= 1 << header.payload_type;
-        self.has_static_type |= clock_rate(header.payload_type).is_some();
-        self.time(header, time, arrival);
-        let meter = self.meter();
-        let stream = notes.stream(self.key, || RtpStream {
-            first_seen: time,
-            last_seen: time,
-            payload_types: Vec::new(),
-            packets: 0,
-            octets: 0,
-            lost: 0,
-            out_of_order: 0,
-            duplicates: 0,
-            jitter: 0,
-            max_jitter_us: 0,
-            max_delta_ns: 0,
-            clock_rate: 0,
+        let last = self.last.replace(Last {
+            timestamp: header.timestamp,
+            payload_type: header.payload_type,
+            sequence: header.sequence,
         });
-        if is_new_type {
-            stream.payload_types.push(header.payload_type);
-            stream.payload_types.sort_unstable();
-        }
-        stream.max_delta_ns = stream.max_delta_ns.max(time.since(stream.last_seen));
+        let stream = notes.stream(self.key, || RtpStream::starting(time));
+        let kind = Kind::of(header, last);
+        self.clock.packet(header, kind, time, arrival, stream);
+        let of_type = stream.payload_types.entry(header.payload_type).or_default();
+        *of_type = of_type.saturating_add(1);
         stream.first_seen = stream.first_seen.min(time);
         stream.last_seen = stream.last_seen.max(time);
         stream.packets = stream.packets.saturating_add(1);
@@ -124,14 +109,8 @@ impl Source {
         match arrival {
             Arrival::InOrder | Arrival::Leap => {}
             Arrival::Late => stream.out_of_order = stream.out_of_order.saturating_add(1),
-            Arrival::Duplicate => {
-                stream.out_of_order = stream.out_of_order.saturating_add(1);
-                stream.duplicates = stream.duplicates.saturating_add(1);
-            }
+            Arrival::Duplicate => stream.duplicates = stream.duplicates.saturating_add(1),
         }
-        stream.clock_rate = meter.rate;
-        stream.jitter = meter.jitter_units();
-        stream.max_jitter_us = u64::try_from(meter.max_ns).unwrap_or(0) / 1000;
         is_new_type
     }
 
@@ -148,99 +127,171 @@ impl Source {
             self.streak = 0;
         }
     }
+}
 
-    /// Interarrival jitter, between packets of one payload type: another may have another clock. Comfort noise comes
-    /// when nothing is said, and is left out.
-    fn time(&mut self, header: &Header, time: Timestamp, arrival: Arrival) {
-        let last = self.last.replace(Last {
-            time,
-            timestamp: header.timestamp,
-            payload_type: header.payload_type,
-            sequence: header.sequence,
-        });
-        let Some(last) = last.filter(|last| last.payload_type == header.payload_type) else {
+/// What a packet means for jitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Its type has a clock rate of its own, in Hz.
+    Assigned(u32),
+    /// Its clock rate is known from signalling only.
+    Dynamic,
+    /// A telephone event: its timestamp stands still (RFC 4733 section 2.2.1).
+    Event,
+}
+
+impl Kind {
+    fn of(header: &Header, last: Option<Last>) -> Self {
+        let stands_still = |last: Last| {
+            (last.payload_type, last.timestamp) == (header.payload_type, header.timestamp)
+        };
+        match assigned_type(header.payload_type) {
+            Some((_, rate)) => Self::Assigned(rate),
+            None if header.is_event_like => Self::Event,
+            None if header.payload_bytes <= MAX_EVENT_BYTES && last.is_some_and(stands_still) => {
+                Self::Event
+            }
+            None => Self::Dynamic,
+        }
+    }
+}
+
+/// Arrivals and timestamps of the packets before. Arrivals count from the packet before, whatever it is; timestamps from the
+/// last packet with a clock: so a digit shows as a sixteenth of its length. Packets older than the first one say nothing. In
+/// both the figures are those of other tools.
+#[derive(Debug, Default)]
+struct Clock {
+    /// Arrival of the packet before, and whether it was comfort noise.
+    last: Option<(Timestamp, bool)>,
+    /// Arrival of the last packet that was not older than the first one.
+    compared: Timestamp,
+    /// Timestamp units since the first packet.
+    elapsed: i64,
+    last_timestamp: u32,
+    /// The last packet of an assigned type: timestamp, clock rate.
+    assigned: Option<(u32, u32)>,
+    /// The last packet of any type but events: timestamp, and clock rate if assigned.
+    medium: Option<(u32, Option<u32>)>,
+}
+
+impl Clock {
+    fn packet(
+        &mut self,
+        header: &Header,
+        kind: Kind,
+        time: Timestamp,
+        arrival: Arrival,
+        stream: &mut RtpStream,
+    ) {
+        let is_noise = is_comfort_noise(header.payload_type);
+        let last = self.last.replace((time, is_noise));
+        let last_timestamp = std::mem::replace(&mut self.last_timestamp, header.timestamp);
+        if let Some((before, after_noise)) = last {
+            let advance = header.timestamp.wrapping_sub(last_timestamp).cast_signed();
+            self.elapsed = self.elapsed.saturating_add(i64::from(advance));
+            // Silence says nothing about the network: the marker ends it (RFC 3551 section 4.1), comfort noise fills it.
+            let counts = !header.marker && !is_noise && !after_noise;
+            if counts {
+                stream.max_delta_ns = stream.max_delta_ns.max(time.since(before));
+            }
+            if self.elapsed < 0 {
+                return;
+            }
+            // Of a source that begins anew, nothing compares (RFC 3550 A.1).
+            if arrival != Arrival::Leap {
+                let delta_ns = time.since(self.compared);
+                self.measure(header.timestamp, kind, delta_ns, counts, stream);
+            }
+        }
+        self.compared = time;
+        match kind {
+            Kind::Assigned(rate) => {
+                self.assigned = Some((header.timestamp, rate));
+                self.medium = Some((header.timestamp, Some(rate)));
+            }
+            Kind::Dynamic => self.medium = Some((header.timestamp, None)),
+            Kind::Event => {}
+        }
+    }
+
+    fn measure(
+        &self,
+        timestamp: u32,
+        kind: Kind,
+        delta_ns: i64,
+        counts: bool,
+        stream: &mut RtpStream,
+    ) {
+        if let (Kind::Assigned(rate), Some((before, rate_before))) = (kind, self.assigned)
+            && rate == rate_before
+        {
+            stream.jitter.clock_rate = rate;
+            let advance = timestamp.wrapping_sub(before).cast_signed();
+            step(
+                &mut stream.jitter,
+                difference_ns(delta_ns, advance, rate),
+                counts,
+            );
+        }
+        if kind == Kind::Dynamic && stream.dynamic_jitter.is_empty() {
+            stream.dynamic_jitter.extend(RATES.map(|rate| {
+                if stream.jitter.clock_rate == rate {
+                    stream.jitter
+                } else {
+                    Jitter::at(rate)
+                }
+            }));
+        }
+        let (own, Some((before, rate_before))) = (kind.rate(), self.medium) else {
             return;
         };
-        if is_comfort_noise(header.payload_type) || arrival == Arrival::Leap {
+        if kind == Kind::Event {
             return;
         }
-        let delta_ns = time.since(last.time);
-        let advance = header.timestamp.wrapping_sub(last.timestamp).cast_signed();
-        match clock_rate(header.payload_type) {
-            Some(rate) => {
-                self.static_meter.rate = rate;
-                self.static_meter.step(delta_ns, advance, header.marker);
+        let advance = timestamp.wrapping_sub(before).cast_signed();
+        for jitter in &mut stream.dynamic_jitter {
+            let rate = jitter.clock_rate;
+            // Across a change of clocks timestamps do not compare (RFC 7160).
+            if own.unwrap_or(rate) != rate || rate_before.unwrap_or(rate) != rate {
+                continue;
             }
-            None => {
-                for meter in &mut self.meters {
-                    meter.step(delta_ns, advance, header.marker);
-                }
+            let difference_ns = difference_ns(delta_ns, advance, rate);
+            step(jitter, difference_ns, counts);
+            if kind == Kind::Dynamic && rate_before.is_none() {
+                jitter.misfit_ns = jitter.misfit_ns.saturating_add(difference_ns);
             }
         }
-    }
-
-    /// The meter that counts: that of static payload types where any was seen, else the one that fits best.
-    fn meter(&self) -> Meter {
-        if self.has_static_type {
-            return self.static_meter;
-        }
-        let [first, others @ ..] = self.meters;
-        others.into_iter().fold(first, |best, next| {
-            if next.sum_ns < best.sum_ns {
-                next
-            } else {
-                best
-            }
-        })
     }
 }
 
-/// Interarrival jitter at one clock rate.
-#[derive(Clone, Copy, Debug)]
-struct Meter {
-    rate: u32,
-    /// Sixteen times the jitter, in nanoseconds: the division of RFC 3550 A.8 loses nothing so.
-    scaled_ns: i64,
-    max_ns: i64,
-    /// Sum of all differences, in nanoseconds.
-    sum_ns: i64,
+impl Kind {
+    const fn rate(self) -> Option<u32> {
+        match self {
+            Self::Assigned(rate) => Some(rate),
+            Self::Dynamic | Self::Event => None,
+        }
+    }
 }
 
-impl Meter {
-    const fn new(rate: u32) -> Self {
-        Self {
-            rate,
-            scaled_ns: 0,
-            max_ns: 0,
-            sum_ns: 0,
-        }
-    }
+/// By how much two arrivals `delta_ns` apart differ from timestamps `advance` units apart.
+fn difference_ns(delta_ns: i64, advance: i32, rate: u32) -> u64 {
+    let nominal_ns = i64::from(advance)
+        .saturating_mul(1_000_000_000)
+        .checked_div(i64::from(rate))
+        .unwrap_or(0);
+    delta_ns.saturating_sub(nominal_ns).unsigned_abs()
+}
 
-    /// Two packets arrived `delta_ns` apart; their timestamps differ by `advance`. The greatest jitter leaves the first
-    /// packet after a silence out, which its marker shows: the pause says nothing about the network.
-    fn step(&mut self, delta_ns: i64, advance: i32, is_first_after_silence: bool) {
-        let nominal_ns = i64::from(advance)
-            .saturating_mul(1_000_000_000)
-            .checked_div(i64::from(self.rate))
-            .unwrap_or(0);
-        let difference = delta_ns.saturating_sub(nominal_ns).saturating_abs();
-        self.sum_ns = self.sum_ns.saturating_add(difference);
-        if difference > MAX_DIFFERENCE_NS {
-            return;
-        }
-        self.scaled_ns = self
-            .scaled_ns
-            .saturating_add(difference)
-            .saturating_sub(self.scaled_ns / 16);
-        if !is_first_after_silence {
-            self.max_ns = self.max_ns.max(self.scaled_ns / 16);
-        }
-    }
-
-    /// The jitter in units of the clock.
-    fn jitter_units(&self) -> u64 {
-        let units = i128::from(self.scaled_ns / 16) * i128::from(self.rate) / 1_000_000_000;
-        u64::try_from(units).unwrap_or(0)
+/// RFC 3550 A.8: the jitter moves by a sixteenth of what the difference exceeds it.
+fn step(jitter: &mut Jitter, difference_ns: u64, counts: bool) {
+    jitter.scaled_ns = jitter
+        .scaled_ns
+        .saturating_add(difference_ns)
+        .saturating_sub(jitter.scaled_ns / 16);
+    if counts {
+        jitter.max_ns = jitter.max_ns.max(jitter.last_ns());
+        jitter.sum_ns = jitter.sum_ns.saturating_add(jitter.last_ns());
+        jitter.counted = jitter.counted.saturating_add(1);
     }
 }
 

@@ -275,3 +275,19 @@ fn a_line_without_end_costs_no_memory() {
     let recorder = conversation(&[GREETING, HELLO, KEYWORDS, (C, &long), (C, b"x\r\nNOOP\r\n")]);
     assert!(values(&recorder, "smtp", COMMAND).contains(&"NOOP".to_owned()));
 }
+
+#[test]
+fn link_state_between_routing_groups_shows_as_a_verb_and_no_more() {
+    let segments: [(Side, &[u8]); 4] = [
+        (S, b"220 mail.contoso.example ESMTP\r\n"),
+        (C, b"EHLO a.contoso.example\r\n"),
+        (S, b"250 X-LINK2STATE\r\n"),
+        (C, b"X-LINK2STATE LAST CHUNK={00000001} secret\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(
+        values(&recorder, "smtp", "command"),
+        ["EHLO", "X-LINK2STATE"]
+    );
+    assert!(!format!("{:?}", recorder.facts).contains("secret"));
+}

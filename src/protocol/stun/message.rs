@@ -2,7 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{CLASS, ERROR, METHOD, MS_VERSION, REALM, SOFTWARE};
+use super::{
+    AUTHENTICATION, CHANNEL, CLASS, DIALECT, ERROR, ICE_ROLE, MAPPED_ADDRESS, METHOD,
+    MS_IMPLEMENTATION, MS_SERVICE_QUALITY, MS_VERSION, PEER_ADDRESS, REALM, SOFTWARE,
+    USE_CANDIDATE,
+};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::{Notes, Offered};
 use crate::net::{Endpoint, Transport};
@@ -28,20 +32,60 @@ open_enum! {
         SOURCE_ADDRESS = 0x0004 => "SOURCE-ADDRESS",
         /// RFC 3489.
         CHANGED_ADDRESS = 0x0005 => "CHANGED-ADDRESS",
+        /// Who asks; never noted.
+        USERNAME = 0x0006 => "USERNAME",
+        /// A code over the message, under the key of the user.
+        MESSAGE_INTEGRITY = 0x0008 => "MESSAGE-INTEGRITY",
         /// RFC 3489.
         REFLECTED_FROM = 0x000b => "REFLECTED-FROM",
+        /// The channel to bind.
+        CHANNEL_NUMBER = 0x000c => "CHANNEL-NUMBER",
+        /// MS-TURN: where to send to.
+        DESTINATION_ADDRESS = 0x0011 => "DESTINATION-ADDRESS",
+        /// The other end of relayed data; in clear in MS-TURN.
+        XOR_PEER_ADDRESS = 0x0012 => "XOR-PEER-ADDRESS",
+        /// Relayed data.
+        DATA = 0x0013 => "DATA",
         /// What went wrong.
         ERROR_CODE = 0x0009 => "ERROR-CODE",
         /// Realm of long-term credentials.
         REALM = 0x0014 => "REALM",
         /// Relayed address.
         XOR_RELAYED_ADDRESS = 0x0016 => "XOR-RELAYED-ADDRESS",
+        /// A code as MESSAGE-INTEGRITY, by another hash.
+        MESSAGE_INTEGRITY_SHA256 = 0x001c => "MESSAGE-INTEGRITY-SHA256",
+        /// Reflected address.
+        XOR_MAPPED_ADDRESS = 0x0020 => "XOR-MAPPED-ADDRESS",
+        /// ICE: this pair is to be used.
+        USE_CANDIDATE = 0x0025 => "USE-CANDIDATE",
         /// Version of the Microsoft protocols.
         MS_VERSION = 0x8008 => "MS-VERSION",
         /// XOR-MAPPED-ADDRESS of drafts.
         DRAFT_XOR_MAPPED_ADDRESS = 0x8020 => "XOR-MAPPED-ADDRESS",
         /// Description of the agent.
         SOFTWARE = 0x8022 => "SOFTWARE",
+        /// ICE: the sender lets the other end choose.
+        ICE_CONTROLLED = 0x8029 => "ICE-CONTROLLED",
+        /// ICE: the sender chooses.
+        ICE_CONTROLLING = 0x802a => "ICE-CONTROLLING",
+        /// What the relay is to carry (MS-TURN 2.2.2.19).
+        MS_SERVICE_QUALITY = 0x8055 => "MS-SERVICE-QUALITY",
+        /// Version of an ICE agent (MS-ICE2 2.2).
+        MS_IMPLEMENTATION_VERSION = 0x8070 => "IMPLEMENTATION-VERSION",
+    }
+}
+
+open_enum! {
+    /// What an allocation of MS-TURN carries.
+    struct StreamType(u16) {
+        /// Speech.
+        AUDIO = 1 => "audio",
+        /// Pictures.
+        VIDEO = 2 => "video",
+        /// A second picture.
+        SUPPLEMENTAL_VIDEO = 3 => "supplemental_video",
+        /// Application sharing and files.
+        DATA = 4 => "data",
     }
 }
 
@@ -200,11 +244,22 @@ impl<'a> Message<'a> {
     }
 }
 
+impl Dialect {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Modern => "rfc8489",
+            Self::Microsoft => "ms_turn",
+            Self::Classic => "rfc3489",
+        }
+    }
+}
+
+/// Newer agents of Lync send both cookies: the attribute decides what the methods mean.
 fn dialect(mask: &[u8; 16], body: &[u8]) -> Dialect {
-    if mask.starts_with(&COOKIE) {
-        Dialect::Modern
-    } else if body.starts_with(&MS_COOKIE) {
+    if body.starts_with(&MS_COOKIE) {
         Dialect::Microsoft
+    } else if mask.starts_with(&COOKIE) {
+        Dialect::Modern
     } else {
         Dialect::Classic
     }
@@ -272,28 +327,104 @@ fn error_code(value: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
-/// Notes what a message says.
-pub(super) fn note(message: &Message<'_>, notes: &mut Notes<'_>) {
+/// Notes what a message says. Returns the data that it relays.
+pub(super) fn note<'a>(message: &Message<'a>, notes: &mut Notes<'_>) -> Option<&'a [u8]> {
     notes.proved();
     let (method, class) = message.method();
-    match message.method_name(method) {
+    let name = message.method_name(method);
+    match name {
         Some(name) => notes.text(METHOD, name),
         None => notes.number(METHOD, u64::from(method)),
     }
     notes.text(CLASS, class);
-    // ICE asks in both directions; only clients ask for a relay.
-    if method == 3 {
-        let is_request = class == "request";
+    notes.text(DIALECT, message.dialect.name());
+    if let Some(is_sender) = is_client(name.unwrap_or_default(), class) {
         let sender = notes.side();
-        notes.client(if is_request { sender } else { sender.other() });
+        notes.client(if is_sender { sender } else { sender.other() });
     }
+    let mut credentials = Credentials::default();
+    let mut data = None;
     for (kind, value) in message.attributes().map_while(Result::ok) {
         match kind {
+            Kind::DATA if matches!(name, Some("send" | "data")) => data = Some(value),
+            Kind::USERNAME => credentials.user = true,
+            Kind::MESSAGE_INTEGRITY | Kind::MESSAGE_INTEGRITY_SHA256 => {
+                credentials.signature = true;
+            }
+            Kind::REALM => {
+                credentials.realm = true;
+                notes.bytes(REALM, trimmed(value));
+            }
+            _ => message.attribute(kind, value, name.unwrap_or_default(), notes),
+        }
+    }
+    if class == "request" {
+        notes.text(AUTHENTICATION, credentials.mechanism());
+    }
+    data
+}
+
+/// Whether the sender of a message is the client of a relay, where the message shows it. ICE asks in both directions;
+/// only clients ask a relay.
+fn is_client(method: &str, class: &str) -> Option<bool> {
+    match (method, class) {
+        ("send", "indication") => Some(true),
+        ("data" | "connection_attempt", "indication") => Some(false),
+        (
+            "allocate"
+            | "refresh"
+            | "create_permission"
+            | "channel_bind"
+            | "connect"
+            | "connection_bind"
+            | "set_active_destination"
+            | "send",
+            _,
+        ) => Some(class == "request"),
+        _ => None,
+    }
+}
+
+/// What a request shows to be allowed (RFC 8489 section 9); never the values.
+#[derive(Default)]
+struct Credentials {
+    user: bool,
+    realm: bool,
+    signature: bool,
+}
+
+impl Credentials {
+    const fn mechanism(&self) -> &'static str {
+        match (self.signature, self.realm, self.user) {
+            (true, true, _) => "long_term",
+            (true, false, true) => "short_term",
+            _ => "",
+        }
+    }
+}
+
+impl Message<'_> {
+    /// Notes what one attribute of a message of `method` says.
+    fn attribute(&self, kind: Kind, value: &[u8], method: &str, notes: &mut Notes<'_>) {
+        let class = self.method().1;
+        let is_microsoft = self.dialect == Dialect::Microsoft;
+        let number = || Cursor::new(value).u32().ok();
+        match kind {
             Kind::SOFTWARE => notes.bytes(SOFTWARE, trimmed(value)),
-            Kind::REALM => notes.bytes(REALM, trimmed(value)),
             Kind::MS_VERSION => {
-                if let Ok(version) = Cursor::new(value).u32() {
+                if let Some(version) = number() {
                     notes.number(MS_VERSION, u64::from(version));
+                }
+            }
+            Kind::MS_IMPLEMENTATION_VERSION => {
+                if let Some(version) = number() {
+                    notes.number(MS_IMPLEMENTATION, u64::from(version));
+                }
+            }
+            Kind::MS_SERVICE_QUALITY => {
+                let stream = Cursor::new(value).u16().map(StreamType);
+                if let Some(name) = stream.ok().and_then(StreamType::name) {
+                    notes.text(MS_SERVICE_QUALITY, name);
                 }
             }
             Kind::ERROR_CODE => {
@@ -302,21 +433,51 @@ pub(super) fn note(message: &Message<'_>, notes: &mut Notes<'_>) {
                     notes.text(ERROR, format!("{code} {reason}").trim_end());
                 }
             }
-            Kind::XOR_RELAYED_ADDRESS if message.dialect == Dialect::Modern => {
-                if let Ok(relayed) = message.address(value, true) {
+            Kind::ICE_CONTROLLED if class == "request" => notes.text(ICE_ROLE, "controlled"),
+            Kind::ICE_CONTROLLING if class == "request" => notes.text(ICE_ROLE, "controlling"),
+            Kind::USE_CANDIDATE if class == "request" => notes.number(USE_CANDIDATE, 1),
+            Kind::CHANNEL_NUMBER if method == "channel_bind" => {
+                if let Ok(channel) = Cursor::new(value).u16() {
+                    notes.number(CHANNEL, u64::from(channel));
+                }
+            }
+            Kind::XOR_RELAYED_ADDRESS if self.dialect == Dialect::Modern => {
+                if let Ok(relayed) = self.address(value, true) {
                     notes.offer(Transport::UDP, relayed, Offered::Relay);
                 }
             }
-            // A relay of MS-TURN has the transport of the request.
-            Kind::MAPPED_ADDRESS
-                if message.dialect == Dialect::Microsoft && (method, class) == (3, "success") =>
-            {
-                if let Ok(relayed) = message.address(value, false) {
+            // A relay of MS-TURN has the transport of the request, and its address stands where others reflect.
+            Kind::MAPPED_ADDRESS if is_microsoft => {
+                if let (Ok(relayed), "allocate", "success") =
+                    (self.address(value, false), method, class)
+                {
                     let transport = notes.moment().key.transport;
                     notes.offer(transport, relayed, Offered::Relay);
                 }
             }
+            Kind::MAPPED_ADDRESS if class == "success" => {
+                self.endpoint(MAPPED_ADDRESS, value, false, notes);
+            }
+            Kind::XOR_MAPPED_ADDRESS | Kind::DRAFT_XOR_MAPPED_ADDRESS if class == "success" => {
+                self.endpoint(MAPPED_ADDRESS, value, true, notes);
+            }
+            Kind::XOR_PEER_ADDRESS => self.endpoint(PEER_ADDRESS, value, !is_microsoft, notes),
+            Kind::DESTINATION_ADDRESS if is_microsoft => {
+                self.endpoint(PEER_ADDRESS, value, false, notes);
+            }
             _ => {}
+        }
+    }
+
+    fn endpoint(
+        &self,
+        attribute: &'static str,
+        value: &[u8],
+        is_masked: bool,
+        notes: &mut Notes<'_>,
+    ) {
+        if let Ok(endpoint) = self.address(value, is_masked) {
+            notes.text(attribute, &endpoint.to_string());
         }
     }
 }

@@ -6,12 +6,16 @@
 //! RFC 3489 count, and a bare header never. Channel data (RFC 8656 section 12.4) and the multiplexed channel of Lync
 //! relays are taken where the flow was proven before.
 //!
-//! On a stream, messages stand bare, behind a length (RFC 4571) or behind the header of MS-TURN; what else stands there is
-//! passed over. User names are never noted; of credentials only the realm is.
+//! On a stream, messages stand bare, behind a length (RFC 4571) or behind the header of MS-TURN. What a relay carries, in
+//! indications, in channels and beside messages on a stream, is shown to the decoders of media and of their keys
+//! (RFC 7983): they are proven by it one layer above. User names are never noted; of credentials only the realm and their
+//! kind are.
 
+mod carried;
 mod message;
 mod stream;
 
+use self::carried::Carried;
 use self::message::{Message, note};
 use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, StreamEntry};
 use crate::bytes::Cursor;
@@ -23,11 +27,27 @@ pub(super) const STUN: Protocol = Protocol {
     about: About {
         title: "STUN and TURN",
         sources: "RFC 8489, RFC 8656, RFC 3489, MS-TURN, MS-ICE2",
-        reads: "Message headers and the attributes that name software, realm, error and version; over TCP also in the framing of RFC 4571.",
+        reads: "Messages with the addresses, roles, realms, errors and versions they name, in datagrams and in three framings over TCP; RTP, RTCP and DTLS that a relay carries.",
         proves: "A header whose length and attributes fill the message exactly, with the magic cookie or, in the classic form, an attribute list that is whole.",
-        limits: "Integrity is not checked; data inside channels is not looked at.",
+        limits: "Integrity is not checked; of the data of a relay only media and their handshakes are looked at.",
     },
-    attributes: &[METHOD, CLASS, SOFTWARE, REALM, MS_VERSION, ERROR],
+    attributes: &[
+        METHOD,
+        CLASS,
+        DIALECT,
+        SOFTWARE,
+        REALM,
+        AUTHENTICATION,
+        ERROR,
+        MAPPED_ADDRESS,
+        PEER_ADDRESS,
+        CHANNEL,
+        ICE_ROLE,
+        USE_CANDIDATE,
+        MS_VERSION,
+        MS_IMPLEMENTATION,
+        MS_SERVICE_QUALITY,
+    ],
     stream: Some(StreamEntry {
         // Types, and the high byte of a length.
         first_byte: |byte| byte <= stream::MAX_FIRST_BYTE,
@@ -45,6 +65,24 @@ pub(super) const STUN: Protocol = Protocol {
 const METHOD: &str = "method";
 /// `request`, `indication`, `success` or `error`.
 const CLASS: &str = "class";
+/// `rfc8489`, `rfc3489`, or `ms_turn` for the dialect of Lync.
+const DIALECT: &str = "dialect";
+/// How a request is signed: `long_term` (with a realm) or `short_term` (ICE), RFC 8489 section 9.
+const AUTHENTICATION: &str = "authentication";
+/// An address as which the server sees the client, with its port.
+const MAPPED_ADDRESS: &str = "mapped_address";
+/// The other end of what a relay carries, with its port.
+const PEER_ADDRESS: &str = "peer_address";
+/// A channel that was bound.
+const CHANNEL: &str = "channel";
+/// `controlling` or `controlled` (RFC 8445); the side is that of the agent.
+const ICE_ROLE: &str = "ice_role";
+/// 1 where an agent chose this pair of addresses (RFC 8445).
+const USE_CANDIDATE: &str = "use_candidate";
+/// The version of a Microsoft agent of ICE (MS-ICE2 2.2).
+const MS_IMPLEMENTATION: &str = "ms_implementation";
+/// What a client of a Lync relay wants carried: `audio`, `video`, `supplemental_video`, `data`.
+const MS_SERVICE_QUALITY: &str = "ms_service_quality";
 /// What an agent calls itself.
 const SOFTWARE: &str = "software";
 /// The realm of long-term credentials.
@@ -66,38 +104,68 @@ const MULTIPLEXED_HEADER: usize = 12;
 #[derive(Default)]
 struct Stun {
     proven: bool,
+    carried: Carried,
 }
 
 impl DatagramDecoder for Stun {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         if datagram.bytes.first().is_some_and(|byte| *byte > 3) {
-            return if self.proven && is_channel(datagram)? {
-                Ok(())
-            } else {
-                Err(Reject::Other)
-            };
+            return self.channel(datagram, notes);
         }
+        self.message(datagram, notes)
+    }
+}
+
+impl Stun {
+    fn message(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let message = Message::parse(datagram.bytes, datagram.wire_len)?;
         if !(message.is_proof() || self.proven) {
             return Err(Reject::Invalid("a header without a cookie"));
         }
         self.proven = true;
-        note(&message, notes);
+        if let Some(data) = note(&message, notes) {
+            self.carried.data(data, notes);
+        }
+        Ok(())
+    }
+
+    fn channel(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
+        let data = channel(datagram)?.ok_or(Reject::Other)?;
+        let is_cut = datagram.is_cut();
+        let is_multiplexed = datagram.bytes.first() == Some(&MULTIPLEXED);
+        // Relays of Lync and its successors multiplex whole messages: with a cookie, they prove the flow as bare ones do.
+        if is_multiplexed && !is_cut && data.first().is_some_and(|byte| *byte <= 3) {
+            let content = Datagram {
+                bytes: data,
+                wire_len: data.len(),
+            };
+            return self.message(content, notes);
+        }
+        if !self.proven {
+            return Err(Reject::Other);
+        }
+        if !is_cut {
+            self.carried.data(data, notes);
+        }
         Ok(())
     }
 }
 
-/// Whether a datagram is channel data as long as it says; padding is allowed (RFC 8656 section 12.5).
-fn is_channel(datagram: Datagram<'_>) -> Result<bool, Reject> {
+/// The data of a channel, if a datagram is channel data as long as it says; padding is allowed (RFC 8656 section 12.5).
+fn channel(datagram: Datagram<'_>) -> Result<Option<&[u8]>, Reject> {
     let mut cursor = Cursor::new(datagram.bytes);
     let channel = cursor.u16()?;
     let length = usize::from(cursor.u16()?);
     let over = |header: usize| datagram.wire_len.checked_sub(length.saturating_add(header));
-    Ok(if channel == 0xff10 {
-        over(4) == Some(0) || over(MULTIPLEXED_HEADER) == Some(0)
+    let (fits, header) = if channel == 0xff10 {
+        let fits = over(4) == Some(0) || over(MULTIPLEXED_HEADER) == Some(0);
+        (fits, MULTIPLEXED_HEADER)
     } else {
-        over(4).is_some_and(|padding| padding < 4)
-    })
+        (over(4).is_some_and(|padding| padding < 4), 4)
+    };
+    let data = datagram.bytes.get(header..).unwrap_or_default();
+    // Without the padding.
+    Ok(fits.then(|| data.get(..length).unwrap_or(data)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Messages on a stream, and the three ways in which they stand there.
 
 use super::message::{HEADER, Message, has_cookie, note};
-use super::{CHANNEL_FIRST, CHANNEL_LAST};
+use super::{CHANNEL_FIRST, CHANNEL_LAST, Carried};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -13,7 +13,7 @@ pub(super) const MAX_FIRST_BYTE: u8 = 3;
 const CONTROL: u8 = 2;
 const END_TO_END: u8 = 3;
 
-/// How messages stand on a stream.
+/// How messages stand on a stream. What is no message is data: a channel's, or media beside the checks of ICE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     /// One after the other; channel data is padded (RFC 8489 section 6.2.2, RFC 8656 section 12.5).
@@ -30,6 +30,8 @@ struct Frame {
     header: usize,
     /// Bytes after the header.
     length: usize,
+    /// Bytes that only fill up.
+    padding: usize,
     is_message: bool,
 }
 
@@ -46,7 +48,7 @@ impl Framing {
                 let length = usize::from(cursor.u16()?);
                 match kind {
                     0..=3 => (0, length.saturating_add(HEADER), true),
-                    CHANNEL_FIRST..=CHANNEL_LAST => (4, length.next_multiple_of(4), false),
+                    CHANNEL_FIRST..=CHANNEL_LAST => (4, length, false),
                     _ => return Err(Reject::Invalid("type")),
                 }
             }
@@ -67,9 +69,14 @@ impl Framing {
                 (4, length, is_message)
             }
         };
+        let padding = match self {
+            Self::Bare if !is_message => length.next_multiple_of(4).saturating_sub(length),
+            Self::Bare | Self::Length | Self::Microsoft => 0,
+        };
         Ok(Frame {
             header,
             length,
+            padding,
             is_message,
         })
     }
@@ -132,6 +139,7 @@ fn look(bytes: &[u8]) -> (Probe, Option<Framing>) {
 #[derive(Default)]
 pub(super) struct Stream {
     framing: Option<Framing>,
+    carried: Carried,
 }
 
 impl StreamDecoder for Stream {
@@ -144,13 +152,7 @@ impl StreamDecoder for Stream {
                 return Step::Consumed;
             }
             match self.frame(rest, notes) {
-                Ok(Progress::Read(length)) => used = used.saturating_add(length),
-                Ok(Progress::Pass(length)) => {
-                    return Step::Skip {
-                        consumed: used,
-                        bytes: length as u64,
-                    };
-                }
+                Ok(length) => used = used.saturating_add(length),
                 Err(Reject::Short(short)) => {
                     return Step::NeedMore {
                         consumed: used,
@@ -169,16 +171,9 @@ impl StreamDecoder for Stream {
     }
 }
 
-/// What became of a frame.
-enum Progress {
-    /// So many bytes were read.
-    Read(usize),
-    /// So many bytes are of no interest.
-    Pass(usize),
-}
-
 impl Stream {
-    fn frame(&mut self, bytes: &[u8], notes: &mut Notes<'_>) -> Result<Progress, Reject> {
+    /// Reads the frame at the start of `bytes`; returns its length.
+    fn frame(&mut self, bytes: &[u8], notes: &mut Notes<'_>) -> Result<usize, Reject> {
         let framing = match self.framing {
             Some(framing) => framing,
             None => match look(bytes) {
@@ -189,22 +184,26 @@ impl Stream {
         };
         self.framing = Some(framing);
         let frame = framing.frame(bytes)?;
-        let total = frame.header.saturating_add(frame.length);
-        if framing != Framing::Bare && bytes.len() == frame.header && frame.length > 0 {
-            return Err(missing(1));
+        let end = frame.header.saturating_add(frame.length);
+        let total = end.saturating_add(frame.padding);
+        if bytes.len() < total {
+            return Err(missing(total.saturating_sub(bytes.len())));
         }
-        if !frame.is_message {
-            return Ok(Progress::Pass(total));
+        let content = bytes.get(frame.header..end).unwrap_or_default();
+        let data = if frame.is_message {
+            match Message::parse(content, frame.length) {
+                Ok(message) if message.is_proof() => note(&message, notes),
+                // Behind a length, other protocols may stand beside messages.
+                Err(reject) if framing == Framing::Bare => return Err(reject),
+                _ => None,
+            }
+        } else {
+            Some(content)
+        };
+        if let Some(data) = data {
+            self.carried.data(data, notes);
         }
-        let content = bytes.get(frame.header..total);
-        let content = content.ok_or_else(|| missing(total.saturating_sub(bytes.len())))?;
-        match Message::parse(content, frame.length) {
-            Ok(message) if message.is_proof() => note(&message, notes),
-            // Behind a length, other protocols may stand beside messages.
-            Err(reject) if framing == Framing::Bare => return Err(reject),
-            _ => {}
-        }
-        Ok(Progress::Read(total))
+        Ok(total)
     }
 }
 

@@ -121,8 +121,10 @@ fn unpadded_attributes_are_of_lync_only() {
     lync.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c']);
     lync[3] += 7;
     assert_eq!(protocols(&datagrams(&[(CLIENT, &lync)])), ["stun"]);
-    lync[4..8].copy_from_slice(&COOKIE);
-    assert!(protocols(&datagrams(&[(CLIENT, &lync)])).is_empty());
+    let mut other = binding();
+    other.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c']);
+    other[3] += 7;
+    assert!(protocols(&datagrams(&[(CLIENT, &other)])).is_empty());
 }
 
 #[test]
@@ -273,4 +275,240 @@ fn turn_of_lync_follows_the_imitated_handshake() {
     assert_eq!(protocols(&recorder), ["tls", "stun"]);
     assert_eq!(values(&recorder, "stun", METHOD), ["allocate"]);
     survives_every_cut(&segments);
+}
+
+const INTEGRITY: (u16, &[u8]) = (8, &[0xaa; 20]);
+
+/// 10.0.0.9:50000, masked with the cookie.
+const MASKED: [u8; 8] = [
+    0,
+    1,
+    0xc3 ^ 0x21,
+    0x50 ^ 0x12,
+    10 ^ 0x21,
+    0x12,
+    0xa4,
+    9 ^ 0x42,
+];
+
+#[test]
+fn a_check_of_ice_shows_role_choice_and_agent() {
+    let check = |role: u16| {
+        message(
+            1,
+            COOKIE,
+            &[
+                (6, b"alice:bob"),
+                (role, &[1; 8]),
+                (0x25, b""),
+                (0x8070, &[0, 0, 0, 2]),
+                INTEGRITY,
+            ],
+        )
+    };
+    let recorder = datagrams(&[(CLIENT, &check(0x802a)), (SERVER, &check(0x8029))]);
+    assert_eq!(
+        values(&recorder, "stun", "ice_role"),
+        ["controlled", "controlling"]
+    );
+    assert_eq!(values(&recorder, "stun", "use_candidate"), ["1", "1"]);
+    assert_eq!(values(&recorder, "stun", "ms_implementation"), ["2", "2"]);
+    assert_eq!(
+        values(&recorder, "stun", "authentication"),
+        ["short_term", "short_term"]
+    );
+    only_registered_attributes(&recorder, &[&STUN]);
+}
+
+#[test]
+fn an_allocation_shows_realm_and_kind_of_credentials_but_no_user() {
+    let refusal = message(0x0113, COOKIE, &[(9, b"\0\0\x04\x26Stale Nonce")]);
+    let again = message(
+        3,
+        COOKIE,
+        &[
+            (6, b"alice"),
+            (0x14, b"contoso.test"),
+            (0x15, b"n"),
+            INTEGRITY,
+        ],
+    );
+    let recorder = datagrams(&[(SERVER, &refusal), (CLIENT, &again)]);
+    assert_eq!(
+        values(&recorder, "stun", "method"),
+        ["allocate", "allocate"]
+    );
+    assert_eq!(values(&recorder, "stun", "class"), ["error", "request"]);
+    assert_eq!(values(&recorder, "stun", "error"), ["438 Stale Nonce"]);
+    assert_eq!(values(&recorder, "stun", "realm"), ["contoso.test"]);
+    assert_eq!(values(&recorder, "stun", "authentication"), ["long_term"]);
+    assert!(!format!("{recorder:?}").contains("alice"));
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn mapped_addresses_are_read_in_each_dialect() {
+    let modern = message(0x0101, COOKIE, &[(0x20, &MASKED), (0x8022, b"s")]);
+    let classic = message(0x0101, [9; 4], &[MAPPED]);
+    let mut masked = MAPPED.1.to_vec();
+    for (byte, mask) in masked[2..].iter_mut().zip([9, 9, 9, 9, 9, 9]) {
+        *byte ^= mask;
+    }
+    let lync = message(0x0103, [9; 4], &[MS_COOKIE, (0x8020, &masked)]);
+    for (bytes, dialect) in [
+        (&modern, "rfc8489"),
+        (&classic, "rfc3489"),
+        (&lync, "ms_turn"),
+    ] {
+        let recorder = datagrams(&[(SERVER, bytes)]);
+        assert_eq!(
+            values(&recorder, "stun", "mapped_address"),
+            ["10.0.0.9:50000"]
+        );
+        assert_eq!(values(&recorder, "stun", "dialect"), [dialect]);
+    }
+    let software = datagrams(&[(SERVER, &modern)]);
+    assert_eq!(values(&software, "stun", "software"), ["s"]);
+}
+
+#[test]
+fn a_request_to_a_lync_relay_says_what_it_will_carry() {
+    let request = message(
+        3,
+        [9; 4],
+        &[MS_COOKIE, (0x8008, &[0, 0, 0, 6]), (0x8055, &[0, 2, 0, 0])],
+    );
+    let recorder = datagrams(&[(CLIENT, &request)]);
+    assert_eq!(values(&recorder, "stun", "ms_service_quality"), ["video"]);
+    assert_eq!(values(&recorder, "stun", "ms_version"), ["6"]);
+    let active = message(6, [9; 4], &[MS_COOKIE, (0x11, MAPPED.1)]);
+    let recorder = datagrams(&[(CLIENT, &active)]);
+    assert_eq!(
+        values(&recorder, "stun", "method"),
+        ["set_active_destination"]
+    );
+    assert_eq!(
+        values(&recorder, "stun", "peer_address"),
+        ["10.0.0.9:50000"]
+    );
+}
+
+fn rtp(number: u8) -> Vec<u8> {
+    let mut packet = vec![0x80, 0, 0, number, 0, 0, number, 0xa0, 1, 2, 3, 4];
+    packet.extend([0xd5; 21]);
+    packet
+}
+
+fn channel_data(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u16).to_be_bytes();
+    [&[0x40, 0][..], &length, data].concat()
+}
+
+#[test]
+fn media_in_a_channel_is_read_as_media() {
+    let bind = message(9, COOKIE, &[(0x0c, &[0x40, 0, 0, 0]), (0x12, &MASKED)]);
+    let media: Vec<_> = (0..6).map(|number| channel_data(&rtp(number))).collect();
+    let mut played = vec![(CLIENT, &bind[..])];
+    played.extend(media.iter().map(|packet| (CLIENT, &packet[..])));
+    let recorder = datagrams(&played);
+    assert_eq!(protocols(&recorder), ["stun", "rtp"]);
+    assert_eq!(values(&recorder, "stun", "channel"), ["16384"]);
+    assert_eq!(
+        values(&recorder, "stun", "peer_address"),
+        ["10.0.0.9:50000"]
+    );
+    assert_eq!(recorder.client, Some(CLIENT));
+
+    // On a stream, data is padded.
+    let padded: Vec<Vec<u8>> = media
+        .iter()
+        .map(|packet| {
+            let mut packet = packet.clone();
+            packet.resize(packet.len().next_multiple_of(4), 0);
+            packet
+        })
+        .collect();
+    let mut played = vec![(CLIENT, &bind[..])];
+    played.extend(padded.iter().map(|packet| (CLIENT, &packet[..])));
+    assert_eq!(protocols(&conversation(&played)), ["stun", "rtp"]);
+    survives_every_cut(&played);
+}
+
+#[test]
+fn media_and_handshakes_in_indications_are_read() {
+    let mut played = Vec::new();
+    let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 40];
+    played.push(message(0x0017, COOKIE, &[(0x12, &MASKED), (0x13, &alert)]));
+    for number in 0..6 {
+        let data = rtp(number);
+        played.push(message(0x0017, COOKIE, &[(0x12, &MASKED), (0x13, &data)]));
+    }
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 7];
+    played.push(message(0x0017, COOKIE, &[(0x12, &MASKED), (0x13, &report)]));
+    let played: Vec<_> = played.iter().map(|bytes| (SERVER, &bytes[..])).collect();
+    let recorder = datagrams(&played);
+    assert_eq!(protocols(&recorder), ["stun", "dtls", "rtp", "rtcp"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+    // The padding of an attribute is not part of the data.
+    assert_eq!(
+        values(&recorder, "dtls", "alert"),
+        ["fatal handshake_failure"]
+    );
+}
+
+#[test]
+fn media_behind_the_header_of_lync_is_read() {
+    let [_, _, request] = framed(&ms_request());
+    let media: Vec<_> = (0..6)
+        .map(|number| {
+            let data = rtp(number);
+            let length = (data.len() as u16).to_be_bytes();
+            [&[3, 0][..], &length, &data].concat()
+        })
+        .collect();
+    let mut played = vec![(CLIENT, &request[..])];
+    played.extend(media.iter().map(|packet| (SERVER, &packet[..])));
+    assert_eq!(protocols(&conversation(&played)), ["stun", "rtp"]);
+    survives_every_cut(&played);
+}
+
+#[test]
+fn a_message_with_both_cookies_is_of_lync() {
+    let send = message(4, COOKIE, &[MS_COOKIE, (0x12, MAPPED.1), (0x13, b"data")]);
+    let recorder = datagrams(&[(CLIENT, &send)]);
+    assert_eq!(values(&recorder, "stun", "method"), ["send"]);
+    assert_eq!(values(&recorder, "stun", "dialect"), ["ms_turn"]);
+    assert_eq!(
+        values(&recorder, "stun", "peer_address"),
+        ["10.0.0.9:50000"]
+    );
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn a_multiplexed_message_proves_as_a_bare_one() {
+    let binding = binding();
+    let length = (binding.len() as u16 + 8).to_be_bytes();
+    let whole = [&[0xff, 0x10][..], &length, &[7; 8], &binding].concat();
+    let recorder = datagrams(&[(CLIENT, &whole)]);
+    assert_eq!(protocols(&recorder), ["stun"]);
+    assert_eq!(values(&recorder, "stun", "method"), ["binding"]);
+    for length in 0..whole.len() {
+        assert!(protocols(&datagrams(&[(CLIENT, &whole[..length])])).is_empty());
+    }
+}
+
+#[test]
+fn media_behind_a_multiplexed_channel_of_lync_is_read() {
+    let binding = binding();
+    let media: Vec<_> = (0..6)
+        .map(|number| {
+            let data = rtp(number);
+            let length = (data.len() as u16 + 8).to_be_bytes();
+            [&[0xff, 0x10][..], &length, &[7; 8], &data].concat()
+        })
+        .collect();
+    let mut played = vec![(CLIENT, &binding[..])];
+    played.extend(media.iter().map(|packet| (SERVER, &packet[..])));
+    assert_eq!(protocols(&datagrams(&played)), ["stun", "rtp"]);
 }

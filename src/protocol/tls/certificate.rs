@@ -18,21 +18,21 @@ use crate::net::Timestamp;
 const MAX_NAMES: usize = 32;
 
 /// Names of the attributes, which tell a server's certificate from a client's.
-pub(super) struct Names {
+pub(in crate::protocol) struct Names {
     /// Subject, as a distinguished name.
-    pub(super) subject: &'static str,
+    pub(in crate::protocol) subject: &'static str,
     /// Host names: alternative names, and the common name.
-    pub(super) name: &'static str,
+    pub(in crate::protocol) name: &'static str,
     /// Issuer, as a distinguished name.
-    pub(super) issuer: &'static str,
+    pub(in crate::protocol) issuer: &'static str,
     /// Start of validity.
-    pub(super) not_before: &'static str,
+    pub(in crate::protocol) not_before: &'static str,
     /// End of validity.
-    pub(super) not_after: &'static str,
+    pub(in crate::protocol) not_after: &'static str,
     /// 1 where issuer and subject are the same.
-    pub(super) self_signed: &'static str,
+    pub(in crate::protocol) self_signed: &'static str,
     /// Key and signature, as `rsa 2048 sha256`.
-    pub(super) key: &'static str,
+    pub(in crate::protocol) key: &'static str,
 }
 
 /// Number of certificates in a Certificate message, and the first of them.
@@ -54,7 +54,7 @@ pub(super) fn chain(message: &[u8]) -> Result<(u64, &[u8]), Short> {
 }
 
 /// Three bytes in network order, as the lengths of handshake messages are.
-pub(super) fn u24(cursor: &mut Cursor<'_>) -> Result<usize, Short> {
+pub(in crate::protocol) fn u24(cursor: &mut Cursor<'_>) -> Result<usize, Short> {
     cursor
         .array()
         .map(|&[a, b, c]| usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))

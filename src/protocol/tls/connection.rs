@@ -1,6 +1,6 @@
 //! One connection: records of both directions, and what their order shows.
 
-use super::handshake::{self, Handshake};
+use super::handshake::{self, Exchange, Handshake};
 use super::hello::{self, Ssl2, Version};
 use super::probe::{Look, look};
 use super::record::{Content, PSEUDO_CLIENT, PSEUDO_SERVER, Record, alert, pseudo};
@@ -19,11 +19,7 @@ const LEAST_FINISHED: u16 = 53;
 #[derive(Debug, Default)]
 pub(super) struct Connection {
     phase: Phase,
-    pub(super) client: Option<Side>,
-    pub(super) version: Option<Version>,
-    /// Messages of a full handshake followed the ServerHello, or may have been in a gap.
-    pub(super) full: bool,
-    pub(super) retry: bool,
+    pub(super) exchange: Exchange,
     established: bool,
     pub(super) sides: PerSide<Half>,
 }
@@ -93,7 +89,7 @@ impl StreamDecoder for Connection {
         let half = &mut self.sides[side];
         half.handshake = Handshake::default();
         // A certificate may have been in the gap: a resumption cannot be told any more.
-        self.full = true;
+        self.exchange.full = true;
         (look(bytes) == Look::Sure).then_some(0)
     }
 }
@@ -128,7 +124,7 @@ impl Connection {
                 _ => {}
             },
             // The server's message may not be in the capture.
-            Phase::Pseudo if pseudo(bytes).is_none() && self.client == Some(side) => {
+            Phase::Pseudo if pseudo(bytes).is_none() && self.exchange.client == Some(side) => {
                 return Ok(Progress::Handover(0));
             }
             Phase::Pseudo | Phase::Handshake => {}
@@ -185,7 +181,7 @@ impl Connection {
         notes.proved();
         match hello {
             Ssl2::Client(version) => {
-                self.client = Some(side);
+                self.exchange.client = Some(side);
                 notes.client(side);
                 notes.text(CLIENT_VERSION, version.name().unwrap_or_default());
                 self.phase = Phase::Ssl2;
@@ -217,7 +213,7 @@ impl Connection {
             (side.other(), Progress::Handover(record.total()))
         };
         notes.client(sender);
-        self.client = Some(sender);
+        self.exchange.client = Some(sender);
         progress
     }
 
@@ -238,19 +234,19 @@ impl Connection {
             return;
         }
         let cut = handshake::Message::cut(body);
-        let _cut: Result<(), Short> = self.message(side, cut, notes);
+        let _cut: Result<(), Short> = self.exchange.message(side, cut, notes);
     }
 
     fn change_cipher(&mut self, side: Side, notes: &mut Notes<'_>) {
         self.phase = Phase::Handshake;
         self.sides[side].seen = true;
         // In TLS 1.3 it only pleases middleboxes, and hellos in clear may follow.
-        if self.retry || self.version >= Some(Version::TLS13) {
+        if self.exchange.retry || self.exchange.version >= Some(Version::TLS13) {
             return;
         }
         self.sides[side].encrypted = true;
-        let server = self.client == Some(side.other());
-        if server && self.version.is_some() && !self.full {
+        let server = self.exchange.client == Some(side.other());
+        if server && self.exchange.version.is_some() && !self.exchange.full {
             notes.number(RESUMED, 1);
         }
     }
@@ -258,7 +254,7 @@ impl Connection {
     /// A record that cannot be read: what its place in the stream shows.
     fn opaque(&mut self, side: Side, record: Record, notes: &mut Notes<'_>) -> Progress {
         notes.proved();
-        let modern = self.version >= Some(Version::TLS13);
+        let modern = self.exchange.version >= Some(Version::TLS13);
         let unread = self.phase == Phase::Start;
         self.phase = Phase::Handshake;
         let alone = !self.sides[side.other()].seen;
@@ -267,7 +263,8 @@ impl Connection {
         match record.content {
             Content::HANDSHAKE => half.finished = true,
             Content::APPLICATION_DATA if modern => {
-                half.finished |= self.client != Some(side) || record.length >= LEAST_FINISHED;
+                half.finished |=
+                    self.exchange.client != Some(side) || record.length >= LEAST_FINISHED;
             }
             Content::APPLICATION_DATA if unread || half.encrypted => {
                 // Before its own ChangeCipherSpec a side sends data only in early data of TLS 1.3, or where the

@@ -18,13 +18,15 @@ const MAX_MESSAGE: usize = 128 * 1024;
 
 open_enum! {
     /// Message types.
-    pub(super) struct Kind(u8) {
+    pub(in crate::protocol) struct Kind(u8) {
         /// The server asks for a new handshake.
         HELLO_REQUEST = 0 => "hello_request",
         /// What the client offers.
         CLIENT_HELLO = 1 => "client_hello",
         /// What the server chose.
         SERVER_HELLO = 2 => "server_hello",
+        /// DTLS: the client is asked to prove its address.
+        HELLO_VERIFY_REQUEST = 3 => "hello_verify_request",
         /// RFC 5077.
         NEW_SESSION_TICKET = 4 => "new_session_ticket",
         /// A chain of certificates.
@@ -50,9 +52,10 @@ open_enum! {
 
 /// A message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
-    kind: Kind,
-    body: &'a [u8],
+pub(in crate::protocol) struct Message<'a> {
+    pub(in crate::protocol) kind: Kind,
+    /// As far as it is there.
+    pub(in crate::protocol) body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -188,7 +191,7 @@ impl Connection {
         let mut used: usize = 0;
         while let Some((message, length)) = Message::parse(bytes.get(used..).unwrap_or_default()) {
             // One whose inner lengths lie has said what stands before the lie.
-            let _cut: Result<(), Short> = self.message(side, message, notes);
+            let _cut: Result<(), Short> = self.exchange.message(side, message, notes);
             used = used.saturating_add(length);
         }
         let rest = bytes.get(used..).unwrap_or_default();
@@ -200,8 +203,22 @@ impl Connection {
         }
         Ok(used)
     }
+}
 
-    pub(super) fn message(
+/// What the messages of a handshake have shown so far.
+#[derive(Debug, Default)]
+pub(in crate::protocol) struct Exchange {
+    pub(in crate::protocol) client: Option<Side>,
+    pub(in crate::protocol) version: Option<Version>,
+    /// Messages of a full handshake followed the ServerHello, or may have been in a gap.
+    pub(in crate::protocol) full: bool,
+    /// The server asked for another hello.
+    pub(in crate::protocol) retry: bool,
+}
+
+impl Exchange {
+    /// Notes what a message of `side` says. `Short` where it is cut.
+    pub(in crate::protocol) fn message(
         &mut self,
         side: Side,
         message: Message<'_>,

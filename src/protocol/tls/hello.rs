@@ -1,5 +1,5 @@
 //! Hello messages: what a client offers and a server chooses (RFC 8446 §4.1, RFC 5246 §7.4.1, RFC 6101 §5.6.1, and the
-//! hello of SSL 2.0 in RFC 5246 appendix E.2).
+//! hello of SSL 2.0 in RFC 5246 appendix E.2); of DTLS as well (RFC 6347 §4.2.1, RFC 9147 §5.3), which has a cookie more.
 //!
 //! A hello that is cut short yields the fields that are there.
 
@@ -9,7 +9,10 @@ use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
 use crate::open_enum;
 
-use super::{ALPN, ALPN_OFFERED, CIPHER, CLIENT_VERSION, RESUMED, SERVER_NAME, SERVER_VERSION};
+use super::{
+    ALPN, ALPN_OFFERED, CIPHER, CLIENT_VERSION, RESUMED, SERVER_NAME, SERVER_VERSION, SRTP_OFFERED,
+    SRTP_PROFILE,
+};
 
 /// Names kept of one list: more is padding or an attack.
 const MAX_NAMES: usize = 16;
@@ -17,8 +20,8 @@ const MAX_NAMES: usize = 16;
 const RETRY: [u8; 8] = [0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11];
 
 open_enum! {
-    /// Protocol versions. Pre-standard versions of TLS 1.3 count as 1.3.
-    pub(super) struct Version(u16) {
+    /// Protocol versions. Pre-standard versions of TLS 1.3 count as 1.3, those of DTLS as the TLS that they follow in number.
+    pub(in crate::protocol) struct Version(u16) {
         /// SSL 2.0.
         SSL2 = 0x0002 => "ssl2",
         /// SSL 3.0.
@@ -34,14 +37,47 @@ open_enum! {
     }
 }
 
+open_enum! {
+    /// Protection profiles of SRTP (IANA "DTLS-SRTP Protection Profiles").
+    struct SrtpProfile(u16) {
+        /// RFC 5764.
+        AES128_CM_HMAC_SHA1_80 = 1 => "SRTP_AES128_CM_HMAC_SHA1_80",
+        /// RFC 5764.
+        AES128_CM_HMAC_SHA1_32 = 2 => "SRTP_AES128_CM_HMAC_SHA1_32",
+        /// RFC 5764: authenticated, in clear.
+        NULL_HMAC_SHA1_80 = 5 => "SRTP_NULL_HMAC_SHA1_80",
+        /// RFC 5764: authenticated, in clear.
+        NULL_HMAC_SHA1_32 = 6 => "SRTP_NULL_HMAC_SHA1_32",
+        /// RFC 7714.
+        AEAD_AES_128_GCM = 7 => "SRTP_AEAD_AES_128_GCM",
+        /// RFC 7714.
+        AEAD_AES_256_GCM = 8 => "SRTP_AEAD_AES_256_GCM",
+        /// RFC 8723.
+        DOUBLE_AEAD_AES_128_GCM = 9 => "DOUBLE_AEAD_AES_128_GCM_AEAD_AES_128_GCM",
+        /// RFC 8723.
+        DOUBLE_AEAD_AES_256_GCM = 10 => "DOUBLE_AEAD_AES_256_GCM_AEAD_AES_256_GCM",
+    }
+}
+
 impl Version {
     /// A version of a hello's extension; drafts of 1.3 are 0x7F00 and above, values ending in A are GREASE (RFC 8701).
     fn of_extension(value: u16) -> Option<Self> {
         match value {
             0x7f00..=0x7fff => Some(Self::TLS13),
+            DTLS_DRAFT | 0xfeff => Some(Self::TLS10),
+            0xfefd => Some(Self::TLS12),
+            0xfefc => Some(Self::TLS13),
             _ => Some(Self(value)).filter(|version| version.name().is_some()),
         }
     }
+}
+
+/// The version of DTLS before RFC 4347, which some clients of virtual private networks still speak.
+pub(in crate::protocol) const DTLS_DRAFT: u16 = 0x0100;
+
+/// Whether the version of a hello is one of DTLS.
+const fn is_datagram(version: u16) -> bool {
+    matches!(version, DTLS_DRAFT | 0xfefc..=0xfeff)
 }
 
 open_enum! {
@@ -49,6 +85,8 @@ open_enum! {
     struct Extension(u16) {
         /// Server name indication.
         SERVER_NAME = 0 => "server_name",
+        /// Keys of SRTP (RFC 5764).
+        USE_SRTP = 14 => "use_srtp",
         /// Application protocols.
         ALPN = 16 => "application_layer_protocol_negotiation",
         /// Resumption in TLS 1.3.
@@ -61,10 +99,16 @@ open_enum! {
 /// Notes what a ClientHello offers. `Short` where it is cut; what stands before the cut is noted.
 pub(super) fn client(bytes: &[u8], notes: &mut Notes<'_>) -> Result<(), Short> {
     let mut cursor = Cursor::new(bytes);
-    let legacy = Version(cursor.u16()?);
+    let legacy = cursor.u16()?;
+    let is_datagram = is_datagram(legacy);
+    let legacy = Version::of_extension(legacy).unwrap_or(Version(legacy));
     cursor.skip(32)?;
     let session = usize::from(cursor.u8()?);
     cursor.skip(session)?;
+    if is_datagram {
+        let cookie = usize::from(cursor.u8()?);
+        cursor.skip(cookie)?;
+    }
     let ciphers = usize::from(cursor.u16()?);
     cursor.skip(ciphers)?;
     let compressions = usize::from(cursor.u8()?);
@@ -75,6 +119,9 @@ pub(super) fn client(bytes: &[u8], notes: &mut Notes<'_>) -> Result<(), Short> {
         match extension {
             Extension::SERVER_NAME => server_names(body, notes).unwrap_or_default(),
             Extension::ALPN => names(body, ALPN_OFFERED, notes).unwrap_or_default(),
+            Extension::USE_SRTP if is_datagram => {
+                profiles(body, SRTP_OFFERED, notes).unwrap_or_default()
+            }
             Extension::SUPPORTED_VERSIONS => {
                 let mut versions = Cursor::new(body.rest().get(1..).unwrap_or_default());
                 let offered = std::iter::from_fn(|| versions.u16().ok());
@@ -109,7 +156,7 @@ pub(super) fn server(bytes: &[u8], notes: &mut Notes<'_>) -> Result<Chosen, Shor
     let mut version = Version::of_extension(legacy).unwrap_or(Version(legacy));
     let retry = cursor.array::<32>()?.starts_with(&RETRY);
     // Drafts of 1.3 up to 21 have neither session nor compression.
-    let draft = legacy >= 0x7f00;
+    let draft = matches!(legacy, 0x7f00..=0x7fff);
     if !draft {
         let session = usize::from(cursor.u8()?);
         cursor.skip(session)?;
@@ -126,6 +173,9 @@ pub(super) fn server(bytes: &[u8], notes: &mut Notes<'_>) -> Result<Chosen, Shor
     while let Some((extension, mut body)) = extensions.next() {
         match extension {
             Extension::ALPN => names(body, ALPN, notes).unwrap_or_default(),
+            Extension::USE_SRTP if is_datagram(legacy) => {
+                profiles(body, SRTP_PROFILE, notes).unwrap_or_default()
+            }
             Extension::PRE_SHARED_KEY => notes.number(RESUMED, 1),
             Extension::SUPPORTED_VERSIONS => {
                 let chosen = body.u16().ok().and_then(Version::of_extension);
@@ -199,6 +249,28 @@ fn names(
         let name = body.take(usize::from(length))?;
         if name.is_ascii() && name.iter().all(u8::is_ascii_graphic) {
             notes.bytes(attribute, name);
+        }
+    }
+    Ok(())
+}
+
+/// RFC 5764 section 4.1.1.
+fn profiles(
+    mut body: Cursor<'_>,
+    attribute: &'static str,
+    notes: &mut Notes<'_>,
+) -> Result<(), Short> {
+    let length = body.u16()?;
+    let mut list = body.sub(usize::from(length))?;
+    for _ in 0..MAX_NAMES {
+        let Ok(profile) = list.u16() else {
+            break;
+        };
+        match SrtpProfile(profile).name() {
+            Some(name) => notes.text(attribute, name),
+            // Values set aside so that peers get used to unknown ones (RFC 8701).
+            None if profile & 0x0f0f == 0x0a0a => {}
+            None => notes.text(attribute, &format!("0x{profile:04X}")),
         }
     }
     Ok(())

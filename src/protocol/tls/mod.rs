@@ -6,6 +6,7 @@
 //! handshake is known by its record headers. The imitation of a handshake before TURN (MS-TURN §2.1.1) is named as such
 //! and hands over to what follows.
 
+mod carried;
 mod certificate;
 mod connection;
 mod handshake;
@@ -16,38 +17,46 @@ mod record;
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
-pub(super) use handshake::carried_hello;
+pub(super) use carried::Carried;
+pub(super) use certificate::u24;
+pub(super) use handshake::{Exchange, Kind, Message, carried_hello};
+pub(super) use hello::DTLS_DRAFT;
+pub(super) use record::{Alert, Content};
 
 /// The highest version that the client offers: `ssl2`, `ssl3`, `1.0` to `1.3`.
-const CLIENT_VERSION: &str = "client_version";
+pub(super) const CLIENT_VERSION: &str = "client_version";
 /// The version that the server chose.
-const SERVER_VERSION: &str = "server_version";
+pub(super) const SERVER_VERSION: &str = "server_version";
 /// The cipher suite that the server chose, by its IANA name.
-const CIPHER: &str = "cipher";
+pub(super) const CIPHER: &str = "cipher";
 /// The host that the client asked for, lower case.
-const SERVER_NAME: &str = "server_name";
+pub(super) const SERVER_NAME: &str = "server_name";
 /// An application protocol that the client offers.
-const ALPN_OFFERED: &str = "alpn_offered";
+pub(super) const ALPN_OFFERED: &str = "alpn_offered";
 /// The application protocol that the server chose.
-const ALPN: &str = "alpn";
+pub(super) const ALPN: &str = "alpn";
 /// 1 where an earlier session was resumed.
-const RESUMED: &str = "resumed";
+pub(super) const RESUMED: &str = "resumed";
 /// 1 where the server asked for a client certificate.
-const CLIENT_CERTIFICATE_REQUESTED: &str = "client_certificate_requested";
+pub(super) const CLIENT_CERTIFICATE_REQUESTED: &str = "client_certificate_requested";
 /// Certificates that the client sent; 0 = asked, and none sent.
-const CLIENT_CERTIFICATE: &str = "client_certificate";
+pub(super) const CLIENT_CERTIFICATE: &str = "client_certificate";
 /// 1 where the client signed with the key of its certificate.
-const CERTIFICATE_VERIFY: &str = "certificate_verify";
+pub(super) const CERTIFICATE_VERIFY: &str = "certificate_verify";
 /// Level and description; `encrypted` where an alert came before the handshake was complete, but cannot be read.
-const ALERT: &str = "alert";
+pub(super) const ALERT: &str = "alert";
 /// 1 where both sides finished the handshake.
-const ESTABLISHED: &str = "established";
+pub(super) const ESTABLISHED: &str = "established";
 /// 1 where data was sent under the session.
-const APPLICATION_DATA: &str = "application_data";
+pub(super) const APPLICATION_DATA: &str = "application_data";
 /// 1 where the handshake only imitates TLS (MS-TURN §2.1.1).
 const PSEUDO: &str = "pseudo";
+/// A protection profile of SRTP that the client offers; of DTLS only.
+pub(super) const SRTP_OFFERED: &str = "srtp_offered";
+/// The protection profile of SRTP that the server chose; of DTLS only.
+pub(super) const SRTP_PROFILE: &str = "srtp_profile";
 
-const SERVER: certificate::Names = certificate::Names {
+pub(super) const SERVER: certificate::Names = certificate::Names {
     subject: "certificate_subject",
     name: "certificate_name",
     issuer: "certificate_issuer",
@@ -56,7 +65,7 @@ const SERVER: certificate::Names = certificate::Names {
     self_signed: "certificate_self_signed",
     key: "certificate_key",
 };
-const CLIENT: certificate::Names = certificate::Names {
+pub(super) const CLIENT: certificate::Names = certificate::Names {
     subject: "client_certificate_subject",
     name: "client_certificate_name",
     issuer: "client_certificate_issuer",

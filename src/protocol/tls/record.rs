@@ -8,7 +8,7 @@ use crate::protocol::Reject;
 const MAX_RECORD: u16 = (1 << 14) + 2048;
 open_enum! {
     /// Record types.
-    pub(super) struct Content(u8) {
+    pub(in crate::protocol) struct Content(u8) {
         /// Everything after it is encrypted, up to TLS 1.2.
         CHANGE_CIPHER_SPEC = 20 => "change_cipher_spec",
         /// An alert.
@@ -24,7 +24,7 @@ open_enum! {
 
 open_enum! {
     /// Alert descriptions, RFC 8446 §6 and RFC 5246 §7.2.
-    pub(super) struct Alert(u8) {
+    pub(in crate::protocol) struct Alert(u8) {
         /// Regular end.
         CLOSE_NOTIFY = 0 => "close_notify",
         /// A message out of order.

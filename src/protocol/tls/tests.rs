@@ -123,23 +123,42 @@ fn a_mutual_handshake_shows_both_certificates() {
     let tls = |name| values(&recorder, "tls", name);
     assert_eq!(protocols(&recorder), ["tls"]);
     assert_eq!(recorder.client, Some(C));
-    assert_eq!(tls(CLIENT_VERSION), ["1.2"]);
-    assert_eq!(tls(SERVER_VERSION), ["1.2"]);
-    assert_eq!(tls(CIPHER), ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
-    assert_eq!(tls(SERVER_NAME), ["ex1.contoso.example"]);
-    assert_eq!(tls(ALPN), ["h2"]);
-    assert!(tls(SERVER.name).contains(&"ex1.contoso.example".to_owned()));
-    assert!(!tls(SERVER.name).contains(&"unused.example".to_owned()));
-    assert_eq!(tls(SERVER.self_signed), ["1"]);
-    assert_eq!(tls(SERVER.key), ["ec 256 sha256"]);
-    assert_eq!(tls(SERVER.not_before), ["1975-01-01T00:00:00.000000000Z"]);
-    assert_eq!(tls(CLIENT_CERTIFICATE_REQUESTED), ["1"]);
-    assert_eq!(tls(CLIENT_CERTIFICATE), ["1"]);
-    assert!(tls(CLIENT.name).contains(&"lync1.contoso.example".to_owned()));
-    assert_eq!(tls(CERTIFICATE_VERIFY), ["1"]);
-    assert_eq!(tls(ESTABLISHED), ["1"]);
-    assert_eq!(tls(APPLICATION_DATA), ["1"]);
-    assert_eq!(tls(RESUMED), [""; 0]);
+    assert_eq!(tls("client_version"), ["1.2"]);
+    assert_eq!(tls("server_version"), ["1.2"]);
+    assert_eq!(tls("cipher"), ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]);
+    assert_eq!(tls("server_name"), ["ex1.contoso.example"]);
+    assert_eq!(tls("alpn"), ["h2"]);
+    assert!(tls("certificate_name").contains(&"ex1.contoso.example".to_owned()));
+    assert!(!tls("certificate_name").contains(&"unused.example".to_owned()));
+    assert_eq!(tls("certificate_self_signed"), ["1"]);
+    assert_eq!(tls("certificate_key"), ["ec 256 sha256"]);
+    assert_eq!(
+        tls("certificate_not_before"),
+        ["1975-01-01T00:00:00.000000000Z"]
+    );
+    for name in [
+        "certificate_issuer",
+        "client_certificate_issuer",
+        "client_certificate_subject",
+    ] {
+        assert_eq!(tls(name), ["CN=rcgen self signed cert"], "{name}");
+    }
+    // The year 4096, as far as times reach.
+    for name in ["certificate_not_after", "client_certificate_not_after"] {
+        assert_eq!(tls(name), ["2262-04-11T23:47:16.854775807Z"], "{name}");
+    }
+    let begins = tls("client_certificate_not_before");
+    assert_eq!(begins, tls("certificate_not_before"));
+    assert_eq!(tls("client_certificate_self_signed"), ["1"]);
+    assert_eq!(tls("client_certificate_key"), ["ec 256 sha256"]);
+    assert_eq!(tls("alpn_offered"), ["h2"]);
+    assert_eq!(tls("client_certificate_requested"), ["1"]);
+    assert_eq!(tls("client_certificate"), ["1"]);
+    assert!(tls("client_certificate_name").contains(&"lync1.contoso.example".to_owned()));
+    assert_eq!(tls("certificate_verify"), ["1"]);
+    assert_eq!(tls("established"), ["1"]);
+    assert_eq!(tls("application_data"), ["1"]);
+    assert_eq!(tls("resumed"), [""; 0]);
     only_registered_attributes(&recorder, &[&TLS]);
 }
 
@@ -160,7 +179,7 @@ fn a_message_over_several_records_is_read() {
         .collect();
     let recorder = conversation(&[(C, &segment)]);
     assert_eq!(
-        values(&recorder, "tls", SERVER_NAME),
+        values(&recorder, "tls", "server_name"),
         ["ex1.contoso.example"]
     );
 }
@@ -200,15 +219,18 @@ fn tls_1_3_is_named_by_its_extension_and_ends_with_the_clients_finished() {
     let done = record(23, 0x0303, &[2; 53]);
     let mut segments: Vec<(Side, &[u8])> = vec![(C, &first), (S, &ask), (C, &again), (S, &answer)];
     assert_eq!(
-        values(&conversation(&segments), "tls", ESTABLISHED),
+        values(&conversation(&segments), "tls", "established"),
         [""; 0]
     );
     segments.push((C, &done));
     let recorder = conversation(&segments);
-    assert_eq!(values(&recorder, "tls", SERVER_VERSION), ["1.3"]);
-    assert_eq!(values(&recorder, "tls", CIPHER), ["TLS_AES_128_GCM_SHA256"]);
-    assert_eq!(values(&recorder, "tls", ESTABLISHED), ["1"]);
-    assert_eq!(values(&recorder, "tls", SERVER.subject), [""; 0]);
+    assert_eq!(values(&recorder, "tls", "server_version"), ["1.3"]);
+    assert_eq!(
+        values(&recorder, "tls", "cipher"),
+        ["TLS_AES_128_GCM_SHA256"]
+    );
+    assert_eq!(values(&recorder, "tls", "established"), ["1"]);
+    assert_eq!(values(&recorder, "tls", "certificate_subject"), [""; 0]);
     survives_every_cut(&segments);
 }
 
@@ -222,18 +244,21 @@ fn an_abbreviated_handshake_is_a_resumption() {
     .concat();
     let end = finished();
     let recorder = conversation(&[(C, &hello), (S, &answer), (C, &end)]);
-    assert_eq!(values(&recorder, "tls", RESUMED), ["1"]);
-    assert_eq!(values(&recorder, "tls", ESTABLISHED), ["1"]);
+    assert_eq!(values(&recorder, "tls", "resumed"), ["1"]);
+    assert_eq!(values(&recorder, "tls", "established"), ["1"]);
 }
 
 #[test]
 fn an_alert_ends_the_handshake_with_its_name() {
     let hello = hello();
     let recorder = conversation(&[(C, &hello), (S, &[21, 3, 1, 0, 2, 2, 40])]);
-    assert_eq!(values(&recorder, "tls", ALERT), ["fatal handshake_failure"]);
-    assert_eq!(values(&recorder, "tls", ESTABLISHED), [""; 0]);
+    assert_eq!(
+        values(&recorder, "tls", "alert"),
+        ["fatal handshake_failure"]
+    );
+    assert_eq!(values(&recorder, "tls", "established"), [""; 0]);
     let unknown = conversation(&[(C, &hello), (S, &[21, 3, 1, 0, 2, 2, 200])]);
-    assert_eq!(values(&unknown, "tls", ALERT), ["fatal 200"]);
+    assert_eq!(values(&unknown, "tls", "alert"), ["fatal 200"]);
 }
 
 #[test]
@@ -250,7 +275,7 @@ fn an_empty_client_certificate_counts_none() {
     );
     let client = record(22, 0x0303, &message(11, &[0, 0, 0]));
     let recorder = conversation(&[(C, &hello), (S, &server), (C, &client)]);
-    assert_eq!(values(&recorder, "tls", CLIENT_CERTIFICATE), ["0"]);
+    assert_eq!(values(&recorder, "tls", "client_certificate"), ["0"]);
 }
 
 #[test]
@@ -271,9 +296,9 @@ fn the_imitation_before_turn_is_not_tls() {
         (C, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ];
     let recorder = conversation(&segments);
-    assert_eq!(values(&recorder, "tls", PSEUDO), ["1", "1"]);
-    assert_eq!(values(&recorder, "tls", CIPHER), [""; 0]);
-    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), [""; 0]);
+    assert_eq!(values(&recorder, "tls", "pseudo"), ["1", "1"]);
+    assert_eq!(values(&recorder, "tls", "cipher"), [""; 0]);
+    assert_eq!(values(&recorder, "tls", "client_version"), [""; 0]);
     assert_eq!(protocols(&recorder), ["tls", "http"]);
     survives_every_cut(&segments);
     let one_way = conversation(&[segments[0], segments[2]]);
@@ -287,11 +312,11 @@ fn a_hello_of_ssl_2_is_read() {
     hello.extend_from_slice(&[7; 16]);
     hello[1] = (hello.len() - 2) as u8;
     let recorder = conversation(&[(C, &hello)]);
-    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), ["1.0"]);
+    assert_eq!(values(&recorder, "tls", "client_version"), ["1.0"]);
     let answer = record(22, 0x0301, &server_hello([5; 32], 0x0004, &[]));
     let recorder = conversation(&[(C, &hello), (S, &answer)]);
     assert_eq!(
-        values(&recorder, "tls", CIPHER),
+        values(&recorder, "tls", "cipher"),
         ["TLS_RSA_WITH_RC4_128_MD5"]
     );
     survives_every_cut(&[(C, &hello), (S, &answer)]);
@@ -308,7 +333,7 @@ fn a_connection_without_its_handshake_is_known_by_its_records() {
     .concat();
     let recorder = midstream(&[(S, &two)]);
     assert_eq!(protocols(&recorder), ["tls"]);
-    assert_eq!(values(&recorder, "tls", APPLICATION_DATA), ["1"]);
+    assert_eq!(values(&recorder, "tls", "application_data"), ["1"]);
     let header_alone = &record(23, 0x0303, &[1; 900])[..60];
     assert!(protocols(&midstream(&[(S, header_alone)])).is_empty());
 }
@@ -323,10 +348,10 @@ fn a_cut_hello_says_what_is_there() {
     let recorder = conversation(&[(C, &hello[..120])]);
     assert_eq!(protocols(&recorder), ["tls"]);
     assert_eq!(
-        values(&recorder, "tls", SERVER_NAME),
+        values(&recorder, "tls", "server_name"),
         ["ex1.contoso.example"]
     );
-    assert_eq!(values(&recorder, "tls", CLIENT_VERSION), [""; 0]);
+    assert_eq!(values(&recorder, "tls", "client_version"), [""; 0]);
 }
 
 #[test]

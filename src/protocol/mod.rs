@@ -18,6 +18,8 @@ mod imap;
 mod kerberos;
 mod ldap;
 mod mysql;
+mod negotiate_stream;
+mod net_tcp;
 mod pop3;
 mod proxy_protocol;
 mod quic;
@@ -31,6 +33,7 @@ mod smtp;
 mod socks;
 mod ssh;
 mod stun;
+mod tds;
 mod text;
 mod tls;
 mod xmpp;
@@ -54,6 +57,8 @@ pub static PROTOCOLS: &[Protocol] = &[
     dns::LLMNR,
     dns::MDNS,
     mysql::MYSQL,
+    net_tcp::NET_TCP,
+    negotiate_stream::NNS,
     pop3::POP3,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
@@ -67,6 +72,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     socks::SOCKS,
     ssh::SSH,
     stun::STUN,
+    tds::TDS,
     tls::TLS,
     xmpp::XMPP,
 ];

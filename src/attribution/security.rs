@@ -118,6 +118,7 @@ const CARRIERS: &[&str] = &["proxy_protocol", "quic", "socks"];
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
     let text = |name: &str| flow.texts("tls", name).next().map(str::to_owned);
+    let says = |protocol, name, word| flow.texts(protocol, name).any(|said| said == word);
     let mut encryption = Encryption::default();
     if let Some((layer, _)) = flow.protocols.get("tls") {
         // A protocol that was read in clear came before; where a cut lies between them, time shows it instead of depth.
@@ -125,7 +126,10 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
             let is_before = other.depth < layer.depth || other.seen.time < layer.seen.time;
             *name != "tls" && !CARRIERS.contains(name) && is_before
         };
-        encryption.kind = if flow.protocols.iter().any(is_upgraded) {
+        encryption.kind = if says("tds", "protection", "login") {
+            // TLS ends with the login: what follows is in clear.
+            Encrypted::None
+        } else if flow.protocols.iter().any(is_upgraded) {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
@@ -157,8 +161,13 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
             None if flow.facts_of("dcerpc", "opnum").next().is_some() => Encrypted::None,
             None => Encrypted::Unknown,
         }
-    } else if flow.texts("ldap", "sealed").any(|how| how == "sealed") {
+    } else if says("ldap", "sealed", "sealed") || says("nns", "protection", "sealed") {
         Encrypted::Gssapi
+    } else if says("tds", "protection", "none")
+        || says("tds", "protection", "login")
+        || says("net_tcp", "upgrade", "none")
+    {
+        Encrypted::None
     } else if READABLE.iter().any(|protocol| flow.proves(protocol)) {
         Encrypted::None
     } else {
@@ -232,6 +241,9 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("pop3", "auth_mechanism"),
         ("imap", "auth_mechanism"),
         ("sip", "authorization"),
+        ("nns", "gss_mechanism"),
+        ("tds", "auth_mechanism"),
+        ("tds", "gss_mechanism"),
     ];
     for (protocol, name) in sources {
         seen.extend(flow.texts(protocol, name).filter_map(mechanism));

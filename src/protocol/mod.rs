@@ -21,6 +21,7 @@ mod mysql;
 mod negotiate_stream;
 mod net_tcp;
 mod pop3;
+mod postgresql;
 mod proxy_protocol;
 mod quic;
 mod rdp;
@@ -36,6 +37,7 @@ mod stun;
 mod tds;
 mod text;
 mod tls;
+mod vnc;
 mod xmpp;
 
 pub use conversation::{Context, Conversation};
@@ -60,6 +62,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     net_tcp::NET_TCP,
     negotiate_stream::NNS,
     pop3::POP3,
+    postgresql::POSTGRESQL,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     rdp::RDP,
@@ -74,6 +77,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     stun::STUN,
     tds::TDS,
     tls::TLS,
+    vnc::VNC,
     xmpp::XMPP,
 ];
 

@@ -133,11 +133,12 @@ impl Login {
     pub(super) fn parse_old(body: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(body);
         let host = field::<30>(&mut cursor)?;
-        let (_user, _password, _process) = (
-            field::<30>(&mut cursor)?,
-            field::<30>(&mut cursor)?,
-            field::<30>(&mut cursor)?,
-        );
+        let (_user, _password) = (field::<30>(&mut cursor)?, field::<30>(&mut cursor)?);
+        // DB-Library puts an address where the padding of the process should be.
+        cursor.skip(30).ok()?;
+        if cursor.u8().ok()? > 30 {
+            return None;
+        }
         // Byte order of numbers, of characters, of floating-point numbers and dates.
         let order = cursor.array::<5>().ok()?;
         let [int2 @ 2..=3, int4 @ 0..=1, 6..=7, 4..=12, 8..=9] = *order else {

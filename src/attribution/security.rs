@@ -110,6 +110,7 @@ pub struct Rpc {
 /// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
 const READABLE: &[&str] = &[
     "smtp", "http", "sip", "ldap", "cldap", "pop3", "imap", "dns", "irc", "xmpp", "ftp", "telnet",
+    "amqp", "fix", "mongodb", "mqtt",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
@@ -166,6 +167,7 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
     } else if says("tds", "protection", "none")
         || says("tds", "protection", "login")
         || says("net_tcp", "upgrade", "none")
+        || flow.texts("postgresql", "version").next().is_some()
     {
         Encrypted::None
     } else if READABLE.iter().any(|protocol| flow.proves(protocol)) {
@@ -244,6 +246,8 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("nns", "gss_mechanism"),
         ("tds", "auth_mechanism"),
         ("tds", "gss_mechanism"),
+        ("amqp", "auth_mechanism"),
+        ("mqtt", "auth_mechanism"),
     ];
     for (protocol, name) in sources {
         seen.extend(flow.texts(protocol, name).filter_map(mechanism));

@@ -7,16 +7,20 @@
 //!   the first bytes, and answers each chunk with a [`Step`].
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
+mod amqp;
 mod ber;
 mod conversation;
 mod datagrams;
 mod dcerpc;
 mod dns;
+mod fix;
 mod gss;
 mod http;
 mod imap;
 mod kerberos;
 mod ldap;
+mod mongodb;
+mod mqtt;
 mod mysql;
 mod negotiate_stream;
 mod net_tcp;
@@ -49,15 +53,19 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    amqp::AMQP,
     ldap::CLDAP,
     dcerpc::DCERPC,
     dns::DNS,
+    fix::FIX,
     http::HTTP,
     imap::IMAP,
     kerberos::KERBEROS,
     ldap::LDAP,
     dns::LLMNR,
     dns::MDNS,
+    mongodb::MONGODB,
+    mqtt::MQTT,
     mysql::MYSQL,
     net_tcp::NET_TCP,
     negotiate_stream::NNS,

@@ -202,6 +202,10 @@ impl Connection {
                 self.version(cursor, notes)?;
                 self.said = State::Security;
             }
+            // Without the client's version it is not sure who the server is.
+            State::Security if matches!(self.client, Client::Version) => {
+                return Ok(Some(Step::Done));
+            }
             // Up to 3.3 the server decides.
             State::Security if self.minor < 7 => {
                 let [0, 0, 0, chosen] = *cursor.array::<4>()? else {

@@ -164,13 +164,12 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
         }
     } else if says("ldap", "sealed", "sealed") || says("nns", "protection", "sealed") {
         Encrypted::Gssapi
-    } else if says("tds", "protection", "none")
+    } else if READABLE.iter().any(|protocol| flow.proves(protocol))
+        || says("tds", "protection", "none")
         || says("tds", "protection", "login")
         || says("net_tcp", "upgrade", "none")
         || flow.texts("postgresql", "version").next().is_some()
     {
-        Encrypted::None
-    } else if READABLE.iter().any(|protocol| flow.proves(protocol)) {
         Encrypted::None
     } else {
         Encrypted::Unknown

@@ -147,7 +147,8 @@ impl Login {
         cursor.skip(11).ok()?;
         let application = field::<30>(&mut cursor)?;
         let server = field::<30>(&mut cursor)?;
-        let _remote_passwords = field::<255>(&mut cursor)?;
+        // Passwords for other servers, in a form of their own.
+        cursor.skip(256).ok()?;
         let [major @ 4..=5, minor, 0, 0] = *cursor.array::<4>().ok()? else {
             return None;
         };

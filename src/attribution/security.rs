@@ -125,6 +125,10 @@ const READABLE: &[&str] = &[
     "ymsg",
     "oscar",
     "smb",
+    "amqp",
+    "fix",
+    "mongodb",
+    "mqtt",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
@@ -132,6 +136,7 @@ const CARRIERS: &[&str] = &["openvpn", "proxy_protocol", "quic", "rdp_udp", "soc
 
 /// How a flow is protected. `keyed` says whether signalling announced keys for its media, where it announced any.
 pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -> Encryption {
+    let says = |protocol, name, word| flow.texts(protocol, name).any(|said| said == word);
     let mut encryption = Encryption::default();
     // The imitation of a handshake before TURN (MS-TURN 2.1.1) protects nothing.
     let is_imitated = flow.facts_of("tls", "pseudo").next().is_some();
@@ -144,7 +149,10 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
                 || (*name == "http" && flow.texts("http", "method").any(|word| word == "CONNECT"));
             *name != "tls" && !is_carrier && is_before
         };
-        encryption.kind = if flow.protocols.iter().any(is_upgraded) {
+        encryption.kind = if says("tds", "protection", "login") {
+            // TLS ends with the login: what follows is in clear.
+            Encrypted::None
+        } else if flow.protocols.iter().any(is_upgraded) {
             Encrypted::Starttls
         } else {
             Encrypted::Tls
@@ -178,9 +186,14 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
             None if flow.facts_of("dcerpc", "opnum").next().is_some() => Encrypted::None,
             None => Encrypted::Unknown,
         }
-    } else if flow.texts("ldap", "sealed").any(|how| how == "sealed") {
+    } else if says("ldap", "sealed", "sealed") || says("nns", "protection", "sealed") {
         Encrypted::Gssapi
-    } else if READABLE.iter().any(|protocol| flow.proves(protocol)) {
+    } else if READABLE.iter().any(|protocol| flow.proves(protocol))
+        || says("tds", "protection", "none")
+        || says("tds", "protection", "login")
+        || says("net_tcp", "upgrade", "none")
+        || flow.texts("postgresql", "version").next().is_some()
+    {
         Encrypted::None
     } else {
         Encrypted::Unknown
@@ -287,6 +300,11 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("sip", "authorization"),
         ("smb", "gss_mechanism"),
         ("smb", "session"),
+        ("nns", "gss_mechanism"),
+        ("tds", "auth_mechanism"),
+        ("tds", "gss_mechanism"),
+        ("amqp", "auth_mechanism"),
+        ("mqtt", "auth_mechanism"),
     ];
     for (protocol, name) in sources {
         seen.extend(flow.texts(protocol, name).filter_map(mechanism));

@@ -7,6 +7,7 @@
 //!   the first bytes, and answers each chunk with a [`Step`].
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
+mod amqp;
 mod ber;
 mod bittorrent;
 mod conversation;
@@ -18,6 +19,7 @@ mod dhcpv6;
 mod diameter;
 mod dns;
 mod dtls;
+mod fix;
 mod ftp;
 mod git;
 mod gss;
@@ -34,8 +36,12 @@ mod ldap;
 mod memcached;
 mod mgcp;
 mod modbus;
+mod mongodb;
+mod mqtt;
 mod msnp;
 mod mysql;
+mod negotiate_stream;
+mod net_tcp;
 mod netbios;
 mod netbios_dgm;
 mod netbios_ns;
@@ -47,6 +53,7 @@ mod openvpn;
 mod oscar;
 mod per;
 mod pop3;
+mod postgresql;
 mod proxy_protocol;
 mod quic;
 mod radius;
@@ -76,11 +83,13 @@ mod stun;
 mod sunrpc;
 mod syslog;
 mod t125;
+mod tds;
 mod telnet;
 mod text;
 mod tftp;
 mod tls;
 mod tpkt;
+mod vnc;
 mod websocket;
 mod whois;
 mod wireguard;
@@ -97,6 +106,7 @@ use crate::net::{PerSide, Side};
 
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
+    amqp::AMQP,
     bittorrent::BITTORRENT,
     ldap::CLDAP,
     db_lsp_disc::DB_LSP_DISC,
@@ -106,6 +116,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     diameter::DIAMETER,
     dns::DNS,
     dtls::DTLS,
+    fix::FIX,
     ftp::FTP,
     git::GIT,
     h225::H225,
@@ -124,17 +135,22 @@ pub static PROTOCOLS: &[Protocol] = &[
     memcached::MEMCACHED,
     mgcp::MGCP,
     modbus::MODBUS,
+    mongodb::MONGODB,
+    mqtt::MQTT,
     msnp::MSNP,
     mysql::MYSQL,
     netbios_dgm::NETBIOS_DGM,
     netbios_ns::NETBIOS_NS,
     netbios_ssn::NETBIOS_SSN,
+    net_tcp::NET_TCP,
+    negotiate_stream::NNS,
     nntp::NNTP,
     ntp::NTP,
     nx::NX,
     openvpn::OPENVPN,
     oscar::OSCAR,
     pop3::POP3,
+    postgresql::POSTGRESQL,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     radius::RADIUS,
@@ -165,10 +181,12 @@ pub static PROTOCOLS: &[Protocol] = &[
     sunrpc::SUNRPC,
     syslog::SYSLOG,
     t125::T125,
+    tds::TDS,
     telnet::TELNET,
     tftp::TFTP,
     tls::TLS,
     tpkt::TPKT,
+    vnc::VNC,
     websocket::WEBSOCKET,
     whois::WHOIS,
     wireguard::WIREGUARD,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::{Attribute, Fact, Layer, Offer, Offered, Reports, RtpStream, StreamKey, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
@@ -75,6 +76,9 @@ impl Recorder {
 
     /// Streams of one flow whose reports are kept: as many as are measured of RTP, in each direction.
     pub const MAX_REPORTS: usize = 128;
+    /// Notes of one message that the next one finds room for: more than a usual message has. One packet of nothing but notes
+    /// would else cost its flow megabytes for as long as it lasts.
+    const KEPT_NOTES: usize = 64;
 
     /// A view for the decoder of `protocol`, which lies `depth` protocols above the transport.
     pub fn notes(&mut self, moment: Moment, protocol: &'static str, depth: u8) -> Notes<'_> {
@@ -128,11 +132,21 @@ impl Recorder {
         };
         self.facts.remove(&fact);
         for key in [(attribute, Some(fact.subject)), (attribute, None)] {
-            if let Some(count) = self.counts.get_mut(&key) {
-                *count = count.saturating_sub(1);
+            if let Entry::Occupied(mut count) = self.counts.entry(key) {
+                *count.get_mut() = count.get().saturating_sub(1);
+                if *count.get() == 0 {
+                    count.remove();
+                }
             }
         }
         self.left_out = self.left_out.saturating_add(1);
+    }
+
+    /// Keeps the room of an empty journal for the next message, unless it is large.
+    fn keep(&mut self, journal: Vec<Note>) {
+        if journal.capacity() <= Self::KEPT_NOTES {
+            self.journal = journal;
+        }
     }
 
     fn offer(&mut self, offer: Offer, seen: Seen) {
@@ -319,12 +333,14 @@ impl Notes<'_> {
                 }
             }
         }
-        self.recorder.journal = journal;
+        self.recorder.keep(journal);
     }
 
     /// Forgets what was noted since the last commit.
     pub fn discard(&mut self) {
-        self.recorder.journal.clear();
+        let mut journal = std::mem::take(&mut self.recorder.journal);
+        journal.clear();
+        self.recorder.keep(journal);
     }
 }
 
@@ -410,6 +426,38 @@ mod tests {
         }
         assert_eq!(recorder.facts.len(), 300);
         assert_eq!(recorder.left_out, 0);
+    }
+
+    #[test]
+    fn subjects_that_were_left_out_are_not_counted_any_more() {
+        let mut recorder = Recorder::default();
+        let most = Recorder::MAX_SUBJECT_VALUES;
+        for subject in 0..most as u64 + 100 {
+            let mut notes = recorder.notes(moment(1), "h225", 0);
+            notes.about(subject);
+            notes.number("cause", 1);
+            notes.commit();
+        }
+        assert_eq!(recorder.facts.len(), most);
+        assert_eq!(recorder.counts.len(), most + 1);
+    }
+
+    #[test]
+    fn a_message_of_many_notes_leaves_no_room_behind() {
+        for is_accepted in [true, false] {
+            let mut recorder = Recorder::default();
+            let mut notes = recorder.notes(moment(1), "xmpp", 0);
+            for number in 0..10_000 {
+                notes.number("mechanism", number);
+            }
+            if is_accepted {
+                notes.commit();
+            } else {
+                notes.discard();
+            }
+            assert!(recorder.journal.is_empty());
+            assert!(recorder.journal.capacity() <= Recorder::KEPT_NOTES);
+        }
     }
 
     #[test]

@@ -15,6 +15,10 @@ const PROBE_BYTES: usize = 2048;
 /// Bytes that a decoder may wait for: larger than any DCE/RPC fragment (65,535) or TLS record, and than any sane SIP
 /// message or LDAP entry that must be whole.
 const PENDING_BYTES: usize = 128 * 1024;
+/// Bytes of one message that a decoder may be shown again because more of it came. The largest message in segments of
+/// ordinary size takes six million, one of 4,000 bytes that come one by one eight; a decoder that looks for the end of
+/// a line from its start would else take the square of what it may wait for.
+const SHOWN_AGAIN: usize = 8 * 1024 * 1024;
 /// Segments of a connection without a known beginning at which probes are tried, before it counts as unknown.
 const MIDSTREAM_TRIES: u8 = 32;
 /// Protocols upon each other: SMTP, TLS and one more is ordinary, a longer chain is an attack.
@@ -61,6 +65,8 @@ enum State {
 struct Inbox {
     pending: Vec<u8>,
     at_least: usize,
+    /// Pending bytes that were shown again since a decoder last was done with any.
+    again: usize,
     skip: u64,
     /// A gap came: the decoder must find a message start first.
     lost: bool,
@@ -141,7 +147,8 @@ impl Conversation {
             self.check_bound(side);
             return;
         }
-        let pending = std::mem::take(&mut self.sides[side].pending);
+        inbox.again = inbox.again.saturating_add(inbox.pending.len());
+        let pending = std::mem::take(&mut inbox.pending);
         let used = self.offer(&pending, context, recorder);
         self.restore(side, pending, used);
     }
@@ -341,6 +348,9 @@ impl Conversation {
 
     /// Gives a buffer back after `used` of its bytes were consumed.
     fn restore(&mut self, side: Side, mut buffer: Vec<u8>, used: usize) {
+        if used > 0 {
+            self.sides[side].again = 0;
+        }
         if self.is_done() || used >= buffer.len() {
             return;
         }
@@ -351,7 +361,8 @@ impl Conversation {
 
     fn check_bound(&mut self, side: Side) {
         let inbox = &mut self.sides[side];
-        if inbox.pending.len() > PENDING_BYTES || inbox.at_least > PENDING_BYTES {
+        let is_too_long = inbox.pending.len().max(inbox.at_least) > PENDING_BYTES;
+        if is_too_long || inbox.again > SHOWN_AGAIN {
             *inbox = Inbox {
                 lost: true,
                 ..Inbox::default()
@@ -396,5 +407,81 @@ fn probe(opening: &Opening<'_>) -> Verdict {
         Verdict::Unsure
     } else {
         Verdict::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::http::HTTP;
+    use super::*;
+    use crate::evidence::Notes;
+    use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
+
+    /// Waits for the end of a message that has none, and counts what it is shown.
+    #[derive(Clone, Default)]
+    struct Endless {
+        shown: Arc<AtomicUsize>,
+        longest: Arc<AtomicUsize>,
+    }
+
+    impl StreamDecoder for Endless {
+        fn data(&mut self, _: Side, bytes: &[u8], _: &mut Notes<'_>) -> Step {
+            self.shown.fetch_add(bytes.len(), Ordering::Relaxed);
+            self.longest.fetch_max(bytes.len(), Ordering::Relaxed);
+            Step::NeedMore {
+                consumed: 0,
+                at_least: bytes.len() + 1,
+            }
+        }
+
+        fn resume(&mut self, _: Side, _: &[u8]) -> Option<usize> {
+            Some(0)
+        }
+    }
+
+    /// Bytes shown, and the most at once, of so many bytes in segments of one size.
+    fn shown(bytes: usize, segment: usize) -> (usize, usize) {
+        let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
+        let (key, side) = FlowKey::of(Transport::TCP, end(1), end(2));
+        let moment = Moment {
+            time: Timestamp::default(),
+            frame: 1,
+            key,
+            side,
+        };
+        let context = Context {
+            moment,
+            midstream: false,
+        };
+        let endless = Endless::default();
+        let mut conversation = Conversation {
+            state: State::Decoding(&HTTP, Box::new(endless.clone())),
+            ..Conversation::default()
+        };
+        let mut recorder = Recorder::default();
+        for part in vec![b'x'; bytes].chunks(segment) {
+            conversation.data(part, context, &mut recorder);
+        }
+        let value = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        (value(&endless.shown), value(&endless.longest))
+    }
+
+    #[test]
+    fn a_message_without_an_end_is_not_shown_again_and_again() {
+        for size in [PENDING_BYTES, 4 * PENDING_BYTES] {
+            let (bytes, _) = shown(size, 1);
+            assert!(bytes / size < 2100, "{bytes} of {size}");
+        }
+    }
+
+    #[test]
+    fn the_longest_message_in_ordinary_segments_is_shown_whole() {
+        let (_, longest) = shown(PENDING_BYTES, 1400);
+        assert_eq!(longest, PENDING_BYTES);
+        let (_, longest) = shown(4000, 1);
+        assert_eq!(longest, 4000);
     }
 }

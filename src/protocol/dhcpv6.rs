@@ -39,6 +39,8 @@ const RELAY_FORWARD: u8 = 12;
 const RELAY_REPLY: u8 = 13;
 /// Relays upon each other (RFC 8415 section 7.6, HOP_COUNT_LIMIT).
 const MAX_RELAYS: u8 = 8;
+/// Names of one option: a site has a few servers. Compressed names may be long on two octets each.
+const MAX_NAMES: u8 = 32;
 /// Options assigned by IANA end below.
 const MAX_OPTION: u16 = 160;
 
@@ -167,10 +169,13 @@ fn addresses(attribute: &'static str, list: &[u8], notes: &mut Notes<'_>) {
 fn names(attribute: &'static str, list: &[u8], notes: &mut Notes<'_>) {
     let whole = [list, &[0]].concat();
     let mut at = 0;
-    while at < list.len()
-        && let Ok((name, behind)) = dns::read_name(&whole, at)
-        && behind > at
-    {
+    for _ in 0..MAX_NAMES {
+        let Ok((name, behind)) = dns::read_name(&whole, at) else {
+            return;
+        };
+        if at >= list.len() || behind <= at {
+            return;
+        }
         notes.text(attribute, &name);
         at = behind;
     }
@@ -228,6 +233,17 @@ mod tests {
     fn an_information_request_may_hide_its_client() {
         let hidden = b"\x0b\x01\x02\x03\0\x08\0\x02\0\0\0\x06\0\x02\0\x17";
         assert_eq!(protocols(&datagrams(&[(CLIENT, hidden)])), ["dhcpv6"]);
+    }
+
+    #[test]
+    fn names_of_one_option_are_few() {
+        let names: Vec<u8> = (0..60)
+            .flat_map(|n| [2, b'a' + n / 26, b'a' + n % 26, 0])
+            .collect();
+        let start = b"\x07\xab\xcd\xef\0\x02\0\x0a\0\x03\0\x01\x02\0\0\0\0\x09\0\x15\0\xf0";
+        let recorder = datagrams(&[(SERVER, &[&start[..], &names].concat())]);
+        let found = values(&recorder, "dhcpv6", "sip_server");
+        assert_eq!(found.len(), usize::from(MAX_NAMES));
     }
 
     #[test]

@@ -48,6 +48,8 @@ const AGREE: u16 = 6;
 const MAX_ERROR: u16 = 8;
 /// Characters of a name: a request must fit a datagram of 512 octets (RFC 2347).
 const MAX_NAME: usize = 512;
+/// Options of one message: some ten are defined. Each is looked for behind the zeros before it.
+const MAX_OPTIONS: u8 = 32;
 /// Octets of the smallest block that may be agreed upon (RFC 2348), with its head.
 const LEAST_BLOCK: usize = 8 + 4;
 /// Blocks in sequence from one side, the other of which is not in the capture, that are beyond chance.
@@ -185,8 +187,10 @@ fn options(cursor: &mut Cursor<'_>, is_cut: bool, notes: &mut Notes<'_>) -> Resu
         "rollover",
     ];
     let mut known = false;
+    let mut left = MAX_OPTIONS;
     // Some clients fill requests up with zeros.
     while cursor.rest().iter().any(|&byte| byte != 0) {
+        left = left.checked_sub(1).ok_or(Reject::Invalid("options"))?;
         let mut pair = || Ok::<_, Reject>((string(cursor)?, string(cursor)?));
         match pair() {
             Ok((name, value)) => {
@@ -266,6 +270,16 @@ mod tests {
         let agreed = datagrams(&[(SERVER, b"\0\x06tsize\x009\0")]);
         assert_eq!(protocols(&agreed), ["tftp"]);
         assert_eq!(agreed.client, Some(CLIENT));
+    }
+
+    #[test]
+    fn options_without_end_are_refused() {
+        let many: Vec<u8> = [ASKED.to_vec(), b"a\0b\0".repeat(40)].concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &many)])).is_empty());
+        let zeros = [&ASKED[..18], &[0; 60_000], b"x\0y\0"].concat();
+        assert!(protocols(&datagrams(&[(CLIENT, &zeros)])).is_empty());
+        let few: Vec<u8> = [ASKED.to_vec(), b"a\0b\0".repeat(8)].concat();
+        assert_eq!(protocols(&datagrams(&[(CLIENT, &few)])), ["tftp"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::Probe;
 use super::pipes::{Appetite, Handle, Pipes};
 use super::{COMPRESSED, SEALED, VERSION, begins, one, two};
-use crate::evidence::Notes;
+use crate::evidence::{Notes, Value};
 use crate::net::{PerSide, Side};
 
 /// Bytes of one message that are waited for: the largest fragment of DCE/RPC (65,535) with its headers, and any sane
@@ -48,12 +48,19 @@ pub(in super::super) struct Connection {
 pub(super) enum Pending {
     /// Connects to a tree; whether its path names the share of named pipes.
     Tree(bool),
-    /// Opens what may be a pipe: its name, and whether the tree says that it is one.
+    /// Opens what may be a pipe: its name, as much as is shown of it, and whether the tree says that it is one.
     Open(Box<str>, bool),
     /// Asks for bytes of what may be a pipe.
     Read(Handle),
     /// Sends bytes in parts, and asks for others.
     Transact(Handle),
+}
+
+impl Pending {
+    /// Opens `name`.
+    pub(super) fn open(name: &str, is_pipe: bool) -> Self {
+        Self::Open(name.chars().take(Value::MAX_TEXT).collect(), is_pipe)
+    }
 }
 
 /// Bytes of a message that a pipe may want.

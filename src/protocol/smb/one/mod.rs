@@ -281,7 +281,7 @@ impl<'a> Message<'a> {
             Command::NT_CREATE_ANDX | Command::OPEN_ANDX if !is_disk => {
                 let name = self.texts(block, 0, 1).pop().unwrap_or_default();
                 let known = connection.holds_pipes(0, header.tree) == Some(true);
-                connection.expect(header.request, Pending::Open(name.into(), known));
+                connection.expect(header.request, Pending::open(&name, known));
             }
             Command::CLOSE => {
                 if let Ok(file) = block.fields().u16_le() {

@@ -268,7 +268,7 @@ impl Message<'_> {
                 if share != Some(false)
                     && let Ok(name) = self.path(44)
                 {
-                    let pending = Pending::Open(name.into(), share == Some(true));
+                    let pending = Pending::open(&name, share == Some(true));
                     connection.expect(header.message, pending);
                 }
             }

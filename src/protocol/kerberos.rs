@@ -518,6 +518,8 @@ mod tests {
             of(&recorder, "service"),
             ["exchangeMDB/mail.example.com", "krbtgt/EXAMPLE.COM"]
         );
+        // Of the request and of the refusal.
+        assert_eq!(of(&recorder, "realm"), ["EXAMPLE.COM", "EXAMPLE.COM"]);
         assert_eq!(of(&recorder, "etype"), ["18", "23"]);
         assert_eq!(of(&recorder, "preauth"), ["PA-TGS-REQ"]);
         assert_eq!(of(&recorder, "error"), ["25 KDC_ERR_PREAUTH_REQUIRED"]);

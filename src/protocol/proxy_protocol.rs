@@ -208,6 +208,7 @@ mod tests {
         .concat();
         let recorder = conversation(&[(C, &both)]);
         assert_eq!(protocols(&recorder), ["proxy_protocol", "http"]);
+        assert_eq!(values(&recorder, "proxy_protocol", VERSION), ["1"]);
         assert_eq!(
             values(&recorder, "proxy_protocol", SOURCE),
             ["192.0.2.7:51000"]
@@ -230,6 +231,7 @@ mod tests {
         let segments = [(C, header.as_slice()), (S, b"220 x ESMTP\r\n")];
         let recorder = conversation(&segments);
         assert_eq!(protocols(&recorder), ["proxy_protocol", "smtp"]);
+        assert_eq!(values(&recorder, "proxy_protocol", VERSION), ["2"]);
         assert_eq!(
             values(&recorder, "proxy_protocol", SOURCE),
             ["192.0.2.7:51000"]

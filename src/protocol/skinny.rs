@@ -348,6 +348,9 @@ mod tests {
         assert_eq!(values(&recorder, "skinny", "version"), ["0", "20"]);
         let offers: Vec<_> = offers(&recorder)
             .iter()
+            .filter(
+                |offer| matches!(&offer.offered, Offered::Media(media) if &*media.media == "audio"),
+            )
             .map(|offer| offer.endpoint.to_string())
             .collect();
         assert_eq!(offers, ["192.0.2.7:5000", "192.0.2.9:5002"]);

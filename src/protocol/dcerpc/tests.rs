@@ -485,3 +485,68 @@ fn the_mapper_answers_in_datagrams_as_well() {
     longer.push(0);
     assert!(protocols(&datagrams(&[(SERVER, &longer)])).is_empty());
 }
+
+#[test]
+fn tokens_of_a_bind_name_mechanism_and_service() {
+    let ticket = tokens::ticket_for("exchangeMDB/ex1.a.example");
+    let contexts = bind(&[(0, STORE, 0, NDR)]);
+    let recorder = play(&[
+        (CLIENT, pdu(11, 3, 1, &contexts, Some((9, 6, &ticket)))),
+        (
+            SERVER,
+            pdu(
+                12,
+                3,
+                1,
+                &ack("6001", &[(0, 0, NDR)]),
+                Some((9, 6, &tokens::nobody())),
+            ),
+        ),
+    ]);
+    assert_eq!(of(&recorder, "mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of(&recorder, "service"), ["exchangeMDB/ex1.a.example"]);
+}
+
+#[test]
+fn the_greeting_of_rpc_over_http_is_a_fact() {
+    let recorder = play(&[(SERVER, b"ncacn_http/1.0".to_vec())]);
+    assert_eq!(of(&recorder, "greeting"), ["ncacn_http/1.0"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+}
+
+#[test]
+fn a_refusal_of_the_mapper_names_its_status() {
+    let mut stub = map_response(&[], false);
+    let status = stub.len() - 4;
+    stub[status..].copy_from_slice(&0x16c9_a0d6_u32.to_le_bytes());
+    let asked = map_request(&tcp(STORE, 0, [0; 4]));
+    let recorder = play(&[
+        (CLIENT, pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None)),
+        (SERVER, pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None)),
+        (CLIENT, pdu(0, 3, 2, &request(0, 3, &asked), None)),
+        (SERVER, pdu(2, 3, 2, &response(0, &stub), None)),
+    ]);
+    assert!(of(&recorder, "ept_status")[0].starts_with("0x16c9a0d6"));
+    assert!(endpoints(&recorder).is_empty());
+}
+
+#[test]
+fn an_answer_beyond_the_bound_says_what_was_left_out() {
+    let bound = pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None);
+    let accepted = pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None);
+    let asked = pdu(0, 3, 2, &request(0, 2, &[0; 48]), None);
+    let part = |flags| pdu(2, flags, 2, &response(0, &[0; 60_000]), None);
+    let (first, middle, last) = (part(1), part(0), part(2));
+    let recorder = conversation(&[
+        (CLIENT, &bound),
+        (SERVER, &accepted),
+        (CLIENT, &asked),
+        (SERVER, &first),
+        (SERVER, &middle),
+        (SERVER, &middle),
+        (SERVER, &middle),
+        (SERVER, &last),
+    ]);
+    let cut = 5 * 60_000 - super::epm::MAX_REPLY_BYTES;
+    assert_eq!(of(&recorder, "ept_cut"), [cut.to_string()]);
+}

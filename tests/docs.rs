@@ -71,6 +71,9 @@ fn links_between_pages_lead_somewhere() {
     for page in [
         "README.md",
         "docs/output.md",
+        "docs/protocols.md",
+        "docs/detection.md",
+        "docs/adding-a-protocol.md",
         "docs/matrix.md",
         "signatures/README.md",
         "samples/README.md",

@@ -29,7 +29,7 @@ pub(super) const PROXY_PROTOCOL: Protocol = Protocol {
         sources: "HAProxy PROXY protocol, versions 1 and 2",
         reads: "The header before a proxied connection: version and the endpoints that it names.",
         proves: "A whole header of either version.",
-        limits: "Names that a proxy claims are repeated, not believed; what follows is found anew.",
+        limits: "What the proxy claims is noted as its claim, not used as an address of the flow; what follows the header is detected anew.",
     },
     attributes: &[VERSION, SOURCE, DESTINATION, AUTHORITY],
     stream: Some(StreamEntry {

@@ -20,8 +20,8 @@ pub(super) const SDP: Protocol = Protocol {
         title: "Session Description Protocol",
         sources: "RFC 8866, RFC 3264, RFC 3605, RFC 4568, RFC 8839, MS-SDPEXT, MS-ICE2",
         reads: "Media lines, addresses, formats, keying, candidates: each media address becomes an offer.",
-        proves: "A description that begins with its version and has an origin and a session.",
-        limits: "Keys are seen to be there, never kept.",
+        proves: "The protocol that carries it says that it is one, and it begins with the line of version 0.",
+        limits: "Keys are seen to be there, never kept; host names are noted, never resolved; whether the other side agreed is not asked.",
     },
     attributes: &[
         ORIGIN,

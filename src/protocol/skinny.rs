@@ -22,7 +22,7 @@ pub(super) const SKINNY: Protocol = Protocol {
     name: "skinny",
     about: About {
         title: "Skinny Client Control Protocol (SCCP)",
-        sources: "no public description; header as commonly understood",
+        sources: "No public specification; the header as commonly understood",
         reads: "Kinds of messages; addresses of media, each of which becomes an offer.",
         proves: "Messages of known numbers whose lengths fill what was sent.",
         limits: "Names, numbers and keys pressed are not looked at.",

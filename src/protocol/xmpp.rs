@@ -40,9 +40,9 @@ pub(super) const XMPP: Protocol = Protocol {
     about: About {
         title: "Extensible Messaging and Presence Protocol",
         sources: "RFC 6120",
-        reads: "The stream's opening, features, STARTTLS, SASL mechanism, and errors.",
-        proves: "A stream element of the `jabber` or `etherx` name spaces.",
-        limits: "Stanzas are counted by kind at most; their content is not kept.",
+        reads: "The domains of a stream, mechanisms offered and chosen, STARTTLS, how the login ended, and stream errors.",
+        proves: "A stream header with the namespace of streams; in the middle of a connection a stanza with a namespace of XMPP alone, or the end of a stream.",
+        limits: "Nothing after the login is read; of addresses only the domain is kept.",
     },
     attributes: &[
         TO,

@@ -547,7 +547,14 @@ fn flows_have_the_fields_of_the_contract() {
                 assert_fields(
                     interface,
                     &["uuid", "version", "name", "auth_type", "auth_level"],
-                    &[],
+                    &[
+                        "accepted",
+                        "operations",
+                        "answered",
+                        "fastest_us",
+                        "slowest_us",
+                        "faults",
+                    ],
                 );
                 interfaces += 1;
             }
@@ -874,7 +881,7 @@ fn columns_of_csv_are_stable() {
     assert_eq!(
         header("endpoints"),
         "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,protocol,tower_address,asked_by,\
-         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows"
+         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation"
     );
     assert_eq!(
         header("calls"),

@@ -141,10 +141,15 @@ fn every_decoder_is_on_its_page() {
     );
 }
 
+fn is_test(path: &Path) -> bool {
+    let folder = path.parent().unwrap();
+    path.ends_with("tests.rs") || path.ends_with("testing.rs") || folder.ends_with("tests")
+}
+
 /// The code of tests: what stands behind `#[cfg(test)]`, and files that are tests.
 fn test_code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    if path.ends_with("tests.rs") {
+    if is_test(path) {
         return text;
     }
     text.split_once("#[cfg(test)]")
@@ -221,7 +226,7 @@ fn every_offer_is_shown_by_a_test_of_its_decoder() {
     let mut unseen = Vec::new();
     let mut offering = 0;
     for path in &files {
-        if path.ends_with("tests.rs") || path.ends_with("testing.rs") {
+        if is_test(path) {
             continue;
         }
         let text = std::fs::read_to_string(path).unwrap();

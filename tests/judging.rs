@@ -145,6 +145,29 @@ impl Connection {
         self
     }
 
+    /// The server of another connection answers a DCOM resolution with this endpoint.
+    fn resolves(mut self, to: &str) -> Self {
+        let (address, port) = to.rsplit_once(':').unwrap();
+        let endpoint = Endpoint::new(address.parse().unwrap(), port.parse().unwrap());
+        let offer = Offer {
+            transport: Transport::TCP,
+            endpoint,
+            by: endpoint.address,
+            to: self.0.key.a.address,
+            offered: Offered::Dcom {
+                protocol_sequence: "ncacn_ip_tcp",
+                host: "server".into(),
+                operation: "ResolveOxid2",
+            },
+        };
+        let seen = Seen {
+            frame: 4,
+            time: Timestamp::from_nanos(4),
+        };
+        self.0.offers.insert(offer, seen);
+        self
+    }
+
     fn text(self, protocol: &'static str, name: &'static str, text: &str) -> Self {
         self.says(protocol, name, Value::text(text))
     }
@@ -242,6 +265,60 @@ fn a_dynamic_port_that_nobody_offered_is_only_worth_knowing() {
         Connection::new("10.0.0.40:50000", "10.0.0.30:49500").bound(EMSMDB, "privacy"),
     ]);
     assert_eq!(found, [("EXW106", Severity::Info)]);
+}
+
+#[test]
+fn an_object_exporter_that_was_resolved_explains_its_port() {
+    const WMI: &str = "9556dc99-828c-11cf-a37e-00aa003240c7";
+    let flows = |to: &str| {
+        vec![
+            Connection::new("10.0.0.40:50000", "10.0.0.30:49500").bound(WMI, "privacy"),
+            Connection::new("10.0.0.40:50001", "10.0.0.30:135").resolves(to),
+        ]
+    };
+    let unoffered = |to| codes(flows(to)).iter().any(|(code, _)| *code == "EXW106");
+    assert!(!unoffered("10.0.0.30:49500"));
+    assert!(unoffered("10.0.0.30:49501"));
+    let judged = judged(&Topology::default(), flows("10.0.0.30:49500"));
+    let (_, exporter) = judged
+        .iter()
+        .find(|(flow, _)| flow.server().port == 49500)
+        .unwrap();
+    assert_eq!(
+        exporter.because,
+        ["frame 4: OXID resolution (ResolveOxid2) answered 10.0.0.30:49500"]
+    );
+}
+
+#[test]
+fn operations_have_their_documented_names_and_a_bind_alone_is_as_asked() {
+    const EMSMDB: &str = "a4f1db00-ca47-1067-b31f-00dd010662da";
+    let store = || Value::Interface {
+        uuid: EMSMDB.parse().unwrap(),
+        major: 0,
+        minor: 81,
+    };
+    let asked = || {
+        Connection::new("10.0.0.40:50000", "10.0.0.30:6001")
+            .proves("dcerpc")
+            .says("dcerpc", "requested", store())
+            .says("dcerpc", "opnum", Value::Number(10))
+            .says("dcerpc", "opnum", Value::Number(99))
+    };
+    let of = |flow| judged(&Topology::default(), vec![flow]).attributions[0].clone();
+    let open = of(asked());
+    let names: Vec<_> = open.rpc[0]
+        .operations
+        .iter()
+        .map(|operation| operation.name.as_deref())
+        .collect();
+    assert_eq!(names, [Some("EcDoConnectEx"), None]);
+    assert_eq!(open.rpc[0].accepted, None);
+    assert_eq!(open.service.unwrap().to_string(), "mapi");
+    assert_eq!(open.strength, Some(Strength::Indicated));
+    let bound = of(asked().bound(EMSMDB, "privacy"));
+    assert_eq!(bound.rpc[0].accepted, Some(true));
+    assert_eq!(bound.strength, Some(Strength::Proven));
 }
 
 #[test]

@@ -275,9 +275,16 @@ struct Meant {
 }
 
 fn said(flow: &Flow) -> Said {
+    // The time of a call needs request and answer in one capture.
+    let is_measured = |fact: &&Fact| fact.attribute.name.starts_with("answered");
     Said {
         protocols: flow.protocols.keys().copied().collect(),
-        facts: flow.facts.keys().cloned().collect(),
+        facts: flow
+            .facts
+            .keys()
+            .filter(|fact| !is_measured(fact))
+            .cloned()
+            .collect(),
         offers: flow.offers.keys().cloned().collect(),
     }
 }

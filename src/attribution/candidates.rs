@@ -203,6 +203,7 @@ impl Judge<'_> {
                 Offered::Candidate { kind, .. } => format!("{kind} candidate"),
                 Offered::Relay
                 | Offered::Rpc { .. }
+                | Offered::Dcom { .. }
                 | Offered::Host { .. }
                 | Offered::Protocol { .. }
                 | Offered::Data { .. } => "relay".to_owned(),
@@ -226,6 +227,47 @@ impl Judge<'_> {
                 source,
             });
         }
+    }
+
+    /// What RPC shows beside services: the object exporter that the server's endpoint was announced to be, the server behind a
+    /// proxy, and what was refused and why.
+    pub(super) fn remarks(&self, flow: &Flow) -> Vec<String> {
+        let exporters =
+            self.offers
+                .of_server(flow)
+                .filter_map(|standing| match &standing.offer.offered {
+                    Offered::Dcom { operation, .. } => Some(format!(
+                        "{}: OXID resolution ({operation}) answered {}",
+                        self.flows.frame(standing.sight),
+                        standing.offer.endpoint
+                    )),
+                    _ => None,
+                });
+        let targets = flow.facts_of("http", "rpc_target").map(|(fact, sight)| {
+            format!(
+                "{}: the RPC proxy is asked for {}",
+                self.flows.frame(sight),
+                fact.value
+            )
+        });
+        let refusals = ["bind_nak", "rejected", "fault"]
+            .into_iter()
+            .flat_map(|name| {
+                flow.facts_of("dcerpc", name).map(move |(fact, sight)| {
+                    format!(
+                        "{}: dcerpc {name} `{}`",
+                        self.flows.frame(sight),
+                        fact.value
+                    )
+                })
+            });
+        let mut remarks: Vec<String> = Vec::new();
+        for remark in exporters.chain(targets).chain(refusals) {
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
+            }
+        }
+        remarks
     }
 
     /// What rows say: roles that a topology file gives indicate, the port alone only claims.

@@ -434,6 +434,7 @@ impl Flows {
         let names = names(ledger, &flows);
         let mut settled = Self { flows, taps, names };
         settled.orient(is_documented);
+        super::rpc::join_channels(&mut settled.flows);
         for (index, flow) in settled.flows.iter_mut().enumerate() {
             flow.number = index as u64 + 1;
         }

@@ -9,6 +9,7 @@ mod ends;
 mod flow;
 mod offers;
 mod rows;
+mod rpc;
 mod security;
 mod unknown;
 
@@ -17,7 +18,8 @@ pub use ends::{Ends, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
-pub use security::{Certificate, Encrypted, Encryption, Rpc};
+pub use rpc::{Rpc, RpcOperation};
+pub use security::{Certificate, Encrypted, Encryption};
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -120,7 +122,7 @@ pub struct Attribution {
     pub encryption: Encryption,
     /// Mechanisms seen.
     pub authentication: Vec<String>,
-    /// Bound interfaces.
+    /// RPC interfaces, bound or asked for.
     pub rpc: Vec<Rpc>,
     /// Somebody announced the server's endpoint (or, for media, either end).
     pub offered: bool,
@@ -227,7 +229,7 @@ impl Judge<'_> {
         let fits = self.rows(flow, &ends, &protocols);
         let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
         evidence.extend(self.variant(&evidence, &fits));
-        let chosen = self.choose(&evidence, &fits);
+        let chosen = self.choose(&evidence, &fits, &protocols);
         let weight = |evidence: &Evidence| {
             (
                 chosen.as_ref() != Some(&evidence.service),
@@ -241,10 +243,17 @@ impl Judge<'_> {
             .map(|service| combined(&evidence, service, &encryption, &fits));
         let rows = self.order(flow, &fits, chosen.as_ref(), strength);
         let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &protocols);
+        let (claims, shown): (Vec<_>, Vec<_>) = evidence
+            .into_iter()
+            .partition(|evidence| evidence.strength == Strength::Assumed);
+        let sentences = |evidence: Vec<Evidence>| evidence.into_iter().map(|known| known.text);
         let mut because: Vec<String> = Vec::new();
-        for evidence in evidence {
-            if !because.contains(&evidence.text) {
-                because.push(evidence.text);
+        for sentence in sentences(shown)
+            .chain(self.remarks(flow))
+            .chain(sentences(claims))
+        {
+            if !because.contains(&sentence) {
+                because.push(sentence);
             }
         }
         because.truncate(MAX_BECAUSE);
@@ -266,7 +275,7 @@ impl Judge<'_> {
             ends,
             encryption,
             authentication: security::authentication(flow),
-            rpc: security::rpc(flow, self.signatures),
+            rpc: rpc::rpc(flow, self.signatures),
             offered: announced_media || self.offers.of_server(flow).next().is_some(),
             announced_media,
             protocols,
@@ -274,8 +283,14 @@ impl Judge<'_> {
     }
 
     /// The service with the strongest evidence. Where only a port or roles speak and several services share them, the
-    /// generic one stands for all; where the payload speaks, a special one wins, proven by an interface or otherwise.
-    fn choose(&self, evidence: &[Evidence], fits: &[RowFit<'_>]) -> Option<ServiceId> {
+    /// generic one stands for all; where the payload speaks, a special one wins, proven by an interface or otherwise. What
+    /// is spoken in all layers comes before what one of them carries (Outlook Anywhere before the MAPI within).
+    fn choose(
+        &self,
+        evidence: &[Evidence],
+        fits: &[RowFit<'_>],
+        protocols: &[&'static str],
+    ) -> Option<ServiceId> {
         let rank = |evidence: &Evidence| {
             let is_carrier =
                 evidence.source == Source::Payload && self.is_generic(&evidence.service);
@@ -312,9 +327,17 @@ impl Judge<'_> {
                 .position(|fit| fit.services().contains(id))
                 .unwrap_or(usize::MAX)
         };
+        let is_in_all_layers = |id: &ServiceId| {
+            let service = self.signatures.catalog.service(id);
+            service.is_some_and(|service| {
+                let mut layers = protocols.iter();
+                layers.all(|layer| service.protocols.iter().any(|spoken| **spoken == **layer))
+            })
+        };
         let weight = |id: &ServiceId| {
             (
                 self.is_generic(id) == prefer_generic,
+                is_in_all_layers(id),
                 score(id),
                 Reverse(place(id)),
                 Reverse(id.clone()),

@@ -24,6 +24,7 @@ impl Standing {
             Offered::Media(media) => &media.call_id,
             Offered::Candidate { call_id, .. } => call_id,
             Offered::Rpc { .. }
+            | Offered::Dcom { .. }
             | Offered::Relay
             | Offered::Host { .. }
             | Offered::Protocol { .. }
@@ -37,6 +38,7 @@ impl Standing {
         match &self.offer.offered {
             Offered::Media(media) => Some(media.keyed || media.profile.contains("SAVP")),
             Offered::Rpc { .. }
+            | Offered::Dcom { .. }
             | Offered::Candidate { .. }
             | Offered::Relay
             | Offered::Host { .. }
@@ -105,10 +107,15 @@ impl Offers {
             .filter_map(|&index| self.standing.get(index))
     }
 
-    /// RPC offers of the flow's server endpoint.
+    /// RPC offers of the flow's server endpoint: interfaces, and object exporters of DCOM.
     pub fn of_server(&self, flow: &Flow) -> impl Iterator<Item = &Standing> {
         self.at(flow.key.transport, flow.server())
-            .filter(|standing| matches!(standing.offer.offered, Offered::Rpc { .. }))
+            .filter(|standing| {
+                matches!(
+                    standing.offer.offered,
+                    Offered::Rpc { .. } | Offered::Dcom { .. }
+                )
+            })
     }
 
     /// The protocols, and their names, that were offered at the flow's server endpoint.
@@ -117,6 +124,7 @@ impl Offers {
         offers.filter_map(|standing| match &standing.offer.offered {
             Offered::Protocol { protocol, name } => Some((standing, *protocol, &**name)),
             Offered::Rpc { .. }
+            | Offered::Dcom { .. }
             | Offered::Media(_)
             | Offered::Candidate { .. }
             | Offered::Relay

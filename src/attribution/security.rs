@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::flow::Flow;
-use crate::evidence::{Fact, Layer, Value};
-use crate::signature::{InterfaceKind, Signatures};
+use crate::evidence::Layer;
 
 /// Kinds of encryption, in the contract's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -99,21 +98,6 @@ pub struct Encryption {
     pub certificate: Option<Certificate>,
     /// The client showed a certificate; `null` where the handshake does not let one see.
     pub mutual: Option<bool>,
-}
-
-/// A bound RPC interface.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Rpc {
-    /// The interface.
-    pub uuid: String,
-    /// Its version, `major.minor`.
-    pub version: String,
-    /// Its usual name.
-    pub name: Option<String>,
-    /// Authentication of the connection's calls.
-    pub auth_type: Option<String>,
-    /// Level of protection of the calls.
-    pub auth_level: Option<String>,
 }
 
 /// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
@@ -340,41 +324,4 @@ fn mechanism(text: &str) -> Option<&'static str> {
         "exchangeauth" => "exchangeauth",
         _ => return None,
     })
-}
-
-/// Interfaces that the flow bound, with the protection of their calls.
-pub(super) fn rpc(flow: &Flow, signatures: &Signatures) -> Vec<Rpc> {
-    let text = |subject: u64, name: &str| {
-        let of_context = |fact: &&Fact| fact.subject == subject;
-        let all: Vec<&Fact> = flow
-            .facts_of("dcerpc", name)
-            .map(|(fact, _)| fact)
-            .collect();
-        let found = all
-            .iter()
-            .copied()
-            .find(of_context)
-            .or_else(|| all.first().copied());
-        found.map(|fact| fact.value.to_string())
-    };
-    let mut bound: Vec<Rpc> = Vec::new();
-    for (fact, _) in flow.facts_of("dcerpc", "bound") {
-        let Value::Interface { uuid, major, minor } = &fact.value else {
-            continue;
-        };
-        let known = signatures.interfaces.find(*uuid, *major, *minor);
-        if known.is_some_and(|interface| interface.kind == InterfaceKind::TransferSyntax) {
-            continue;
-        }
-        bound.push(Rpc {
-            uuid: uuid.to_string(),
-            version: format!("{major}.{minor}"),
-            name: known.map(|interface| interface.name.to_string()),
-            auth_type: text(fact.subject, "auth_type"),
-            auth_level: text(fact.subject, "auth_level"),
-        });
-    }
-    bound.sort();
-    bound.dedup();
-    bound
 }

@@ -26,7 +26,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Offered {
-    /// An RPC interface, from a tower of the endpoint mapper (C706 appendix L) or a DCOM string binding.
+    /// An RPC interface, from a tower of the endpoint mapper (C706 appendix L).
     Rpc {
         /// The interface.
         uuid: Uuid,
@@ -40,6 +40,15 @@ pub enum Offered {
         annotation: Option<Box<str>>,
         /// The address in the tower, where it is not the offered one (0.0.0.0, another card, behind NAT).
         tower_address: Option<IpAddr>,
+    },
+    /// An object exporter of DCOM: `IRemUnknown` and the objects behind it, from a string binding (MS-DCOM 2.2.19.3).
+    Dcom {
+        /// Protocol sequence: `ncacn_ip_tcp`, `ncadg_ip_udp` or `ncacn_http`.
+        protocol_sequence: &'static str,
+        /// The host as the binding names it: an address or a name.
+        host: Box<str>,
+        /// The operation that answered: `ResolveOxid2`, `RemoteCreateInstance` ...
+        operation: &'static str,
     },
     /// A media line of a session description (RFC 8866).
     Media(Box<MediaOffer>),

@@ -42,6 +42,27 @@ pub enum EndpointRecord<'a> {
         /// Flows that went there.
         flows: Vec<u64>,
     },
+    /// An object exporter of DCOM.
+    Dcom {
+        /// Offered address.
+        address: IpAddr,
+        /// Offered port.
+        port: u16,
+        /// Transport.
+        transport: String,
+        /// Protocol sequence.
+        protocol_sequence: &'static str,
+        /// The host as the binding names it.
+        host: &'a str,
+        /// The operation that answered.
+        operation: &'static str,
+        /// Who asked.
+        asked_by: IpAddr,
+        /// Packet of the answer.
+        frame: u64,
+        /// Flows that went there.
+        flows: Vec<u64>,
+    },
     /// A media line of a session description.
     Media {
         /// Offered address.
@@ -186,6 +207,21 @@ impl<'a> EndpointRecord<'a> {
                     flows,
                 }
             }
+            Offered::Dcom {
+                protocol_sequence,
+                host,
+                operation,
+            } => Self::Dcom {
+                address,
+                port,
+                transport,
+                protocol_sequence,
+                host,
+                operation,
+                asked_by: offer.to,
+                frame,
+                flows,
+            },
             Offered::Media(media) => Self::Media {
                 address,
                 port,
@@ -271,6 +307,8 @@ impl Record for EndpointRecord<'_> {
         "call_id",
         "frame",
         "flows",
+        "host",
+        "operation",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),
@@ -290,6 +328,14 @@ impl Record for EndpointRecord<'_> {
                 flows,
                 ..
             } => ("rpc", address, port, transport, frame, flows),
+            Self::Dcom {
+                address,
+                port,
+                transport,
+                frame,
+                flows,
+                ..
+            } => ("dcom", address, port, transport, frame, flows),
             Self::Media {
                 address,
                 port,
@@ -357,6 +403,12 @@ impl Record for EndpointRecord<'_> {
                     None => format!("{name} {version}"),
                 }
             }
+            (
+                "what",
+                Self::Dcom {
+                    host, operation, ..
+                },
+            ) => format!("object exporter at {host} ({operation})"),
             (
                 "what",
                 Self::Media {

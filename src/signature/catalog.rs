@@ -123,6 +123,19 @@ pub struct Interface {
     pub service: Option<ServiceId>,
     /// What it is for.
     pub kind: InterfaceKind,
+    /// Names of its operations by number from 0; empty where a number has none.
+    pub operations: Vec<Arc<str>>,
+}
+
+impl Interface {
+    /// Numbers above this are no operations of a documented interface (clusapi, the largest, ends below 200).
+    pub const MAX_OPERATIONS: usize = 512;
+
+    /// The documented name of an operation.
+    pub fn operation(&self, number: u16) -> Option<&str> {
+        let name = self.operations.get(usize::from(number))?;
+        Some(&**name).filter(|name| !name.is_empty())
+    }
 }
 
 /// All known RPC interfaces.

@@ -156,6 +156,8 @@ struct InterfaceEntry {
     kind: InterfaceKind,
     #[serde(rename = "note")]
     _note: Option<Arc<str>>,
+    #[serde(default)]
+    operations: Vec<Arc<str>>,
 }
 
 /// A value, and where it was read.
@@ -626,11 +628,43 @@ fn interface(entry: InterfaceEntry) -> Result<Interface, String> {
         .iter()
         .map(version)
         .collect::<Result<Vec<(u16, u16)>, _>>()?;
+    check_operations(&entry.operations)?;
     Ok(Interface {
         uuid: entry.uuid,
         versions,
         name: entry.name,
         service: entry.service,
         kind: entry.kind,
+        operations: entry.operations,
     })
+}
+
+/// Names of operations are identifiers, each once; a number without a name is empty, but the last one has one.
+fn check_operations(names: &[Arc<str>]) -> Result<(), String> {
+    let most = Interface::MAX_OPERATIONS;
+    if names.len() > most {
+        return Err(format!(
+            "expected at most {most} operations, found {}",
+            names.len()
+        ));
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if let Some(odd) = names.iter().find(|name| !name.bytes().all(is_plain)) {
+        return Err(format!(
+            "expected the name of an operation in letters, digits and `_`, found `{odd}`"
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names
+        .iter()
+        .find(|name| !name.is_empty() && !seen.insert(*name))
+    {
+        return Err(format!(
+            "expected each operation once, found `{twice}` twice"
+        ));
+    }
+    if names.last().is_some_and(|name| name.is_empty()) {
+        return Err("expected a name for the last operation, found none".to_owned());
+    }
+    Ok(())
 }

@@ -915,3 +915,42 @@ fn an_interface_is_found_by_version_then_by_major_then_by_identifier() {
     assert_eq!(name(9, 9), Some("EMSMDB"));
     assert_eq!(interfaces.find(uuid::Uuid::nil(), 0, 81), None);
 }
+
+#[test]
+fn an_operation_is_found_by_its_number() {
+    let own = INTERFACE.replace(
+        "kind = ",
+        "operations = [\"EcDoConnect\", \"\", \"EcDoRpc\"]\nkind = ",
+    );
+    let mut loader = Loader::default();
+    loader.text("own.toml", &[SERVICE, &own].concat()).unwrap();
+    let (_, _, known) = loader.finish(&VOCABULARY).unwrap();
+    let names: Vec<_> = (0..4).map(|number| known[0].operation(number)).collect();
+    assert_eq!(names, [Some("EcDoConnect"), None, Some("EcDoRpc"), None]);
+}
+
+#[test]
+fn operations_are_identifiers_each_once_and_the_last_has_a_name() {
+    let kind = "sure = \"M\"";
+    for (operations, message) in [
+        (
+            r#"["Two words"]"#.to_owned(),
+            "expected the name of an operation in letters, digits and `_`, found `Two words`",
+        ),
+        (
+            r#"["One", "", "One"]"#.to_owned(),
+            "expected each operation once, found `One` twice",
+        ),
+        (
+            r#"["One", ""]"#.to_owned(),
+            "expected a name for the last operation, found none",
+        ),
+        (
+            format!("[{}\"x\"]", "\"\", ".repeat(Interface::MAX_OPERATIONS)),
+            "expected at most 512 operations, found 513",
+        ),
+    ] {
+        let to = format!("{kind}\noperations = {operations}");
+        refused(kind, &to, EMSMDB, message);
+    }
+}

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use uuid::{Uuid, uuid};
 
-use super::pdu::{Header, Order};
+use super::pdu::{Header, Kind, Order, VERSION};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Value;
 
@@ -149,6 +149,22 @@ pub(super) fn acknowledgement<'a>(header: &Header, bytes: &'a [u8]) -> Acknowled
     };
     let _ = read();
     found
+}
+
+/// Whether the bytes are one whole bind_nak that answers a foreign version with those that the server speaks, the
+/// protocol's own first (C706 12.6.4.5): what a server says to whoever speaks something else.
+pub(super) fn refuses_version(bytes: &[u8]) -> bool {
+    let read = || -> Option<bool> {
+        let header = Header::parse(bytes).ok()?;
+        let mut cursor = Cursor::new(bytes.get(..header.length)?);
+        cursor.skip(Header::BYTES).ok()?;
+        let reason = NakReason(header.order.u16(&mut cursor).ok()?);
+        let versions = usize::from(cursor.u8().ok()?);
+        let listed = cursor.take(versions.checked_mul(2)?).ok()?;
+        let is_alone = bytes.len() == header.length && header.kind == Kind::BIND_NAK;
+        Some(is_alone && reason == NakReason::VERSION && listed.first() == Some(&VERSION))
+    };
+    read().unwrap_or(false)
 }
 
 crate::open_enum! {

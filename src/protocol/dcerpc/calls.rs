@@ -1,14 +1,22 @@
-//! Calls of the endpoint mapper on one connection: from the request, by its call id, to the last fragment of the answer.
+//! Calls whose answers name endpoints (the endpoint mapper, DCOM) on one connection: from the request, by its call id, to
+//! the last fragment of the answer.
 
 use std::collections::BTreeMap;
 
-use super::EPT_CUT;
-use super::epm::{self, Encoding, Operation, Reply};
+use super::ndr::Encoding;
 use super::pdu::Header;
+use super::{EPT_CUT, dcom, epm};
 use crate::evidence::Notes;
 
 /// Calls without an answer yet that are remembered; clients of the mapper wait for one before the next.
 const MAX_OPEN: usize = 64;
+
+/// An operation whose answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Mapper(epm::Operation),
+    Dcom(dcom::Operation),
+}
 
 /// Calls without an answer, by call id.
 #[derive(Default)]
@@ -16,7 +24,7 @@ pub(super) struct Calls(BTreeMap<u32, Call>);
 
 struct Call {
     operation: Operation,
-    /// The context is known to be the mapper's.
+    /// The context is known to be the operation's.
     bound: bool,
     /// In NDR64.
     wide: bool,
@@ -26,7 +34,7 @@ struct Call {
 }
 
 impl Calls {
-    /// Whether a response with this call id is the mapper's.
+    /// Whether a response with this call id is to be read.
     pub(super) fn awaits(&self, call_id: u32) -> bool {
         self.0.contains_key(&call_id)
     }
@@ -36,42 +44,22 @@ impl Calls {
         self.0.remove(&call_id);
     }
 
-    /// A request in a context that is the mapper's (`ndr64` says in which encoding), or in an unknown one.
+    /// A request in a context that is the operation's (`ndr64` says in which encoding), or in an unknown one.
     pub(super) fn request(
         &mut self,
         header: &Header,
-        opnum: u16,
+        operation: Operation,
         ndr64: Option<bool>,
         stub: &[u8],
         notes: &mut Notes<'_>,
     ) {
-        let Some(operation) = Operation::of(opnum) else {
+        let wide = match operation {
+            Operation::Mapper(operation) => mapper_wide(header, operation, ndr64, stub, notes),
+            Operation::Dcom(_) => ndr64,
+        };
+        let Some(wide) = wide else {
             return;
         };
-        let candidates: &[bool] = match ndr64 {
-            Some(true) => &[true],
-            Some(false) => &[false],
-            None => &[false, true],
-        };
-        let wanted = candidates.iter().find_map(|&wide| {
-            let encoding = Encoding {
-                order: header.order,
-                wide,
-            };
-            epm::wanted(stub, encoding)
-                .ok()
-                .map(|wanted| (wanted, wide))
-        });
-        let wide = match (ndr64, wanted) {
-            (Some(wide), _) | (None, Some((_, wide))) => wide,
-            // Without a bind, only a request that names a tower shows that this is the mapper.
-            (None, None) => return,
-        };
-        if operation == Operation::Map
-            && let Some((interface, _)) = wanted
-        {
-            epm::note_wanted(interface, notes);
-        }
         if self.0.len() >= MAX_OPEN {
             self.0.pop_first();
         }
@@ -114,12 +102,48 @@ impl Calls {
             order: header.order,
             wide: call.wide,
         };
-        let reply = Reply::parse(&call.stub, call.operation, encoding);
-        if call.bound || reply.is_exact() {
-            reply.note(notes);
+        match call.operation {
+            Operation::Mapper(operation) => {
+                let reply = epm::Reply::parse(&call.stub, operation, encoding);
+                if call.bound || reply.is_exact() {
+                    reply.note(notes);
+                }
+            }
+            Operation::Dcom(operation) => dcom::note(&call.stub, operation, encoding, notes),
         }
         if call.cut > 0 {
             notes.number(EPT_CUT, call.cut);
         }
     }
+}
+
+/// Notes what a request wants of the mapper; says in which encoding it is, where that is known or can be told.
+fn mapper_wide(
+    header: &Header,
+    operation: epm::Operation,
+    ndr64: Option<bool>,
+    stub: &[u8],
+    notes: &mut Notes<'_>,
+) -> Option<bool> {
+    let candidates: &[bool] = match ndr64 {
+        Some(true) => &[true],
+        Some(false) => &[false],
+        None => &[false, true],
+    };
+    let wanted = candidates.iter().find_map(|&wide| {
+        let encoding = Encoding {
+            order: header.order,
+            wide,
+        };
+        epm::wanted(stub, encoding)
+            .ok()
+            .map(|wanted| (wanted, wide))
+    });
+    if operation == epm::Operation::Map
+        && let Some((interface, _)) = wanted
+    {
+        epm::note_wanted(interface, notes);
+    }
+    // Without a bind, only a request that names a tower shows that this is the mapper.
+    ndr64.or(wanted.map(|(_, wide)| wide))
 }

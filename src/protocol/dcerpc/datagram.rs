@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::super::{Datagram, DatagramDecoder, Reject};
 use super::bind::Syntax;
-use super::epm::{self, Encoding, Operation, Reply};
-use super::pdu::{self, AuthType, Order};
-use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, OPNUM, REQUESTED};
+use super::epm::{self, Operation, Reply};
+use super::ndr::Encoding;
+use super::pdu::{AuthLevel, AuthType, Order};
+use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, MESSAGE, OPNUM, REQUESTED, status};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -108,6 +109,15 @@ impl Header {
         })
     }
 
+    /// How the body is protected: the security trailer begins with it, at the next multiple of eight (MS-RPCE 2.2.3.4).
+    fn level(&self, rest: &[u8]) -> Option<AuthLevel> {
+        if self.auth == AuthType::NONE {
+            return Some(AuthLevel::NONE);
+        }
+        let level = rest.get(self.body.checked_next_multiple_of(8)?)?;
+        Some(AuthLevel(*level)).filter(|level| level.name().is_some())
+    }
+
     fn client(&self, side: Side) -> Option<Side> {
         match self.kind {
             Kind::REQUEST | Kind::PING | Kind::ACK | Kind::CANCEL => Some(side),
@@ -135,23 +145,28 @@ impl DatagramDecoder for Datagrams {
                 notes.value(REQUESTED, header.interface.value());
                 notes.number(OPNUM, u64::from(header.opnum));
                 notes.text(AUTH_TYPE, &header.auth.to_string());
-                if header.auth == AuthType::NONE {
-                    notes.text(AUTH_LEVEL, "none");
-                }
             }
             // The call was executed: the server has the interface.
             Kind::RESPONSE => notes.value(BOUND, header.interface.value()),
-            _ => {}
+            other => notes.text(MESSAGE, &other.to_string()),
         }
         let rest = datagram.bytes.get(Header::BYTES..).unwrap_or_default();
         let body = rest.get(..header.body).unwrap_or(rest);
+        let level = header.level(rest);
+        if matches!(header.kind, Kind::REQUEST | Kind::RESPONSE)
+            && let Some(level) = level
+        {
+            notes.text(AUTH_LEVEL, &level.to_string());
+        }
         match header.kind {
             Kind::FAULT | Kind::REJECT => {
-                if let Ok(status) = header.order.u32(&mut Cursor::new(body)) {
-                    notes.text(FAULT, &pdu::status(status));
+                if let Ok(code) = header.order.u32(&mut Cursor::new(body)) {
+                    notes.text(FAULT, &status::text(code));
                 }
             }
-            Kind::REQUEST | Kind::RESPONSE if is_mapper(&header.interface.uuid) => {
+            Kind::REQUEST | Kind::RESPONSE
+                if is_mapper(&header.interface.uuid) && level != Some(AuthLevel::PRIVACY) =>
+            {
                 mapper(&header, body, notes);
             }
             _ => {}

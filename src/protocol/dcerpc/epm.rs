@@ -8,10 +8,9 @@ use uuid::{Uuid, uuid};
 
 use super::super::Reject;
 use super::bind::Syntax;
-use super::pdu::{self, Order};
+use super::ndr::{Encoding, Ndr};
 use super::tower::{Tower, TowerEndpoint};
-use super::{EPT_STATUS, EPT_WANTED, PIPE};
-use crate::bytes::{Cursor, Short};
+use super::{EPT_STATUS, EPT_WANTED, PIPE, status};
 use crate::evidence::{Notes, Offered};
 use crate::net::{Endpoint, Transport};
 
@@ -41,58 +40,15 @@ impl Operation {
     }
 }
 
-/// How a stub is written: byte order, and whether NDR64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Encoding {
-    pub(super) order: Order,
-    pub(super) wide: bool,
-}
-
-/// Reads NDR or NDR64: alignment counts from the start of the stub.
-struct Ndr<'a> {
-    cursor: Cursor<'a>,
-    encoding: Encoding,
-}
-
-impl<'a> Ndr<'a> {
-    const fn new(stub: &'a [u8], encoding: Encoding) -> Self {
-        Self {
-            cursor: Cursor::new(stub),
-            encoding,
-        }
+/// A `twr_t`: conformance, length, bytes.
+fn twr<'a>(ndr: &mut Ndr<'a>) -> Result<&'a [u8], Reject> {
+    let conformance = ndr.count()?;
+    let length = ndr.long()?;
+    if u64::from(length) != conformance {
+        return Err(Reject::Invalid("tower length"));
     }
-
-    /// An `unsigned long` of the interface definition.
-    fn long(&mut self) -> Result<u32, Short> {
-        self.cursor.align(4);
-        self.encoding.order.u32(&mut self.cursor)
-    }
-
-    /// A count, offset or pointer: as wide as the encoding.
-    fn count(&mut self) -> Result<u64, Short> {
-        if self.encoding.wide {
-            self.cursor.align(8);
-            self.encoding.order.u64(&mut self.cursor)
-        } else {
-            self.long().map(u64::from)
-        }
-    }
-
-    /// `count` elements of at least `size` bytes each can be there.
-    fn fits(&self, count: u64, size: u64) -> bool {
-        count.saturating_mul(size) <= self.cursor.len() as u64
-    }
-
-    /// A `twr_t`: conformance, length, bytes.
-    fn tower(&mut self) -> Result<&'a [u8], Reject> {
-        let conformance = self.count()?;
-        let length = self.long()?;
-        if u64::from(length) != conformance {
-            return Err(Reject::Invalid("tower length"));
-        }
-        let length = usize::try_from(length).map_err(|_| Reject::Invalid("tower length"))?;
-        Ok(self.cursor.take(length)?)
-    }
+    let length = usize::try_from(length).map_err(|_| Reject::Invalid("tower length"))?;
+    Ok(ndr.cursor.take(length)?)
 }
 
 /// The interface that an `ept_map` request asks for.
@@ -105,7 +61,7 @@ pub(super) fn wanted(stub: &[u8], encoding: Encoding) -> Result<Syntax, Reject> 
     if ndr.count()? == 0 {
         return Err(Reject::Invalid("no tower"));
     }
-    Ok(Tower::parse(ndr.tower()?)?.interface)
+    Ok(Tower::parse(twr(&mut ndr)?)?.interface)
 }
 
 /// An entry of an answer: a tower, and the server's own name for the interface.
@@ -160,7 +116,7 @@ impl<'a> Reply<'a> {
             Operation::Lookup => annotations(ndr, actual)?,
         };
         for annotation in annotations {
-            let tower = ndr.tower()?;
+            let tower = twr(ndr)?;
             // One strange tower does not take the others with it.
             if let Ok(tower) = Tower::parse(tower) {
                 self.entries.push((tower, annotation));
@@ -179,8 +135,8 @@ impl<'a> Reply<'a> {
         for (tower, annotation) in &self.entries {
             offer(tower, *annotation, notes);
         }
-        if let Some(status) = self.status.filter(|&status| status != 0) {
-            notes.text(EPT_STATUS, &pdu::status(status));
+        if let Some(code) = self.status.filter(|&code| code != 0) {
+            notes.text(EPT_STATUS, &status::text(code));
         }
     }
 }

@@ -1,17 +1,27 @@
-//! DCE/RPC (C706 "DCE 1.1: Remote Procedure Call", MS-RPCE), connection-oriented over a stream and connectionless in
-//! datagrams, with the answers of its endpoint mapper.
+//! DCE/RPC (C706 "DCE 1.1: Remote Procedure Call", MS-RPCE), connection-oriented over a stream, in the channels of RPC over
+//! HTTP (MS-RPCH) and connectionless in datagrams, with the answers of its endpoint mapper and of DCOM's resolver.
 //!
-//! Proves which interfaces are bound (only contexts that the server accepted), which operations are called, and how the
-//! calls are authenticated. Every tower that an endpoint mapper returns becomes an offer. Arguments and results of other
-//! interfaces are passed over; nothing is decrypted; transfer syntaxes are never reported as interfaces. Reassembly is
-//! done for mapper replies only, up to [`epm::MAX_REPLY_BYTES`].
+//! Proves which interfaces are bound (only contexts that the server accepted), which operations are called and how soon
+//! they are answered, and how the calls are authenticated. Every tower that an endpoint mapper returns and every binding of
+//! an object exporter becomes an offer. Arguments and results of other interfaces are passed over; nothing is decrypted;
+//! transfer syntaxes are never reported as interfaces. Reassembly is done for those answers only, up to
+//! [`epm::MAX_REPLY_BYTES`].
+//!
+//! A channel of RPC over HTTP carries one direction: binds in one connection, their answers in another. Each notes its half,
+//! with the cookie of the virtual connection that both belong to.
 
 mod bind;
+mod body;
 mod calls;
 mod datagram;
+mod dcom;
 mod epm;
+mod latency;
+mod ndr;
 mod pdu;
 mod probe;
+mod rts;
+mod status;
 mod stream;
 mod tower;
 
@@ -39,8 +49,14 @@ const MECHANISM: &str = "mechanism";
 const SERVICE: &str = "service";
 /// Operation number.
 const OPNUM: &str = "opnum";
-/// Status of a fault.
+/// A power of ten that the number of answered calls reached.
+const ANSWERED: &str = "answered";
+/// Upper end of a step of the scale within which a call was answered, in microseconds.
+const ANSWERED_WITHIN: &str = "answered_within";
+/// Status of a fault or reject, with its meaning.
 const FAULT: &str = "fault";
+/// Connectionless messages that are neither requests nor responses.
+const MESSAGE: &str = "message";
 /// The server's greeting as an RPC-over-HTTP endpoint.
 const GREETING: &str = "greeting";
 /// Interface that a client asked the endpoint mapper for.
@@ -51,16 +67,30 @@ const EPT_STATUS: &str = "ept_status";
 const EPT_CUT: &str = "ept_cut";
 /// Named pipe or local endpoint in a tower.
 const PIPE: &str = "pipe";
+/// Operation of DCOM that answered with bindings of an object exporter.
+const DCOM_CALL: &str = "dcom_call";
+/// Binding of an object exporter that names no port, as `sequence:host`.
+const BINDING: &str = "binding";
+/// Control message of RPC over HTTP.
+const RTS: &str = "rts";
+/// Cookie of the virtual connection that a channel belongs to.
+const VIRTUAL_CONNECTION: &str = "virtual_connection";
+/// Client that an RPC proxy names to the server behind it.
+const RTS_CLIENT: &str = "rts_client";
+/// Interface that a channel's bind asked for; the subject is call id, place in the bind and presentation context.
+const PROPOSED: &str = "proposed";
+/// Transfer syntax with which the answer in another channel accepted a proposal; the subject is call id and place, context 0.
+const ACCEPTED: &str = "accepted";
 
 /// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form).
 pub(super) const DCERPC: Protocol = Protocol {
     name: "dcerpc",
     about: About {
         title: "DCE/RPC",
-        sources: "C706 12, MS-RPCE 2.2, appendix L and O of C706 for the endpoint mapper",
-        reads: "Binds, their answers, requests, faults, authentication type and level, and the towers that the endpoint mapper hands out.",
+        sources: "C706 12, MS-RPCE 2.2, appendix L and O of C706 for the endpoint mapper, MS-DCOM 2.2 and 3.1.2.5, MS-RPCH 2.2.3",
+        reads: "Binds, their answers, requests with their time to the answer, faults, authentication type and level, the towers of the endpoint mapper, the bindings of DCOM's resolver and activators, and the control messages of RPC over HTTP.",
         proves: "A header whose version, type, flags, byte order and lengths agree; an interface by an accepted context.",
-        limits: "Stub data is read for the endpoint mapper only; sealed calls show interface and operation number.",
+        limits: "Stub data is read for the endpoint mapper and DCOM only; sealed calls show interface and operation number; times of answers only where one connection carries both directions.",
     },
     attributes: &[
         BOUND,
@@ -74,12 +104,22 @@ pub(super) const DCERPC: Protocol = Protocol {
         MECHANISM,
         SERVICE,
         OPNUM,
+        ANSWERED,
+        ANSWERED_WITHIN,
         FAULT,
+        MESSAGE,
         GREETING,
         EPT_WANTED,
         EPT_STATUS,
         EPT_CUT,
         PIPE,
+        DCOM_CALL,
+        BINDING,
+        RTS,
+        VIRTUAL_CONNECTION,
+        RTS_CLIENT,
+        PROPOSED,
+        ACCEPTED,
     ],
     stream: Some(StreamEntry {
         first_byte: |byte| byte == pdu::VERSION || byte == b'n',

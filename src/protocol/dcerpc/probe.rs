@@ -1,7 +1,9 @@
 //! Detection of the connection-oriented protocol: strict headers, and chains of them.
 
 use super::super::{Opening, Probe};
+use super::bind;
 use super::pdu::{Header, Kind};
+use super::rts;
 use crate::bytes::{Cursor, Short};
 
 /// What a server says first on an RPC-over-HTTP endpoint (RPC over HTTP v1, MS-RPCH).
@@ -10,8 +12,12 @@ pub(super) const HTTP_GREETING: &[u8] = b"ncacn_http/1.0";
 const MAX_LIKELY_CONTEXT: u16 = 0xff;
 const MAX_LIKELY_OPNUM: u16 = 0x3ff;
 
-/// A bind may come first, or anything where its beginning is missing.
+/// A bind may come first, or anything where its beginning is missing. A server that was sent something else says so in its
+/// own protocol: then its answer alone proves it.
 pub(super) fn probe(opening: &Opening<'_>) -> Probe {
+    if bind::refuses_version(opening.reply()) {
+        return Probe::Yes;
+    }
     let answers = opening.bytes.iter().map(|(_, bytes)| bytes);
     let mut unsure = false;
     let mut yes = false;
@@ -52,6 +58,9 @@ fn probe_side(bytes: &[u8], midstream: bool) -> Probe {
     if midstream || header.kind == Kind::REQUEST {
         return likely(&header, bytes);
     }
+    if header.kind == Kind::RTS {
+        return rts::probe(&header, bytes);
+    }
     Probe::Yes
 }
 
@@ -65,6 +74,9 @@ pub(super) fn likely(header: &Header, bytes: &[u8]) -> Probe {
             header.order.u16(&mut cursor)?,
         ))
     };
+    if header.kind == Kind::RTS {
+        return rts::probe(header, bytes);
+    }
     match (header.kind, numbers()) {
         (Kind::REQUEST | Kind::RESPONSE | Kind::FAULT, Err(_)) => Probe::More,
         (Kind::REQUEST, Ok((context, opnum))) => {

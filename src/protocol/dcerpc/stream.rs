@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::gss;
-use super::super::{Probe, Reject, Step, StreamDecoder};
+use super::super::{Next, Probe, Reject, Step, StreamDecoder};
 use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
-use super::calls::Calls;
-use super::epm::{self, Operation};
+use super::body::{fault, stub, token};
+use super::calls::{Calls, Operation};
+use super::latency::Waiting;
 use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
 use super::probe::{HTTP_GREETING, likely};
+use super::rts::Rts;
 use super::{
-    AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND, FAULT, GREETING, MECHANISM, OPNUM,
-    REJECTED, REQUESTED, SECONDARY_ADDRESS, SERVICE,
+    ACCEPTED, ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND,
+    GREETING, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, dcom, epm,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -24,6 +25,9 @@ const MAX_BINDS: usize = 64;
 /// What was said already and need not be said again; beyond it facts are noted anew, which costs time only.
 const MAX_NOTED: usize = 1024;
 
+/// What an RPC proxy answers with instead of RPC.
+const HTTP_RESPONSE: &[u8] = b"HTTP/1.";
+
 /// The state of one connection.
 #[derive(Default)]
 pub(super) struct Stream {
@@ -33,10 +37,13 @@ pub(super) struct Stream {
     /// Proposals without an answer, by call id.
     proposals: BTreeMap<u32, Proposals>,
     calls: Calls,
+    waiting: Waiting,
     noted: BTreeSet<Noted>,
     proved: bool,
     /// A bind was seen: contexts that it does not explain are not the mapper's.
     bind_seen: bool,
+    /// A channel of RPC over HTTP: what the other side answers comes in another connection.
+    is_channel: bool,
     /// Protection that the last bind announced.
     announced: Option<(AuthType, AuthLevel)>,
 }
@@ -76,6 +83,10 @@ impl StreamDecoder for Stream {
         }
         if bytes.first() == HTTP_GREETING.first() {
             return greeting(side, bytes, notes);
+        }
+        // A channel that fails ends with an ordinary response.
+        if self.is_channel && bytes.first() == HTTP_RESPONSE.first() {
+            return http_response(bytes);
         }
         if bytes.len() < Header::BYTES {
             if !Header::can_begin(bytes) {
@@ -117,6 +128,22 @@ impl StreamDecoder for Stream {
             (next.is_empty() || Header::can_begin(next)) && likely(&header, rest) == Probe::Yes
         })
     }
+}
+
+fn http_response(bytes: &[u8]) -> Step {
+    if bytes.starts_with(HTTP_RESPONSE) {
+        return Step::Handover {
+            consumed: 0,
+            next: Next::Probe,
+        };
+    }
+    if HTTP_RESPONSE.starts_with(bytes) {
+        return Step::NeedMore {
+            consumed: 0,
+            at_least: HTTP_RESPONSE.len(),
+        };
+    }
+    Step::Reject(Reject::Other)
 }
 
 fn greeting(side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
@@ -168,9 +195,10 @@ impl Stream {
         if header.kind == Kind::REQUEST && self.is_news(context, OPNUM, u64::from(number), side) {
             notes.number(OPNUM, u64::from(number));
         }
+        self.time(&header, context, notes);
         let whole = bytes.get(..header.length);
         let wanted = match header.kind {
-            Kind::REQUEST => self.is_mapper_call(&header, context, number),
+            Kind::REQUEST => self.followed(&header, context, number).is_some(),
             Kind::RESPONSE => self.calls.awaits(header.call_id),
             _ => true,
         };
@@ -197,11 +225,11 @@ impl Stream {
             fault(&header, whole, notes);
         } else if wanted && !sealed {
             let stub = stub(&header, whole, trailer);
-            if header.kind == Kind::REQUEST {
-                let ndr64 = self.contexts.get(&context).map(|known| known.ndr64);
-                self.calls.request(&header, number, ndr64, stub, notes);
-            } else {
+            if header.kind != Kind::REQUEST {
                 self.calls.response(&header, stub, notes);
+            } else if let Some(operation) = self.followed(&header, context, number) {
+                let ndr64 = self.contexts.get(&context).map(|known| known.ndr64);
+                self.calls.request(&header, operation, ndr64, stub, notes);
             }
         } else if wanted {
             self.calls.forget(header.call_id);
@@ -298,6 +326,12 @@ impl Stream {
                 }
                 self.proposals.remove(&header.call_id);
             }
+            Kind::RTS => {
+                self.is_channel = true;
+                if let Some(Ok(rts)) = whole.map(|whole| Rts::parse(&header, whole)) {
+                    rts.note(notes);
+                }
+            }
             _ => {}
         }
         let carries_token = header.auth_length > 0 && header.kind != Kind::RTS;
@@ -325,9 +359,16 @@ impl Stream {
         } else {
             Proposals::new()
         };
-        for proposal in proposals.iter().filter(|p| !p.interface.is_transfer()) {
+        for (place, proposal) in (0..).zip(&proposals) {
+            if proposal.interface.is_transfer() {
+                continue;
+            }
             notes.about(u64::from(proposal.context));
             notes.value(REQUESTED, proposal.interface.value());
+            if self.is_channel {
+                notes.about(proposal_subject(header.call_id, place, proposal.context));
+                notes.value(PROPOSED, proposal.interface.value());
+            }
         }
         if !whole {
             return;
@@ -366,6 +407,9 @@ impl Stream {
         notes.about(0);
         notes.bytes(SECONDARY_ADDRESS, answer.secondary_address);
         let Some(proposals) = self.proposals.get(&header.call_id) else {
+            if self.is_channel {
+                accepted_elsewhere(header, &answer, notes);
+            }
             return;
         };
         let pairs = || proposals.iter().zip(&answer.outcomes);
@@ -400,15 +444,58 @@ impl Stream {
         }
     }
 
-    /// Whether a request is one of the mapper's that can be followed.
-    fn is_mapper_call(&self, header: &Header, context: u16, opnum: u16) -> bool {
-        let whole = header.is_first() && header.is_last();
-        whole
-            && match (Operation::of(opnum), self.contexts.get(&context)) {
-                (Some(_), Some(known)) => known.interface.uuid == epm::INTERFACE,
-                (Some(operation), None) => operation == Operation::Map && !self.bind_seen,
-                (None, _) => false,
+    /// Takes the time of a call from the last fragment of the request to the first of the answer.
+    fn time(&mut self, header: &Header, context: u16, notes: &mut Notes<'_>) {
+        let time = notes.moment().time;
+        match header.kind {
+            Kind::REQUEST if header.is_last() => self.waiting.asked(header.call_id, time),
+            Kind::RESPONSE | Kind::FAULT if header.is_first() => {
+                let Some(step) = self.waiting.answered(header.call_id, time) else {
+                    return;
+                };
+                let side = notes.side();
+                if self.is_news(context, ANSWERED_WITHIN, step, side) {
+                    notes.number(ANSWERED_WITHIN, step);
+                }
+                if let Some(calls) = self.waiting.milestone(context) {
+                    notes.number(ANSWERED, calls);
+                }
             }
+            _ => {}
+        }
+    }
+
+    /// The operation of a request whose answer can be followed and names endpoints.
+    fn followed(&self, header: &Header, context: u16, opnum: u16) -> Option<Operation> {
+        if !header.is_first() || !header.is_last() {
+            return None;
+        }
+        match self
+            .contexts
+            .get(&context)
+            .map(|known| known.interface.uuid)
+        {
+            Some(epm::INTERFACE) => epm::Operation::of(opnum).map(Operation::Mapper),
+            Some(interface) => dcom::Operation::of(interface, opnum).map(Operation::Dcom),
+            None => epm::Operation::of(opnum)
+                .filter(|&operation| operation == epm::Operation::Map && !self.bind_seen)
+                .map(Operation::Mapper),
+        }
+    }
+}
+
+/// What `proposed` and `accepted` are about.
+fn proposal_subject(call_id: u32, place: u16, context: u16) -> u64 {
+    u64::from(call_id) << 32 | u64::from(place) << 16 | u64::from(context)
+}
+
+/// Notes which proposals of a bind in another channel are accepted.
+fn accepted_elsewhere(header: &Header, answer: &bind::Acknowledgement<'_>, notes: &mut Notes<'_>) {
+    for (place, outcome) in (0..).zip(&answer.outcomes) {
+        if outcome.result == Outcome::ACCEPTED {
+            notes.about(proposal_subject(header.call_id, place, 0));
+            notes.value(ACCEPTED, outcome.transfer.value());
+        }
     }
 }
 
@@ -416,37 +503,5 @@ const fn skip(length: usize) -> Step {
     Step::Skip {
         consumed: 0,
         bytes: length as u64,
-    }
-}
-
-/// The stub of a whole request or response, without padding and trailer.
-fn stub<'a>(header: &Header, whole: &'a [u8], trailer: Option<Trailer>) -> &'a [u8] {
-    let end = match (header.trailer_offset(), trailer) {
-        (Some(offset), Some(trailer)) => offset.saturating_sub(trailer.padding),
-        _ => header.length,
-    };
-    whole.get(header.stub_offset()..end).unwrap_or_default()
-}
-
-/// Notes the mechanism that a token chooses, and the service that its ticket is for.
-fn token(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
-    let token = header
-        .trailer_offset()
-        .and_then(|offset| whole.get(offset.saturating_add(Header::TRAILER)..))
-        .and_then(gss::mechanism);
-    if let Some(token) = token {
-        notes.about(0);
-        if token.mechanism != "negotiate" {
-            notes.text(MECHANISM, token.mechanism);
-        }
-        notes.text(SERVICE, token.service.as_deref().unwrap_or_default());
-    }
-}
-
-fn fault(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
-    let mut cursor = Cursor::new(whole);
-    let status = cursor.skip(24).and_then(|()| header.order.u32(&mut cursor));
-    if let Ok(status) = status {
-        notes.text(FAULT, &pdu::status(status));
     }
 }

@@ -1,3 +1,7 @@
+mod calls;
+mod channels;
+mod dcom;
+
 use std::net::IpAddr;
 
 use uuid::{Uuid, uuid};
@@ -166,6 +170,17 @@ fn map_response(towers: &[Vec<u8>], wide: bool) -> Vec<u8> {
 
 fn of(recorder: &Recorder, name: &str) -> Vec<String> {
     values(recorder, "dcerpc", name)
+}
+
+/// Values of an attribute with what they are about.
+fn said(recorder: &Recorder, name: &str) -> Vec<(u64, String)> {
+    let of_name = recorder
+        .facts
+        .keys()
+        .filter(|fact| fact.attribute.name == name);
+    of_name
+        .map(|fact| (fact.subject, fact.value.to_string()))
+        .collect()
 }
 
 /// Offers as (port, address, tower address).
@@ -394,7 +409,10 @@ fn refusals_and_faults_are_named() {
         (CLIENT, pdu(11, 3, 3, &bind(&[(0, STORE, 0, NDR)]), None)),
         (SERVER, pdu(13, 3, 3, &[8, 0, 0], None)),
     ]);
-    assert_eq!(of(&recorder, "fault"), ["0x1c010003 nca_s_unk_if"]);
+    assert_eq!(
+        of(&recorder, "fault"),
+        ["0x1c010003 nca_s_unk_if: the server has no such interface"]
+    );
     assert_eq!(
         of(&recorder, "bind_nak"),
         ["authentication type not recognized"]
@@ -481,72 +499,9 @@ fn the_mapper_answers_in_datagrams_as_well() {
     for length in 0..answered.len() {
         assert!(protocols(&datagrams(&[(SERVER, &answered[..length])])).is_empty());
     }
+    assert_eq!(of(&recorder, "opnum"), ["3"]);
+    assert_eq!(of(&recorder, "auth_level"), ["none", "none"]);
     let mut longer = answered.clone();
     longer.push(0);
     assert!(protocols(&datagrams(&[(SERVER, &longer)])).is_empty());
-}
-
-#[test]
-fn tokens_of_a_bind_name_mechanism_and_service() {
-    let ticket = tokens::ticket_for("exchangeMDB/ex1.a.example");
-    let contexts = bind(&[(0, STORE, 0, NDR)]);
-    let recorder = play(&[
-        (CLIENT, pdu(11, 3, 1, &contexts, Some((9, 6, &ticket)))),
-        (
-            SERVER,
-            pdu(
-                12,
-                3,
-                1,
-                &ack("6001", &[(0, 0, NDR)]),
-                Some((9, 6, &tokens::nobody())),
-            ),
-        ),
-    ]);
-    assert_eq!(of(&recorder, "mechanism"), ["kerberos", "ntlm"]);
-    assert_eq!(of(&recorder, "service"), ["exchangeMDB/ex1.a.example"]);
-}
-
-#[test]
-fn the_greeting_of_rpc_over_http_is_a_fact() {
-    let recorder = play(&[(SERVER, b"ncacn_http/1.0".to_vec())]);
-    assert_eq!(of(&recorder, "greeting"), ["ncacn_http/1.0"]);
-    assert_eq!(recorder.client, Some(CLIENT));
-}
-
-#[test]
-fn a_refusal_of_the_mapper_names_its_status() {
-    let mut stub = map_response(&[], false);
-    let status = stub.len() - 4;
-    stub[status..].copy_from_slice(&0x16c9_a0d6_u32.to_le_bytes());
-    let asked = map_request(&tcp(STORE, 0, [0; 4]));
-    let recorder = play(&[
-        (CLIENT, pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None)),
-        (SERVER, pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None)),
-        (CLIENT, pdu(0, 3, 2, &request(0, 3, &asked), None)),
-        (SERVER, pdu(2, 3, 2, &response(0, &stub), None)),
-    ]);
-    assert!(of(&recorder, "ept_status")[0].starts_with("0x16c9a0d6"));
-    assert!(endpoints(&recorder).is_empty());
-}
-
-#[test]
-fn an_answer_beyond_the_bound_says_what_was_left_out() {
-    let bound = pdu(11, 3, 1, &bind(&[(0, MAPPER, 3, NDR)]), None);
-    let accepted = pdu(12, 3, 1, &ack("135", &[(0, 0, NDR)]), None);
-    let asked = pdu(0, 3, 2, &request(0, 2, &[0; 48]), None);
-    let part = |flags| pdu(2, flags, 2, &response(0, &[0; 60_000]), None);
-    let (first, middle, last) = (part(1), part(0), part(2));
-    let recorder = conversation(&[
-        (CLIENT, &bound),
-        (SERVER, &accepted),
-        (CLIENT, &asked),
-        (SERVER, &first),
-        (SERVER, &middle),
-        (SERVER, &middle),
-        (SERVER, &middle),
-        (SERVER, &last),
-    ]);
-    let cut = 5 * 60_000 - super::epm::MAX_REPLY_BYTES;
-    assert_eq!(of(&recorder, "ept_cut"), [cut.to_string()]);
 }

@@ -275,7 +275,8 @@ impl Connection {
     fn request(&mut self, side: Side, method: &str, head: &Head<'_>) -> Then {
         let asked = match method {
             "HEAD" => Asked::Head,
-            "CONNECT" => Asked::Connect,
+            // Version 1 of RPC over HTTP connects likewise (MS-RPCH 2.1.1.1).
+            "CONNECT" | "RPC_CONNECT" => Asked::Connect,
             "RPC_OUT_DATA" => Asked::RpcOut,
             _ => Asked::Other,
         };

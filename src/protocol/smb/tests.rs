@@ -669,7 +669,7 @@ fn version_1_carries_rpc_in_transactions_reads_and_writes() {
     assert_eq!(values(&recorder, "dcerpc", "opnum"), ["5"]);
     assert_eq!(
         values(&recorder, "dcerpc", "fault"),
-        ["0x00000005 access_denied"]
+        ["0x00000005 access_denied: access is denied"]
     );
     survives_every_cut(&borrowed(&segments));
 }

@@ -1,0 +1,359 @@
+//! What a flow shows of RPC: interfaces with the operations that were called of them, and how soon the server answered; and
+//! the channels of RPC over HTTP, which show it in halves.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::flow::{Flow, Sight};
+use crate::evidence::{Attribute, Fact, Value};
+use crate::signature::{InterfaceKind, Signatures};
+
+/// An RPC interface that a flow bound, or asked for without an answer in the capture.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Rpc {
+    /// The interface.
+    pub uuid: String,
+    /// Its version, `major.minor`.
+    pub version: String,
+    /// Its usual name.
+    pub name: Option<String>,
+    /// Authentication of the connection's calls.
+    pub auth_type: Option<String>,
+    /// Level of protection of the calls.
+    pub auth_level: Option<String>,
+    /// The server accepted it; `null` where the capture does not show the answer.
+    pub accepted: Option<bool>,
+    /// Operations that were called, by number.
+    pub operations: Vec<RpcOperation>,
+    /// A power of ten that the number of answered calls reached.
+    pub answered: Option<u64>,
+    /// The fastest answer came within so many microseconds (a step of 1, 2, 5, 10 ...).
+    pub fastest_us: Option<u64>,
+    /// So did the slowest.
+    pub slowest_us: Option<u64>,
+    /// Faults, with status and meaning.
+    pub faults: Vec<String>,
+}
+
+/// A called operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RpcOperation {
+    /// Its number.
+    pub number: u64,
+    /// Its documented name.
+    pub name: Option<String>,
+}
+
+/// Interfaces that the flow bound or asked for, with what was called of them.
+pub(super) fn rpc(flow: &Flow, signatures: &Signatures) -> Vec<Rpc> {
+    let is_bound = |value: &Value| {
+        flow.facts_of("dcerpc", "bound")
+            .any(|(fact, _)| fact.value == *value)
+    };
+    let refused_all = flow.facts_of("dcerpc", "bind_nak").next().is_some();
+    let is_refused = |value: &Value| {
+        let named = format!("{value}:");
+        refused_all
+            || flow
+                .texts("dcerpc", "rejected")
+                .any(|text| text.starts_with(&named))
+    };
+    let bound = flow
+        .facts_of("dcerpc", "bound")
+        .filter_map(|(fact, _)| entry(flow, fact, Some(true), signatures));
+    let asked = flow
+        .facts_of("dcerpc", "requested")
+        .filter(|(fact, _)| !is_bound(&fact.value) && !is_refused(&fact.value))
+        .filter_map(|(fact, _)| entry(flow, fact, None, signatures));
+    let mut all: Vec<Rpc> = bound.chain(asked).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatures) -> Option<Rpc> {
+    let Value::Interface { uuid, major, minor } = &fact.value else {
+        return None;
+    };
+    let known = signatures.interfaces.find(*uuid, *major, *minor);
+    if known.is_some_and(|interface| interface.kind == InterfaceKind::TransferSyntax) {
+        return None;
+    }
+    let context = fact.subject;
+    let text = |name: &'static str| {
+        let mut known = flow.facts_of("dcerpc", name);
+        let found = known
+            .find(|(other, _)| other.subject == context)
+            .or_else(|| flow.facts_of("dcerpc", name).next());
+        found.map(|(found, _)| found.value.to_string())
+    };
+    // Datagrams name several interfaces in one context: then nobody knows whose call it was. A context that was asked for
+    // and not accepted may be given to another interface later.
+    let is_alone = flow
+        .facts_of("dcerpc", fact.attribute.name)
+        .all(|(other, _)| other.subject != context || other.value == fact.value);
+    let of_context = |name: &'static str| {
+        flow.facts_of("dcerpc", name)
+            .filter(move |(other, _)| is_alone && other.subject == context)
+            .map(|(other, _)| &other.value)
+    };
+    let numbers = |name: &'static str| of_context(name).filter_map(Value::as_number);
+    let operation = |number: u64| RpcOperation {
+        number,
+        name: u16::try_from(number)
+            .ok()
+            .and_then(|number| known?.operation(number))
+            .map(str::to_owned),
+    };
+    Some(Rpc {
+        uuid: uuid.to_string(),
+        version: format!("{major}.{minor}"),
+        name: known.map(|interface| interface.name.to_string()),
+        auth_type: text("auth_type"),
+        auth_level: text("auth_level"),
+        accepted,
+        operations: numbers("opnum").map(operation).collect(),
+        answered: numbers("answered").max(),
+        fastest_us: numbers("answered_within").min(),
+        slowest_us: numbers("answered_within").max(),
+        faults: of_context("fault").map(ToString::to_string).collect(),
+    })
+}
+
+/// Bits of a subject of `proposed` and `accepted` that name the presentation context.
+const CONTEXT: u64 = 0xffff;
+
+/// Binds in one channel of a virtual connection, and their answers in another: both flows bound what was accepted.
+pub(super) fn join_channels(flows: &mut [Flow]) {
+    let mut connections: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (place, flow) in flows.iter().enumerate() {
+        for cookie in flow.texts("dcerpc", "virtual_connection") {
+            connections
+                .entry(cookie.to_owned())
+                .or_default()
+                .push(place);
+        }
+    }
+    for places in connections.values() {
+        let mut proposed: BTreeMap<u64, Value> = BTreeMap::new();
+        let mut accepted: BTreeMap<u64, Sight> = BTreeMap::new();
+        for flow in places.iter().filter_map(|&place| flows.get(place)) {
+            for (fact, _) in flow.facts_of("dcerpc", "proposed") {
+                proposed.insert(fact.subject, fact.value.clone());
+            }
+            for (fact, sight) in flow.facts_of("dcerpc", "accepted") {
+                let first = accepted.entry(fact.subject).or_insert(sight);
+                *first = sight.min(*first);
+            }
+        }
+        for (subject, interface) in proposed {
+            let Some(sight) = accepted.get(&(subject & !CONTEXT)) else {
+                continue;
+            };
+            for &place in places {
+                let Some(flow) = flows.get_mut(place) else {
+                    continue;
+                };
+                let fact = Fact {
+                    attribute: Attribute {
+                        protocol: "dcerpc",
+                        name: "bound",
+                    },
+                    subject: subject & CONTEXT,
+                    value: interface.clone(),
+                    side: flow.client.other(),
+                };
+                let first = flow.facts.entry(fact).or_insert(*sight);
+                *first = (*sight).min(*first);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use uuid::{Uuid, uuid};
+
+    use super::super::flow::Flows;
+    use super::*;
+    use crate::evidence::{Episode, Ledger, Seen};
+    use crate::flow::{Observation, Tracker};
+    use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+
+    const STORE: Uuid = uuid!("a4f1db00-ca47-1067-b31f-00dd010662da");
+    const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
+    /// Call 1, first place.
+    const FIRST: u64 = 1 << 32;
+
+    const fn interface(uuid: Uuid, major: u16, minor: u16) -> Value {
+        Value::Interface { uuid, major, minor }
+    }
+
+    fn store() -> Value {
+        interface(STORE, 0, 81)
+    }
+
+    /// A flow from that client port, of which these facts are known: name, subject, value.
+    fn episode(port: u16, facts: &[(&'static str, u64, Value)]) -> Episode {
+        let client = Endpoint::new("10.0.0.1".parse().unwrap(), port);
+        let server = Endpoint::new("10.0.0.2".parse().unwrap(), 6001);
+        let (key, side) = FlowKey::of(Transport::TCP, client, server);
+        let seen = Seen {
+            time: Timestamp::from_nanos(i64::from(port)),
+            frame: u64::from(port),
+        };
+        let fact = |(name, subject, value): &(&'static str, u64, Value)| Fact {
+            attribute: Attribute {
+                protocol: "dcerpc",
+                name,
+            },
+            subject: *subject,
+            value: value.clone(),
+            side,
+        };
+        Episode {
+            key,
+            tap: "test".into(),
+            tracker: Tracker::new(&Observation {
+                time: seen.time,
+                key,
+                side,
+                ip_bytes: 40,
+                payload_len: 0,
+                tcp: None,
+                number: seen.frame,
+            }),
+            last_frame: seen.frame,
+            captures: BTreeSet::new(),
+            tunnel: Vec::new(),
+            protocols: BTreeMap::new(),
+            facts: facts.iter().map(|known| (fact(known), seen)).collect(),
+            offers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            payload: Vec::new(),
+            reports: BTreeMap::new(),
+            client: Some(side),
+            gap_bytes: 0,
+            disagreements: 0,
+            left_out: 0,
+        }
+    }
+
+    fn settle(episodes: Vec<Episode>) -> Vec<Flow> {
+        let record = crate::evidence::CaptureRecord::default();
+        let ledger = Ledger::new("test".into(), record, episodes, BTreeMap::new());
+        Flows::settle(&ledger, |_, _| false).flows
+    }
+
+    fn rpc_of(flow: &Flow) -> Vec<Rpc> {
+        rpc(flow, &Signatures::default())
+    }
+
+    fn text(text: &str) -> Value {
+        Value::text(text)
+    }
+
+    #[test]
+    fn operations_times_and_faults_belong_to_their_interface() {
+        let flows = settle(vec![episode(
+            1,
+            &[
+                ("bound", 0, store()),
+                ("bound", 1, interface(MAPPER, 3, 0)),
+                ("requested", 0, store()),
+                ("requested", 1, store()),
+                ("opnum", 0, Value::Number(11)),
+                ("opnum", 0, Value::Number(99)),
+                ("opnum", 1, Value::Number(3)),
+                ("answered", 0, Value::Number(1)),
+                ("answered", 0, Value::Number(10)),
+                ("answered_within", 0, Value::Number(500)),
+                ("answered_within", 0, Value::Number(20_000)),
+                ("fault", 0, text("0x00000005 access_denied")),
+                ("auth_level", 0, text("privacy")),
+                ("auth_level", 1, text("none")),
+            ],
+        )]);
+        let found = rpc_of(&flows[0]);
+        assert_eq!(found.len(), 2);
+        let numbers =
+            |rpc: &Rpc| -> Vec<u64> { rpc.operations.iter().map(|known| known.number).collect() };
+        assert_eq!(numbers(&found[0]), [11, 99]);
+        assert_eq!(found[0].accepted, Some(true));
+        assert_eq!(found[0].answered, Some(10));
+        assert_eq!(found[0].fastest_us, Some(500));
+        assert_eq!(found[0].slowest_us, Some(20_000));
+        assert_eq!(found[0].faults, ["0x00000005 access_denied"]);
+        assert_eq!(found[0].auth_level.as_deref(), Some("privacy"));
+        assert_eq!(numbers(&found[1]), [3]);
+        assert_eq!((found[1].answered, found[1].faults.len()), (None, 0));
+    }
+
+    #[test]
+    fn calls_of_one_context_with_two_interfaces_are_nobodys() {
+        let facts = [
+            ("bound", 0, store()),
+            ("bound", 0, interface(MAPPER, 3, 0)),
+            ("opnum", 0, Value::Number(3)),
+            ("fault", 0, text("0x00000005 access_denied")),
+        ];
+        let flows = settle(vec![episode(1, &facts)]);
+        let nothing = |rpc: &Rpc| rpc.operations.is_empty() && rpc.faults.is_empty();
+        assert!(rpc_of(&flows[0]).iter().all(nothing));
+    }
+
+    #[test]
+    fn a_bind_without_an_answer_is_asked_for_and_a_refused_one_is_not_listed() {
+        let asked = settle(vec![episode(1, &[("requested", 0, store())])]);
+        assert_eq!(rpc_of(&asked[0])[0].accepted, None);
+        for (name, words) in [
+            ("bind_nak", "temporary congestion"),
+            (
+                "rejected",
+                "a4f1db00-ca47-1067-b31f-00dd010662da 0.81: abstract syntax not supported",
+            ),
+        ] {
+            let facts = [("requested", 0, store()), (name, 0, text(words))];
+            assert!(rpc_of(&settle(vec![episode(1, &facts)])[0]).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_channels_of_a_virtual_connection_tell_each_other_what_was_bound() {
+        let cookie = |name: &str| ("virtual_connection", 0, text(name));
+        let ndr = || interface(uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2, 0);
+        let inbound = |name| {
+            let mapper = interface(MAPPER, 3, 0);
+            [
+                cookie(name),
+                ("requested", 7, store()),
+                ("proposed", FIRST | 7, store()),
+                ("proposed", FIRST | 1 << 16 | 8, mapper),
+            ]
+        };
+        let outbound = |name| [cookie(name), ("accepted", FIRST, ndr())];
+        let flows = settle(vec![
+            episode(1, &inbound("one")),
+            episode(2, &outbound("one")),
+            episode(3, &inbound("two")),
+        ]);
+        let bound = |flow: &Flow| -> Vec<(u64, Value, u64, Side)> {
+            flow.facts_of("dcerpc", "bound")
+                .map(|(fact, sight)| {
+                    let frame = sight.seen.frame;
+                    (fact.subject, fact.value.clone(), frame, fact.side)
+                })
+                .collect()
+        };
+        let server = flows[0].client.other();
+        // The second proposal was not accepted; the third flow has no answer.
+        for flow in &flows[..2] {
+            assert_eq!(bound(flow), [(7, store(), 2, server)]);
+        }
+        assert!(bound(&flows[2]).is_empty());
+        assert_eq!(rpc_of(&flows[0])[0].accepted, Some(true));
+    }
+}

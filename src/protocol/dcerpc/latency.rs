@@ -1,0 +1,84 @@
+//! How long servers take to answer: from the last fragment of a request to the first of its answer, in packet time.
+//!
+//! Times become facts as the steps of a scale, and counts as powers of ten, so that facts stay few and merge as sets.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use crate::net::Timestamp;
+
+/// Calls of one connection that wait for their answers at a time; beyond it the oldest goes unmeasured. Clients have a
+/// handful.
+const MAX_OPEN: usize = 64;
+
+/// Upper ends of the steps, in microseconds. A call that took longer than the last goes unmeasured: clients give up before.
+const STEPS_US: [u64; 24] = [
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    20_000_000,
+    50_000_000,
+    100_000_000,
+    200_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_000_000_000,
+    5_000_000_000,
+];
+
+/// Presentation contexts of one connection whose answers are counted; calls of further ones go uncounted. Windows clients
+/// use a handful.
+const MAX_CONTEXTS: usize = 256;
+
+/// Calls without an answer, by call id, and how many were answered in each context.
+#[derive(Default)]
+pub(super) struct Waiting {
+    open: SmallVec<[(u32, Timestamp); 4]>,
+    answered: BTreeMap<u16, u64>,
+}
+
+impl Waiting {
+    /// The last fragment of a request.
+    pub(super) fn asked(&mut self, call_id: u32, time: Timestamp) {
+        self.open.retain(|(known, _)| *known != call_id);
+        if self.open.len() >= MAX_OPEN {
+            self.open.remove(0);
+        }
+        self.open.push((call_id, time));
+    }
+
+    /// The first fragment of an answer: the step of the time that it took.
+    pub(super) fn answered(&mut self, call_id: u32, time: Timestamp) -> Option<u64> {
+        let place = self.open.iter().position(|(known, _)| *known == call_id)?;
+        let (_, asked) = self.open.remove(place);
+        // A negative time is no time: taps and clocks may disagree.
+        let micros = u64::try_from(time.since(asked)).ok()?.div_ceil(1000);
+        let step = STEPS_US.partition_point(|&end| end < micros);
+        STEPS_US.get(step).copied()
+    }
+
+    /// Counts an answered call; says the count where it is a power of ten.
+    pub(super) fn milestone(&mut self, context: u16) -> Option<u64> {
+        if self.answered.len() >= MAX_CONTEXTS && !self.answered.contains_key(&context) {
+            return None;
+        }
+        let calls = self.answered.entry(context).or_default();
+        *calls = calls.saturating_add(1);
+        let power = 10_u64.checked_pow(calls.checked_ilog10()?);
+        (power == Some(*calls)).then_some(*calls)
+    }
+}

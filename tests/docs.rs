@@ -71,6 +71,9 @@ fn links_between_pages_lead_somewhere() {
     for page in [
         "README.md",
         "docs/output.md",
+        "docs/protocols.md",
+        "docs/detection.md",
+        "docs/adding-a-protocol.md",
         "docs/matrix.md",
         "signatures/README.md",
         "samples/README.md",
@@ -138,14 +141,15 @@ fn every_decoder_is_on_its_page() {
     );
 }
 
+fn is_test(path: &Path) -> bool {
+    let folder = path.parent().unwrap();
+    path.ends_with("tests.rs") || path.ends_with("testing.rs") || folder.ends_with("tests")
+}
+
 /// The code of tests: what stands behind `#[cfg(test)]`, and files that are tests.
 fn test_code(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    if path.ends_with("tests.rs")
-        || path
-            .parent()
-            .is_some_and(|folder| folder.ends_with("tests"))
-    {
+    if is_test(path) {
         return text;
     }
     text.split_once("#[cfg(test)]")
@@ -164,6 +168,24 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// The tests of a decoder: of `name/mod.rs` and what is beside it, or of `name.rs` and what is in `name/`.
+fn tests_around(home: &Path, files: &[PathBuf]) -> String {
+    let around = if home.ends_with("mod.rs") {
+        home.parent().unwrap().to_owned()
+    } else {
+        home.with_extension("")
+    };
+    files
+        .iter()
+        .filter(|path| *path == home || path.starts_with(&around))
+        .map(|path| test_code(path))
+        .collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+}
+
 /// No decoder notes what no test has seen: each registered attribute is named, as text or by its constant, in the tests of the
 /// file or folder that registers it.
 #[test]
@@ -180,27 +202,60 @@ fn every_attribute_is_shown_by_a_test_of_its_decoder() {
                     || text.contains(&format!("NAME: &str = \"{}\"", protocol.name)))
         };
         let home = files.iter().find(registers).unwrap();
-        // `name/mod.rs` and what is beside it, or `name.rs` and what is in `name/`.
-        let around = if home.ends_with("mod.rs") {
-            home.parent().unwrap().to_owned()
-        } else {
-            home.with_extension("")
-        };
-        let tests: String = files
-            .iter()
-            .filter(|path| *path == home || path.starts_with(&around))
-            .map(|path| test_code(path))
-            .collect();
+        let tests = tests_around(home, &files);
         for attribute in protocol.attributes {
             let constant = attribute.to_uppercase();
+            // These two name the sides of a conversation.
+            let is_of_side = matches!(constant.as_str(), "CLIENT" | "SERVER");
             let named = tests.contains(&format!("\"{attribute}\""))
-                || tests
-                    .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .any(|word| word == constant);
+                || !is_of_side && words(&tests).any(|word| word == constant);
             if !named {
                 unseen.push(format!("{}.{attribute}", protocol.name));
             }
         }
     }
     assert!(unseen.is_empty(), "no test names {}", unseen.join(", "));
+}
+
+/// No decoder offers what no test has seen: each kind of offer that its code makes is named in its tests, which ask for offers.
+#[test]
+fn every_offer_is_shown_by_a_test_of_its_decoder() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol");
+    let mut files = Vec::new();
+    rust_files(&folder, &mut files);
+    let mut unseen = Vec::new();
+    let mut offering = 0;
+    for path in &files {
+        if is_test(path) {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let dense: String = code.split_whitespace().collect();
+        if !dense.contains("notes.offer(") {
+            continue;
+        }
+        offering += 1;
+        // The decoder's own file or folder, which lies directly in the folder of all.
+        let inside = path.strip_prefix(&folder).unwrap();
+        let home = match inside.components().count() {
+            1 => path.clone(),
+            _ => folder.join(inside.iter().next().unwrap()).join("mod.rs"),
+        };
+        let tests = tests_around(&home, &files);
+        if !words(&tests).any(|word| word == "offers") {
+            unseen.push(inside.display().to_string());
+        }
+        for kind in code
+            .split("Offered::")
+            .skip(1)
+            .filter_map(|rest| words(rest).next())
+        {
+            if !tests.contains(&format!("Offered::{kind}")) {
+                unseen.push(format!("{}: {kind}", inside.display()));
+            }
+        }
+    }
+    assert!(offering >= 15, "only {offering} files make offers");
+    assert!(unseen.is_empty(), "no test shows {}", unseen.join(", "));
 }

@@ -26,7 +26,7 @@ pub(super) const DIAMETER: Protocol = Protocol {
         sources: "RFC 6733",
         reads: "Commands, applications, result codes, names of products.",
         proves: "A message whose reserved bits are zero and whose attributes fill it.",
-        limits: "Over TCP alone; attributes of applications are not looked at.",
+        limits: "Read over TCP, not over SCTP; attributes of applications are not looked at.",
     },
     attributes: &[COMMAND, APPLICATION, RESULT_CODE, PRODUCT],
     stream: Some(StreamEntry {

@@ -400,23 +400,7 @@ fn name(bytes: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
-        let content = content.concat();
-        let mut element = vec![tag, 0x82];
-        element.extend_from_slice(&(content.len() as u16).to_be_bytes());
-        element.extend_from_slice(&content);
-        element
-    }
-
-    const SPNEGO: &[u8] = &[6, 6, 0x2b, 6, 1, 5, 5, 2];
-    const NTLM: &[u8] = &[6, 10, 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 10];
-    const KERBEROS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
-    const MS_KERBEROS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2];
-
-    fn utf16(text: &str) -> Vec<u8> {
-        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
-    }
+    use crate::protocol::testing::tokens::*;
 
     fn challenge_message() -> Vec<u8> {
         let target = utf16("CONTOSO");
@@ -447,62 +431,6 @@ mod tests {
         message
     }
 
-    fn authenticate_message(user: u16, response: u16) -> Vec<u8> {
-        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
-        message.extend_from_slice(&[0, 0, 0, 0, 64, 0, 0, 0]);
-        message.extend_from_slice(&response.to_le_bytes());
-        message.extend_from_slice(&[0, 0, 64, 0, 0, 0]);
-        message.extend_from_slice(&[14, 0, 14, 0, 64, 0, 0, 0]);
-        message.extend_from_slice(&user.to_le_bytes());
-        message.extend_from_slice(&[0, 0, 78, 0, 0, 0]);
-        message.extend_from_slice(&[6, 0, 6, 0, 78, 0, 0, 0]);
-        message.extend_from_slice(&[0, 0, 0, 0, 84, 0, 0, 0]);
-        message.extend_from_slice(&1_u32.to_le_bytes());
-        message.extend_from_slice(&utf16("CONTOSO"));
-        message.extend_from_slice(&utf16("PC7"));
-        message
-    }
-
-    fn ap_request() -> Vec<u8> {
-        let text = |text: &[u8]| der(0x1b, &[text]);
-        let principal = der(
-            0x30,
-            &[
-                &[0xa0, 3, 2, 1, 2],
-                &der(
-                    0xa1,
-                    &[&der(
-                        0x30,
-                        &[&text(b"exchangeMDB"), &text(b"ex1.contoso.example")],
-                    )],
-                ),
-            ],
-        );
-        let ticket = der(
-            0x61,
-            &[&der(
-                0x30,
-                &[
-                    &[0xa0, 3, 2, 1, 5],
-                    &der(0xa1, &[&text(b"CONTOSO.EXAMPLE")]),
-                    &der(0xa2, &[&principal]),
-                ],
-            )],
-        );
-        let fields = [
-            &[0xa0, 3, 2, 1, 5, 0xa1, 3, 2, 1, 0x0e][..],
-            &[0xa2, 7, 3, 5, 0, 0, 0, 0, 0],
-            &der(0xa3, &[&ticket]),
-        ];
-        der(0x6e, &[&der(0x30, &fields)])
-    }
-
-    fn spnego_init(mechanisms: &[&[u8]], token: Option<&[u8]>) -> Vec<u8> {
-        let list = der(0xa0, &[&der(0x30, mechanisms)]);
-        let token = token.map_or(Vec::new(), |token| der(0xa2, &[&der(4, &[token])]));
-        der(0x60, &[SPNEGO, &der(0xa0, &[&der(0x30, &[&list, &token])])])
-    }
-
     #[test]
     fn several_offers_without_a_token_are_only_negotiate() {
         let token = mechanism(&spnego_init(&[MS_KERBEROS, KERBEROS, NTLM], None)).unwrap();
@@ -520,7 +448,14 @@ mod tests {
 
     #[test]
     fn a_kerberos_token_sent_along_names_service_and_realm() {
-        let framed = der(0x60, &[KERBEROS, &[1, 0], &ap_request()]);
+        let framed = der(
+            0x60,
+            &[
+                KERBEROS,
+                &[1, 0],
+                &ap_request("CONTOSO.EXAMPLE", "exchangeMDB/ex1.contoso.example"),
+            ],
+        );
         let token = mechanism(&spnego_init(&[MS_KERBEROS, NTLM], Some(&framed))).unwrap();
         assert_eq!(token.mechanism, "kerberos");
         assert_eq!(
@@ -529,7 +464,15 @@ mod tests {
         );
         assert_eq!(token.domain.as_deref(), Some("CONTOSO.EXAMPLE"));
         assert_eq!(mechanism(&framed).unwrap().service, token.service);
-        assert_eq!(mechanism(&ap_request()).unwrap().service, token.service);
+        assert_eq!(
+            mechanism(&ap_request(
+                "CONTOSO.EXAMPLE",
+                "exchangeMDB/ex1.contoso.example"
+            ))
+            .unwrap()
+            .service,
+            token.service
+        );
     }
 
     #[test]
@@ -573,11 +516,15 @@ mod tests {
 
     #[test]
     fn an_ntlm_authenticate_names_domain_and_workstation() {
-        let token = mechanism(&authenticate_message(6, 24)).unwrap();
+        let token = mechanism(&ntlm_authenticate("CONTOSO", "PC7", 6, 24)).unwrap();
         assert_eq!(token.domain.as_deref(), Some("CONTOSO"));
         assert_eq!(token.host.as_deref(), Some("PC7"));
         assert!(!token.anonymous);
-        assert!(mechanism(&authenticate_message(0, 0)).unwrap().anonymous);
+        assert!(
+            mechanism(&ntlm_authenticate("CONTOSO", "PC7", 0, 0))
+                .unwrap()
+                .anonymous
+        );
     }
 
     #[test]
@@ -607,12 +554,19 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_token_is_read_without_panic() {
-        let framed = der(0x60, &[KERBEROS, &[1, 0], &ap_request()]);
+        let framed = der(
+            0x60,
+            &[
+                KERBEROS,
+                &[1, 0],
+                &ap_request("CONTOSO.EXAMPLE", "exchangeMDB/ex1.contoso.example"),
+            ],
+        );
         for token in [
             spnego_init(&[MS_KERBEROS, NTLM], Some(&framed)),
             spnego_init(&[NTLM], Some(&challenge_message())),
             challenge_message(),
-            authenticate_message(6, 24),
+            ntlm_authenticate("CONTOSO", "PC7", 6, 24),
         ] {
             for length in 0..token.len() {
                 let _ = mechanism(&token[..length]);

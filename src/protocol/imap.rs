@@ -45,7 +45,7 @@ pub(super) const IMAP: Protocol = Protocol {
         title: "Internet Message Access Protocol",
         sources: "RFC 3501, RFC 2595, RFC 4959",
         reads: "Greeting, CAPABILITY, STARTTLS, LOGIN and AUTHENTICATE, and how the login ended.",
-        proves: "An untagged greeting, or a tagged command with its answer.",
+        proves: "A greeting at the beginning, a tagged command with its answer, or a command or answer that only IMAP has.",
         limits: "Names, passwords and mail are not kept.",
     },
     attributes: &[

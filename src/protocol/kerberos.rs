@@ -40,10 +40,10 @@ pub(super) const KERBEROS: Protocol = Protocol {
     name: "kerberos",
     about: About {
         title: "Kerberos",
-        sources: "RFC 4120, RFC 3244, MS-KILE",
-        reads: "Kind of message, realm, service name, encryption types, errors, over UDP and TCP.",
+        sources: "RFC 4120, MS-KILE",
+        reads: "Kind of message, realm, service name, encryption types, pre-authentication, errors.",
         proves: "A message whose ASN.1 tag, version and kind agree.",
-        limits: "Tickets are sealed; user names are not kept.",
+        limits: "Tickets are sealed; user names are not kept; password changes are not read, tickets inside other protocols are read there.",
     },
     attributes: &[MESSAGE, ERROR, REALM, SERVICE, ETYPE, PREAUTH],
     stream: Some(StreamEntry {
@@ -518,6 +518,8 @@ mod tests {
             of(&recorder, "service"),
             ["exchangeMDB/mail.example.com", "krbtgt/EXAMPLE.COM"]
         );
+        // Of the request and of the refusal.
+        assert_eq!(of(&recorder, "realm"), ["EXAMPLE.COM", "EXAMPLE.COM"]);
         assert_eq!(of(&recorder, "etype"), ["18", "23"]);
         assert_eq!(of(&recorder, "preauth"), ["PA-TGS-REQ"]);
         assert_eq!(of(&recorder, "error"), ["25 KDC_ERR_PREAUTH_REQUIRED"]);

@@ -30,7 +30,7 @@ pub(super) const MYSQL: Protocol = Protocol {
     name: "mysql",
     about: About {
         title: "MySQL client/server protocol",
-        sources: "MySQL internals manual, connection phase",
+        sources: "MySQL internals manual, chapter on the connection phase",
         reads: "Greeting, login, the switch to TLS, and how the login ended.",
         proves: "A greeting, refusal or login of protocol 4.1 by its exact length and the zeros in it.",
         limits: "Statements and rows are not looked at.",

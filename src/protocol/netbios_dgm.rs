@@ -29,7 +29,7 @@ pub(super) const NETBIOS_DGM: Protocol = Protocol {
         title: "NetBIOS Datagram Service",
         sources: "RFC 1002 section 4.4, MS-MAIL, MS-BRWS",
         reads: "Names of sender and receiver, the mailslot, the kind of a browser message; the sender is offered as a host.",
-        proves: "A header that names its own length, and two encoded names.",
+        proves: "A header whose length is that of the datagram, with or without itself, and two encoded names.",
         limits: "Datagrams in several fragments show what their first fragment holds.",
     },
     attributes: &[SOURCE, DESTINATION, MAILSLOT, BROWSER, SYSTEM],

@@ -14,7 +14,7 @@ pub(super) const NX: Protocol = Protocol {
     name: "nx",
     about: About {
         title: "NX (NoMachine)",
-        sources: "the lines that clients and servers send, as observed",
+        sources: "Unpublished; the lines that clients and servers send, as observed",
         reads: "The line in which each side names itself.",
         proves: "A first line of a known name and a version.",
         limits: "What follows is for other decoders; sessions through SSH are not visible.",

@@ -41,7 +41,7 @@ pub(super) const POP3: Protocol = Protocol {
         title: "Post Office Protocol, version 3",
         sources: "RFC 1939, RFC 2449, RFC 2595, RFC 5034",
         reads: "Greeting, CAPA, STLS, USER and AUTH, and how the login ended.",
-        proves: "A greeting together with a command or a timestamp that only POP3 has, or an answered command.",
+        proves: "A greeting at the beginning or with a command, or a greeting or command that only POP3 has.",
         limits: "Names, passwords and mail are not kept.",
     },
     attributes: &[

@@ -29,7 +29,7 @@ pub(super) const PROXY_PROTOCOL: Protocol = Protocol {
         sources: "HAProxy PROXY protocol, versions 1 and 2",
         reads: "The header before a proxied connection: version and the endpoints that it names.",
         proves: "A whole header of either version.",
-        limits: "Names that a proxy claims are repeated, not believed; what follows is found anew.",
+        limits: "What the proxy claims is noted as its claim, not used as an address of the flow; what follows the header is detected anew.",
     },
     attributes: &[VERSION, SOURCE, DESTINATION, AUTHORITY],
     stream: Some(StreamEntry {
@@ -208,6 +208,7 @@ mod tests {
         .concat();
         let recorder = conversation(&[(C, &both)]);
         assert_eq!(protocols(&recorder), ["proxy_protocol", "http"]);
+        assert_eq!(values(&recorder, "proxy_protocol", VERSION), ["1"]);
         assert_eq!(
             values(&recorder, "proxy_protocol", SOURCE),
             ["192.0.2.7:51000"]
@@ -230,6 +231,7 @@ mod tests {
         let segments = [(C, header.as_slice()), (S, b"220 x ESMTP\r\n")];
         let recorder = conversation(&segments);
         assert_eq!(protocols(&recorder), ["proxy_protocol", "smtp"]);
+        assert_eq!(values(&recorder, "proxy_protocol", VERSION), ["2"]);
         assert_eq!(
             values(&recorder, "proxy_protocol", SOURCE),
             ["192.0.2.7:51000"]

@@ -18,7 +18,7 @@ pub(super) const RDP: Protocol = Protocol {
         sources: "MS-RDPBCGR 1.3.1.1, 2.2.1; X.224; RFC 1006",
         reads: "The X.224 connection request and confirm: protocols offered, selected or refused.",
         proves: "A negotiation structure or cookie of RDP in an X.224 connection, or its key in a T.125 conference.",
-        limits: "What follows is encrypted and not read; a TLS handshake after the confirm is handed to the TLS decoder.",
+        limits: "What follows the negotiation is not read, except a TLS handshake; user names in cookies are not kept.",
     },
     attributes: &[OFFERED_PROTOCOL, SELECTED_PROTOCOL, FAILURE],
     stream: None,

@@ -18,7 +18,7 @@ pub(super) const S7COMM: Protocol = Protocol {
     name: "s7comm",
     about: About {
         title: "S7 communication",
-        sources: "no public description; header as commonly understood",
+        sources: "No public specification; the header as commonly understood",
         reads: "Kinds of messages and functions.",
         proves: "The identifier, a known kind and lengths that fill the X.224 message.",
         limits: "Data items are not looked at; S7comm-plus is not read.",

@@ -20,8 +20,8 @@ pub(super) const SDP: Protocol = Protocol {
         title: "Session Description Protocol",
         sources: "RFC 8866, RFC 3264, RFC 3605, RFC 4568, RFC 8839, MS-SDPEXT, MS-ICE2",
         reads: "Media lines, addresses, formats, keying, candidates: each media address becomes an offer.",
-        proves: "A description that begins with its version and has an origin and a session.",
-        limits: "Keys are seen to be there, never kept.",
+        proves: "The protocol that carries it says that it is one, and it begins with the line of version 0.",
+        limits: "Keys are seen to be there, never kept; host names are noted, never resolved; whether the other side agreed is not asked.",
     },
     attributes: &[
         ORIGIN,
@@ -464,6 +464,37 @@ mod tests {
             ]
         );
         assert_eq!(values(&recorder, "sdp", super::ORIGIN), ["192.0.2.9"]);
+        assert_eq!(
+            values(&recorder, "sdp", super::MEDIA),
+            ["applicationsharing", "audio", "image", "video"]
+        );
+        assert_eq!(
+            values(&recorder, "sdp", super::PROFILE),
+            ["RTP/AVP", "RTP/AVPF", "TCP/RTP/SAVP", "udptl"]
+        );
+        assert_eq!(values(&recorder, "sdp", super::FINGERPRINT), ["sha-256"]);
+    }
+
+    #[test]
+    fn keying_is_named_and_no_key_is_kept() {
+        let recorder = carried(
+            "v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 6000 RTP/AVP 0\r\na=encryption:optional\r\n\
+             a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^31|1:1\r\nm=video 6002 RTP/AVP 31\r\na=encryption:rejected\r\n",
+        );
+        assert_eq!(
+            values(&recorder, "sdp", super::CRYPTO),
+            ["AES_CM_128_HMAC_SHA1_80"]
+        );
+        assert_eq!(
+            values(&recorder, "sdp", super::ENCRYPTION),
+            ["optional", "rejected"]
+        );
+        let keyed: Vec<bool> = media(&recorder)
+            .iter()
+            .map(|(_, _, media)| media.keyed)
+            .collect();
+        assert_eq!(keyed, [true, false]);
+        assert!(!format!("{recorder:?}").contains("c2VjcmV0"));
     }
 
     #[test]

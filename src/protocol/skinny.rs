@@ -22,7 +22,7 @@ pub(super) const SKINNY: Protocol = Protocol {
     name: "skinny",
     about: About {
         title: "Skinny Client Control Protocol (SCCP)",
-        sources: "no public description; header as commonly understood",
+        sources: "No public specification; the header as commonly understood",
         reads: "Kinds of messages; addresses of media, each of which becomes an offer.",
         proves: "Messages of known numbers whose lengths fill what was sent.",
         limits: "Names, numbers and keys pressed are not looked at.",
@@ -348,6 +348,9 @@ mod tests {
         assert_eq!(values(&recorder, "skinny", "version"), ["0", "20"]);
         let offers: Vec<_> = offers(&recorder)
             .iter()
+            .filter(
+                |offer| matches!(&offer.offered, Offered::Media(media) if &*media.media == "audio"),
+            )
             .map(|offer| offer.endpoint.to_string())
             .collect();
         assert_eq!(offers, ["192.0.2.7:5000", "192.0.2.9:5002"]);

@@ -32,7 +32,7 @@ pub(super) const SOCKS: Protocol = Protocol {
         title: "SOCKS",
         sources: "RFC 1928, RFC 1929, SOCKS 4 and 4a",
         reads: "Version, method, command, target, reply.",
-        proves: "A request and its answer, or a request of exact length.",
+        proves: "A request of exact length together with an answer that fits it, from the beginning of a connection.",
         limits: "User names and passwords are not kept; what is relayed is found anew.",
     },
     attributes: &[VERSION, METHOD, AUTHENTICATED, COMMAND, TARGET, REPLY],

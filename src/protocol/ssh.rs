@@ -17,9 +17,9 @@ pub(super) const SSH: Protocol = Protocol {
     about: About {
         title: "Secure Shell",
         sources: "RFC 4253 4.2, 5.1, 6, 7.1",
-        reads: "The identification lines; in a connection without them the lists of algorithms.",
+        reads: "The software that each side names in its identification line.",
         proves: "A line that begins with `SSH-2.0-`, `SSH-1.99-`, `SSH-1.5-` or `SSH-1.3-`, or a packet with lists of algorithms.",
-        limits: "Nothing after the identification is read; what is encrypted shows nothing, even of the protocol.",
+        limits: "Algorithms are recognised, not noted; nothing after them is read; a connection of which only encrypted packets were captured is not recognised.",
     },
     attributes: &[SOFTWARE],
     stream: Some(StreamEntry {

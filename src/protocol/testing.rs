@@ -132,3 +132,102 @@ pub(crate) fn only_registered_attributes(recorder: &Recorder, known: &[&Protocol
         assert!(!matches!(&fact.value, Value::Text(text) if text.is_empty()));
     }
 }
+
+/// GSS tokens as their carriers show them, with invented hosts and nobody's credentials.
+pub(crate) mod tokens {
+    pub(crate) const SPNEGO: &[u8] = &[6, 6, 0x2b, 6, 1, 5, 5, 2];
+    pub(crate) const NTLM: &[u8] = &[6, 10, 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 10];
+    pub(crate) const KERBEROS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
+    pub(crate) const MS_KERBEROS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 1, 2, 2];
+
+    /// An element of DER whose length has two octets.
+    pub(crate) fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
+        let content = content.concat();
+        let mut element = vec![tag, 0x82];
+        element.extend_from_slice(&(content.len() as u16).to_be_bytes());
+        element.extend_from_slice(&content);
+        element
+    }
+
+    pub(crate) fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    /// `NegTokenInit` in its GSS frame, RFC 4178 section 4.2.1.
+    pub(crate) fn spnego_init(mechanisms: &[&[u8]], token: Option<&[u8]>) -> Vec<u8> {
+        let list = der(0xa0, &[&der(0x30, mechanisms)]);
+        let token = token.map_or(Vec::new(), |token| der(0xa2, &[&der(4, &[token])]));
+        der(0x60, &[SPNEGO, &der(0xa0, &[&der(0x30, &[&list, &token])])])
+    }
+
+    /// `AP-REQ`, RFC 4120 section 5.5.1, with a ticket for `service`, written `class/host`.
+    pub(crate) fn ap_request(realm: &str, service: &str) -> Vec<u8> {
+        let parts: Vec<u8> = service
+            .split('/')
+            .flat_map(|part| der(0x1b, &[part.as_bytes()]))
+            .collect();
+        let names = der(0xa1, &[&der(0x30, &[&parts])]);
+        let principal = der(0x30, &[&[0xa0, 3, 2, 1, 2], &names]);
+        let ticket = [
+            &[0xa0, 3, 2, 1, 5][..],
+            &der(0xa1, &[&der(0x1b, &[realm.as_bytes()])]),
+            &der(0xa2, &[&principal]),
+        ];
+        let fields = [
+            &[0xa0, 3, 2, 1, 5, 0xa1, 3, 2, 1, 0x0e][..],
+            &[0xa2, 7, 3, 5, 0, 0, 0, 0, 0],
+            &der(0xa3, &[&der(0x61, &[&der(0x30, &ticket)])]),
+        ];
+        der(0x6e, &[&der(0x30, &fields)])
+    }
+
+    /// `AUTHENTICATE_MESSAGE`, MS-NLMP 2.2.1.3: `user` and `response` are the lengths that it claims.
+    pub(crate) fn ntlm_authenticate(
+        domain: &str,
+        workstation: &str,
+        user: u16,
+        response: u16,
+    ) -> Vec<u8> {
+        const HEADER: u16 = 64;
+        let (domain, workstation) = (utf16(domain), utf16(workstation));
+        let field = |length: u16, offset: u16| {
+            let [low, high] = length.to_le_bytes();
+            let [at, above] = offset.to_le_bytes();
+            [low, high, low, high, at, above, 0, 0]
+        };
+        let end = HEADER + domain.len() as u16;
+        [
+            &b"NTLMSSP\0\x03\0\0\0"[..],
+            &field(0, HEADER),
+            &field(response, HEADER),
+            &field(domain.len() as u16, HEADER),
+            &field(user, end),
+            &field(workstation.len() as u16, end),
+            &field(0, end),
+            &1_u32.to_le_bytes(),
+            &domain,
+            &workstation,
+        ]
+        .concat()
+    }
+
+    /// A first token for Negotiate: Kerberos and NTLM are offered, a ticket of realm A.EXAMPLE for `service` comes along.
+    pub(crate) fn ticket_for(service: &str) -> Vec<u8> {
+        let framed = der(
+            0x60,
+            &[KERBEROS, &[1, 0], &ap_request("A.EXAMPLE", service)],
+        );
+        spnego_init(&[MS_KERBEROS, NTLM], Some(&framed))
+    }
+
+    /// A last NTLM message of nobody, from the workstation EX1.
+    pub(crate) fn nobody() -> Vec<u8> {
+        ntlm_authenticate("", "EX1", 0, 0)
+    }
+
+    /// RFC 4648 section 4, as protocols of lines carry tokens.
+    pub(crate) fn base64(token: &[u8]) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(token)
+    }
+}

@@ -249,6 +249,13 @@ mod tests {
         let offers = offers(&recorder);
         assert_eq!(offers[0].endpoint.to_string(), "10.0.0.1:40000");
         assert_eq!(offers[0].transport, Transport::UDP);
+        assert!(matches!(
+            &offers[0].offered,
+            Offered::Protocol {
+                protocol: "tftp",
+                ..
+            }
+        ));
         only_registered_attributes(&recorder, &[&TFTP]);
         for length in 0..ASKED.len() - 15 {
             assert!(protocols(&datagrams(&[(CLIENT, &ASKED[..length])])).is_empty());

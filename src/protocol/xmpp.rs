@@ -40,9 +40,9 @@ pub(super) const XMPP: Protocol = Protocol {
     about: About {
         title: "Extensible Messaging and Presence Protocol",
         sources: "RFC 6120",
-        reads: "The stream's opening, features, STARTTLS, SASL mechanism, and errors.",
-        proves: "A stream element of the `jabber` or `etherx` name spaces.",
-        limits: "Stanzas are counted by kind at most; their content is not kept.",
+        reads: "The domains of a stream, mechanisms offered and chosen, STARTTLS, how the login ended, and stream errors.",
+        proves: "A stream header with the namespace of streams; in the middle of a connection a stanza with a namespace of XMPP alone, or the end of a stream.",
+        limits: "Nothing after the login is read; of addresses only the domain is kept.",
     },
     attributes: &[
         TO,
@@ -358,6 +358,7 @@ fn note_token(text: &[u8], notes: &mut Notes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
     use crate::protocol::testing::{
         CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
         survives_every_cut, values,
@@ -422,6 +423,56 @@ mod tests {
         assert_eq!(protocols(&recorder), ["xmpp", "tls"]);
         assert_eq!(values(&recorder, "xmpp", STARTTLS), ["STARTTLS"]);
         survives_every_cut(&segments);
+    }
+
+    #[test]
+    fn tokens_name_service_realm_and_host_but_no_person() {
+        let ticket = format!(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='GSSAPI'>{}</auth>",
+            base64(&ticket_for("xmpp/ex1.a.example"))
+        );
+        let nobody = format!(
+            "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{}</response>",
+            base64(&nobody())
+        );
+        let segments = [
+            OPEN,
+            ANSWER,
+            (C, ticket.as_bytes()),
+            (
+                S,
+                &b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>"[..],
+            ),
+            (
+                C,
+                b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NTLM'/>",
+            ),
+            (C, nobody.as_bytes()),
+        ];
+        let recorder = conversation(&segments);
+        let of = |name| values(&recorder, "xmpp", name);
+        assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+        assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+        assert_eq!(of("gss_service"), ["xmpp/ex1.a.example"]);
+        assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+        assert_eq!(of("gss_host"), ["EX1"]);
+        assert_eq!(of("gss_anonymous"), ["1"]);
+        survives_every_cut(&segments);
+    }
+
+    #[test]
+    fn a_refused_starttls_is_told() {
+        let recorder = conversation(&[
+            OPEN,
+            ANSWER,
+            (C, b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
+            (
+                S,
+                b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>",
+            ),
+        ]);
+        assert_eq!(values(&recorder, "xmpp", STARTTLS_REFUSED), ["failure"]);
+        assert!(values(&recorder, "xmpp", AUTH_RESULT).is_empty());
     }
 
     #[test]

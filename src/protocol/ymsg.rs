@@ -17,7 +17,7 @@ pub(super) const YMSG: Protocol = Protocol {
         title: "Yahoo! Messenger",
         sources: "No public specification; the header as all clients send it",
         reads: "The version.",
-        proves: "A header with its magic, and fields in the separators of the protocol.",
+        proves: "A header with its magic number, and fields between the separators of the protocol.",
         limits: "Names and messages are not read.",
     },
     attributes: &[VERSION],

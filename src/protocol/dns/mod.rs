@@ -43,9 +43,9 @@ pub(super) const DNS: Protocol = Protocol {
     about: About {
         title: "Domain Name System",
         sources: "RFC 1035, RFC 2782, RFC 3596, RFC 6891",
-        reads: "Questions and answers: names, types, codes; addresses and services in answers become offers.",
+        reads: "Questions and answers: names, types, error codes, services and mail exchangers; an address in an answer becomes the offer of a host.",
         proves: "A header whose counts agree with the sections that follow.",
-        limits: "Zone transfers are seen, their records not kept; encrypted DNS is TLS or HTTP.",
+        limits: "Of one message 64 records are read, also of zone transfers; signatures are not checked; encrypted DNS is TLS, HTTP or QUIC.",
     },
     attributes: ATTRIBUTES,
     stream: Some(StreamEntry {
@@ -66,9 +66,9 @@ pub(super) const LLMNR: Protocol = Protocol {
     about: About {
         title: "Link-Local Multicast Name Resolution",
         sources: "RFC 4795",
-        reads: "Questions and answers on the link.",
-        proves: "A DNS message whose flags are those of LLMNR, sent as LLMNR is.",
-        limits: "A message that fits plain DNS as well is told apart by the group or port that RFC 4795 fixes.",
+        reads: "Questions and answers of the local link, as of DNS.",
+        proves: "A whole DNS message to the multicast group of LLMNR, or one whose flags only LLMNR sets.",
+        limits: "A message to a single host whose flags fit plain DNS as well is named dns.",
     },
     attributes: ATTRIBUTES,
     stream: None,
@@ -84,9 +84,9 @@ pub(super) const MDNS: Protocol = Protocol {
     about: About {
         title: "Multicast DNS",
         sources: "RFC 6762, RFC 6763",
-        reads: "Questions and answers on the link.",
-        proves: "A DNS message sent as multicast DNS is.",
-        limits: "A message that fits plain DNS as well is told apart by the group or port that RFC 6762 fixes.",
+        reads: "Questions and answers of the local link, as of DNS.",
+        proves: "A whole DNS message to the multicast group, an answer with the header that RFC 6762 fixes, or a question for a service in `.local`.",
+        limits: "Other messages to a single host are named dns; who is the client is not said.",
     },
     attributes: ATTRIBUTES,
     stream: None,

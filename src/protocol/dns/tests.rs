@@ -129,6 +129,21 @@ fn services_and_errors_are_facts() {
 }
 
 #[test]
+fn types_and_mail_exchangers_are_facts() {
+    let mut exchanger = vec![0, 10];
+    exchanger.extend(name("Edge.Example"));
+    let found = [
+        header(0x8180, [1, 1, 0, 0]),
+        question("example", 15),
+        record(&[0xc0, 12], 15, &exchanger),
+    ]
+    .concat();
+    let recorder = datagrams(&[(CLIENT, &query("new.example", 28)), (SERVER, &found)]);
+    assert_eq!(of(&recorder, "mx"), ["example -> edge.example"]);
+    assert_eq!(of(&recorder, "type"), ["AAAA", "MX"]);
+}
+
+#[test]
 fn a_bare_refusal_counts_only_where_a_question_was_seen() {
     let refusal = header(0x8185, [0; 4]);
     assert!(protocols(&datagrams(&[(SERVER, &refusal)])).is_empty());

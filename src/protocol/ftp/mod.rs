@@ -42,7 +42,7 @@ pub(super) const FTP: Protocol = Protocol {
         sources: "RFC 959, RFC 2228, RFC 2389, RFC 2428, RFC 4217",
         reads: "Greeting, commands, features, the switch to TLS, how the login ended, and the addresses of data connections.",
         proves: "A greeting that names FTP, or a command or reply that only FTP has.",
-        limits: "Names of users and files and passwords are not kept; a data connection is known by its announcement alone.",
+        limits: "Names of users, names of files and passwords are not kept; a data connection is known by its announcement alone.",
     },
     attributes: &[
         BANNER,

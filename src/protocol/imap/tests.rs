@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
 use crate::protocol::testing::{
     CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
     survives_every_cut, values,
@@ -127,6 +128,32 @@ fn tokens_of_an_authentication_name_the_mechanism() {
     assert_eq!(values(&recorder, "imap", AUTH_MECHANISM), ["NTLM"]);
     assert_eq!(values(&recorder, "imap", GSS_MECHANISM), ["ntlm"]);
     assert_eq!(values(&recorder, "imap", AUTH_RESULT), ["NO"]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn tokens_name_service_realm_and_host_but_no_person() {
+    let ticket = format!("{}\r\n", base64(&ticket_for("imap/ex1.a.example")));
+    let nobody = format!("{}\r\n", base64(&nobody()));
+    let segments = [
+        GREETING,
+        (C, b"a1 AUTHENTICATE GSSAPI\r\n"),
+        (S, b"+ \r\n"),
+        (C, ticket.as_bytes()),
+        (S, b"a1 NO AUTHENTICATE failed.\r\n"),
+        (C, b"a2 AUTHENTICATE NTLM\r\n"),
+        (S, b"+ \r\n"),
+        (C, nobody.as_bytes()),
+        (S, b"a2 NO AUTHENTICATE failed.\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    let of = |name| values(&recorder, "imap", name);
+    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_service"), ["imap/ex1.a.example"]);
+    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+    assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_anonymous"), ["1"]);
     survives_every_cut(&segments);
 }
 

@@ -54,9 +54,9 @@ pub(super) const LDAP: Protocol = Protocol {
     about: About {
         title: "Lightweight Directory Access Protocol",
         sources: "RFC 4511, RFC 4513, MS-ADTS 5.1.1",
-        reads: "Operations, binds and their mechanism, StartTLS, results, bases that name a directory partition.",
+        reads: "Operations, binds with their mechanism and result, bases of searches, extended operations, StartTLS, failures.",
         proves: "A message whose identifier, operation and lengths are whole.",
-        limits: "After a SASL bind with a security layer only its kind is seen.",
+        limits: "After a bind with a security layer only whether it signs or seals is read; passwords, filters and entries are not kept.",
     },
     attributes: &[
         OPERATION,
@@ -89,7 +89,7 @@ pub(super) const CLDAP: Protocol = Protocol {
         sources: "MS-ADTS 6.3.3, RFC 1798",
         reads: "The netlogon ping: search, domain, answering controller.",
         proves: "A whole LDAP message in a datagram.",
-        limits: "Only searches and their answers exist on UDP.",
+        limits: "Of the controller's answers only the extended form of a logon response is read.",
     },
     attributes: &[OPERATION, RESULT, BASE, DOMAIN, CONTROLLER],
     stream: None,

@@ -1,6 +1,7 @@
+use super::super::testing::tokens::{nobody, ticket_for};
 use super::super::testing::*;
 use super::{CLDAP, LDAP};
-use crate::evidence::Recorder;
+use crate::evidence::{Offered, Recorder};
 use crate::net::Side;
 
 /// An element with the long length that Windows writes.
@@ -80,6 +81,26 @@ fn kinds_of_binds_are_told_apart() {
 }
 
 #[test]
+fn tokens_of_a_bind_name_mechanism_and_service() {
+    let ticket = ticket_for("ldap/dc1.a.example");
+    let sasl = [short(4, b"GSS-SPNEGO"), long(4, &ticket)].concat();
+    let chosen = [
+        short(0x0a, &[14]),
+        short(4, b""),
+        short(4, b""),
+        long(0x87, &nobody()),
+    ];
+    let recorder = play(&[
+        (CLIENT, bind(b"", long(0xa3, &sasl))),
+        (SERVER, message(1, 0x61, &chosen)),
+    ]);
+    assert_eq!(of(&recorder, "mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of(&recorder, "service"), ["ldap/dc1.a.example"]);
+    // The bind goes on.
+    assert!(of(&recorder, "bind_result").is_empty());
+}
+
+#[test]
 fn searches_show_their_base_and_large_entries_are_passed_over() {
     let numbers = [
         short(0x0a, &[2]),
@@ -122,6 +143,7 @@ fn an_accepted_starttls_hands_the_connection_over() {
     for (code, expected) in [(0, "accepted"), (52, "refused")] {
         let recorder = play(&[(CLIENT, ask.clone()), (SERVER, result(5, 0x78, code, b""))]);
         assert_eq!(of(&recorder, "starttls"), [expected]);
+        assert_eq!(of(&recorder, "extended"), ["1.3.6.1.4.1.1466.20037"]);
     }
     let after = bind(b"cn=x", short(0x80, b"y"));
     let recorder = conversation(&[
@@ -229,6 +251,10 @@ fn a_controller_answers_a_ping_with_its_name() {
         values(&recorder, "cldap", "controller"),
         ["dc1.example.com"]
     );
+    let offered = &offers(&recorder)[0];
+    let name = "dc1.example.com".into();
+    assert_eq!(offered.offered, Offered::Host { name });
+    assert_eq!(offered.endpoint.to_string(), "10.0.0.2:0");
     for length in 0..pong.len() {
         datagrams(&[(SERVER, &pong[..length])]);
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
 use crate::protocol::testing::{
     CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
     survives_every_cut, values,
@@ -48,6 +49,32 @@ fn a_session_is_read_without_names_passwords_and_messages() {
     let all = format!("{:?}", recorder.facts);
     assert!(!all.contains("anna") && !all.contains("wonderland") && !all.contains("Subject"));
     only_registered_attributes(&recorder, &[&POP3]);
+    survives_every_cut(&segments);
+}
+
+#[test]
+fn tokens_name_service_realm_and_host_but_no_person() {
+    let ticket = format!("{}\r\n", base64(&ticket_for("pop/ex1.a.example")));
+    let nobody = format!("{}\r\n", base64(&nobody()));
+    let segments = [
+        GREETING,
+        (C, b"AUTH GSSAPI\r\n"),
+        (S, b"+ \r\n"),
+        (C, ticket.as_bytes()),
+        (S, b"-ERR refused\r\n"),
+        (C, b"AUTH NTLM\r\n"),
+        (S, b"+ \r\n"),
+        (C, nobody.as_bytes()),
+        (S, b"-ERR refused\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    let of = |name| values(&recorder, "pop3", name);
+    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_service"), ["pop/ex1.a.example"]);
+    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+    assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_anonymous"), ["1"]);
     survives_every_cut(&segments);
 }
 

@@ -35,9 +35,9 @@ pub(super) const QUIC: Protocol = Protocol {
     about: About {
         title: "QUIC",
         sources: "RFC 9000, RFC 9001, RFC 9369",
-        reads: "Long headers, Initial packets under their published keys, and the TLS hello in them.",
-        proves: "An Initial packet that decrypts, or a version negotiation or retry of exact form.",
-        limits: "After the handshake began nothing but the header form is seen.",
+        reads: "Versions in long headers and in those of Google's QUIC, Initial packets under their published keys, and the TLS hellos in them.",
+        proves: "An Initial packet that decrypts, a version negotiation or retry of exact form, or a long header of another known version.",
+        limits: "Nothing is read after the hellos; a flow with nothing but short headers is not recognised.",
     },
     attributes: &[VERSION, RETRY, VERSION_OFFERED],
     stream: None,

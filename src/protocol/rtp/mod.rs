@@ -23,7 +23,7 @@ pub(super) const RTP: Protocol = Protocol {
         title: "Real-time Transport Protocol",
         sources: "RFC 3550 appendix A, RFC 3551, RFC 3711, RFC 7983",
         reads: "Headers: source, payload type, sequence, timestamp; loss and jitter as in RFC 3550.",
-        proves: "A source that two packets in sequence and time make valid.",
+        proves: "Packets of one source in a row whose sequence numbers and timestamps advance like those of a medium; a single packet only becomes a candidate.",
         limits: "SRTP has the same header: encryption is known from the signalling or from DTLS, not from the packet.",
     },
     attributes: &[SSRC, PAYLOAD_TYPE, CANDIDATE, UNMEASURED],

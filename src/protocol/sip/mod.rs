@@ -28,9 +28,9 @@ pub(super) const SIP: Protocol = Protocol {
     about: About {
         title: "Session Initiation Protocol",
         sources: "RFC 3261, RFC 5626, MS-SIPRE, MS-SIPREGE",
-        reads: "Heads of requests and responses, compact and folded fields; bodies are handed to SDP.",
-        proves: "A request or status line of SIP/2.0 with the fields that every message has.",
-        limits: "Inside TLS nothing is seen; MPPC-compressed signalling is not read.",
+        reads: "Heads of requests and responses, also with compact and folded fields; session descriptions in their bodies are read as SDP.",
+        proves: "A request or status line of SIP/2.0 with one of the fields that every message has.",
+        limits: "Inside TLS nothing is seen; compressed signalling (MS-SIPCOMP) is not read.",
     },
     attributes: &[
         METHOD,

@@ -72,6 +72,28 @@ fn a_call_over_udp_is_read_with_its_offer() {
 }
 
 #[test]
+fn a_cancelled_call_says_why_and_how_it_authenticates() {
+    let cancel = b"BYE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@b.example>\r\nTo: <sip:c@b.example>\r\n\
+        Call-ID: call-1\r\nCSeq: 2 BYE\r\nReason: Q.850;cause=16;text=\"Terminated\"\r\n\
+        Proxy-Authorization: Kerberos qop=\"auth\", response=\"c2VjcmV0\"\r\nContent-Length: 0\r\n\r\n";
+    let refusal = reply(
+        "401 Unauthorized",
+        "Server: RTC/5.0\r\nWWW-Authenticate: NTLM realm=\"a\"\r\nWWW-Authenticate: TLS-DSK realm=\"a\"\r\n",
+    );
+    let recorder = datagrams(&[(CLIENT, cancel), (ANSWERER, &refusal)]);
+    assert_eq!(
+        values(&recorder, "sip", REASON),
+        ["Q.850;cause=16;text=\"Terminated\""]
+    );
+    assert_eq!(
+        values(&recorder, "sip", AUTH),
+        ["Kerberos", "NTLM", "TLS-DSK"]
+    );
+    assert_eq!(values(&recorder, "sip", "server"), ["RTC/5.0"]);
+    assert!(!format!("{recorder:?}").contains("c2VjcmV0"));
+}
+
+#[test]
 fn facts_of_a_call_have_the_hash_of_its_id_as_subject() {
     let recorder = datagrams(&[(CLIENT, &invite(OFFER))]);
     let subject = |name: &str| {

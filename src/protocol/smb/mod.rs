@@ -57,7 +57,7 @@ pub(super) const SMB: Protocol = Protocol {
     about: About {
         title: "Server Message Block",
         sources: "MS-CIFS 2.2, MS-SMB 2.2, MS-SMB2 2.2",
-        reads: "Negotiation, session set-up, trees, opens and their failures and the RPC of named pipes. Mailslots are named by netbios_dgm.",
+        reads: "Negotiation, session set-up, trees, opens and their failures, and the RPC of named pipes; mailslots are read by netbios_dgm.",
         proves: "The magic number, a documented command, and sizes that agree with each other and with the carrier's length.",
         limits: "Nothing of files is kept; nothing is unsealed or decompressed; pipes opened within a compound are tried by content.",
     },

@@ -46,7 +46,7 @@ pub(super) const SMTP: Protocol = Protocol {
         sources: "RFC 5321, RFC 3207, RFC 3030, RFC 4954, MS-SMTPNTLM, Exchange's X- verbs",
         reads: "Greeting, EHLO keywords, AUTH and X-EXPS, STARTTLS and X-ANONYMOUSTLS, reply codes; mail bodies are passed over.",
         proves: "A greeting that names SMTP, or a greeting and a command or reply that only SMTP has.",
-        limits: "Sealed sessions show what stood before the handshake; addresses and content of mail are not kept.",
+        limits: "After the switch to TLS nothing more is seen; of addresses only the domain is kept, of messages nothing.",
     },
     attributes: &[
         BANNER,

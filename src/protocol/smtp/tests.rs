@@ -1,5 +1,6 @@
 use super::*;
 use crate::net::Side;
+use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
 use crate::protocol::testing::{
     CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
     survives_every_cut, values,
@@ -146,6 +147,35 @@ fn ntlm_of_exchange_is_named_and_no_credential_is_kept() {
     assert_eq!(values(&recorder, "smtp", AUTH_MECHANISM), ["LOGIN"]);
     assert_eq!(values(&recorder, "smtp", AUTH_RESULT), ["535"]);
     assert!(!format!("{:?}", recorder.facts).contains("c2VjcmV0"));
+}
+
+#[test]
+fn tokens_name_service_realm_and_host_but_no_person() {
+    let ticket = format!(
+        "X-EXPS GSSAPI {}\r\n",
+        base64(&ticket_for("SmtpSvc/ex1.a.example"))
+    );
+    let nobody = format!("{}\r\n", base64(&nobody()));
+    let segments = [
+        GREETING,
+        HELLO,
+        KEYWORDS,
+        (C, ticket.as_bytes()),
+        (S, b"535 5.7.3 no\r\n"),
+        (C, b"AUTH NTLM\r\n"),
+        (S, b"334 \r\n"),
+        (C, nobody.as_bytes()),
+        (S, b"535 5.7.3 no\r\n"),
+    ];
+    let recorder = conversation(&segments);
+    let of = |name| values(&recorder, "smtp", name);
+    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_service"), ["SmtpSvc/ex1.a.example"]);
+    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+    assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_anonymous"), ["1"]);
+    survives_every_cut(&segments);
 }
 
 #[test]

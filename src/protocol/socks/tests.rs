@@ -19,6 +19,7 @@ fn http_is_found_after_version_4() {
     ];
     let recorder = conversation(&segments);
     assert_eq!(protocols(&recorder), ["socks", "http"]);
+    assert_eq!(values(&recorder, "socks", VERSION), ["4"]);
     assert_eq!(values(&recorder, "socks", TARGET), ["192.0.2.7:80"]);
     assert_eq!(values(&recorder, "socks", REPLY), ["90"]);
     only_registered_attributes(&recorder, &[&SOCKS]);
@@ -51,6 +52,7 @@ fn version_5_is_read_without_name_and_password() {
     ];
     let recorder = conversation(&segments);
     assert_eq!(protocols(&recorder), ["socks", "http"]);
+    assert_eq!(values(&recorder, "socks", VERSION), ["5"]);
     assert_eq!(values(&recorder, "socks", METHOD), ["password"]);
     assert_eq!(values(&recorder, "socks", AUTHENTICATED), ["1"]);
     assert_eq!(values(&recorder, "socks", TARGET), ["example:80"]);

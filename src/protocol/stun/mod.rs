@@ -27,9 +27,9 @@ pub(super) const STUN: Protocol = Protocol {
     about: About {
         title: "STUN and TURN",
         sources: "RFC 8489, RFC 8656, RFC 3489, MS-TURN, MS-ICE2",
-        reads: "Messages with the addresses, roles, realms, errors and versions they name, in datagrams and in three framings over TCP; RTP, RTCP and DTLS that a relay carries.",
-        proves: "A header whose length and attributes fill the message exactly, with the magic cookie or, in the classic form, an attribute list that is whole.",
-        limits: "Integrity is not checked; of the data of a relay only media and their handshakes are looked at.",
+        reads: "Messages with the addresses, roles, realms, errors and versions that they name, in datagrams and in three framings over TCP; relayed addresses become offers; RTP, RTCP and DTLS that a relay carries.",
+        proves: "A message whose attributes fill it exactly, with the magic cookie, or in the classic form (RFC 3489) at least one attribute and none that this form does not know.",
+        limits: "Integrity is not checked; user names are not kept; of what a relay carries, only media and their handshakes are read.",
     },
     attributes: &[
         METHOD,

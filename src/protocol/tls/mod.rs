@@ -79,10 +79,10 @@ pub(super) const TLS: Protocol = Protocol {
     name: "tls",
     about: About {
         title: "Transport Layer Security",
-        sources: "RFC 5246, RFC 8446, RFC 6066, RFC 7301, MS-TURN 2.1.1",
-        reads: "Hellos, server name, ALPN, versions, cipher, certificates up to TLS 1.2, alerts.",
-        proves: "A record with a handshake message of consistent lengths.",
-        limits: "From TLS 1.3 certificates are sealed; what the records carry is never seen.",
+        sources: "RFC 6101, RFC 5246, RFC 8446, RFC 6066, RFC 7301, MS-TURN 2.1.1",
+        reads: "Hellos, server name, ALPN, versions, cipher, certificates of both sides up to TLS 1.2, alerts, and whether the handshake was completed; the imitation of a handshake before TURN.",
+        proves: "A hello of consistent lengths (of SSL 2 as well), or records that follow each other without a gap.",
+        limits: "From TLS 1.3 on certificates are sealed; chains and signatures are not checked; what the records carry is never seen.",
     },
     attributes: &[
         CLIENT_VERSION,

@@ -270,9 +270,8 @@ impl Judge<'_> {
                 let Some(known) = self.signatures.catalog.service(service) else {
                     continue;
                 };
-                let is_its = |protocol: &&'static str| {
-                    known.protocols.iter().any(|its| **its == **protocol)
-                };
+                let is_its =
+                    |protocol: &&'static str| known.protocols.iter().any(|its| **its == **protocol);
                 if !spoken.is_empty() && !spoken.iter().any(is_its) {
                     continue;
                 }

@@ -301,9 +301,7 @@ impl Flow {
         };
         let is_meant = |names: &Vec<&str>| !names.iter().all(stands_back);
         let meant = depths.iter().map(at).find(is_meant);
-        meant
-            .or_else(|| depths.last().map(at))
-            .unwrap_or_default()
+        meant.or_else(|| depths.last().map(at)).unwrap_or_default()
     }
 
     /// Protocols that pass the connection on to what is spoken, outermost first.

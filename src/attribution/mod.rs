@@ -8,8 +8,8 @@ mod candidates;
 mod ends;
 mod flow;
 mod offers;
-mod rows;
 mod proof;
+mod rows;
 mod security;
 mod unknown;
 
@@ -249,7 +249,8 @@ impl Judge<'_> {
         let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &spoken);
         let is_told = evidence
             .iter()
-            .any(|evidence| evidence.source >= Source::Interface);
+            .any(|evidence| evidence.source >= Source::Interface)
+            && !flow.proves("stun");
         let mut because: Vec<String> = Vec::new();
         for evidence in evidence {
             if !because.contains(&evidence.text) {
@@ -257,7 +258,7 @@ impl Judge<'_> {
             }
         }
         because.truncate(MAX_BECAUSE);
-        // Where the payload names no service, it still says what is spoken.
+        // Where the payload names no service, it still says what is spoken; a relay, whose media are inside.
         if !is_told {
             because.extend(proof::sentences(flow, self.flows));
         }

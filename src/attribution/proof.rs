@@ -48,8 +48,13 @@ pub(super) fn sentences(flow: &Flow, flows: &Flows) -> Vec<String> {
             seen: layer.seen,
             tap: *tap,
         };
+        let within = if flow.is_inside(name, "stun") {
+            ", inside stun"
+        } else {
+            ""
+        };
         let said = said(flow, name).map_or_else(String::new, |said| format!(": {said}"));
-        Some(format!("{}: {name}{said}", flows.frame(sight)))
+        Some(format!("{}: {name}{within}{said}", flows.frame(sight)))
     };
     flow.layers().into_iter().filter_map(sentence).collect()
 }

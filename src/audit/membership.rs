@@ -205,10 +205,7 @@ fn contradicted(audit: &mut Audit<'_>, subject: Subject<'_>, row: &RowId, observ
         flow: Some(subject.flow.number),
         evidence: subject.evidence(&[]),
     };
-    audit.find(
-        format!("{} {observed}", listener(subject.server())),
-        draft,
-    );
+    audit.find(format!("{} {observed}", listener(subject.server())), draft);
 }
 
 /// What the matrix expects at the flow's port: the row where the topology tells who the ends are, else the services of
@@ -232,7 +229,10 @@ fn claim(audit: &Audit<'_>, subject: Subject<'_>, row: &RowId) -> String {
         .collect();
     services.sort_unstable();
     services.dedup();
-    let generic = services.iter().filter(|(is_special, _)| !is_special).count();
+    let generic = services
+        .iter()
+        .filter(|(is_special, _)| !is_special)
+        .count();
     let shown = if generic > 0 { generic } else { MAX_SERVICES };
     let names: Vec<&str> = services.iter().take(shown).map(|(_, name)| *name).collect();
     if names.is_empty() {

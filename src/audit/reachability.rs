@@ -136,8 +136,14 @@ fn is_group(address: IpAddr) -> bool {
 /// Errors of paths that work: the search for the largest packet, and a client that was gone before the last answer came.
 fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
     let flow = subject.flow;
-    let is_too_big = matches!((error.version, error.kind, error.code), (4, 3, 4) | (6, 2, _));
-    let is_port = matches!((error.version, error.kind, error.code), (4, 3, 3) | (6, 1, 4));
+    let is_too_big = matches!(
+        (error.version, error.kind, error.code),
+        (4, 3, 4) | (6, 2, _)
+    );
+    let is_port = matches!(
+        (error.version, error.kind, error.code),
+        (4, 3, 3) | (6, 1, 4)
+    );
     let is_late = error.reporter == flow.client().address
         && error.reporter != flow.server().address
         && flow.tracker.packets[flow.client.other()] > 0;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use exwire::attribution::{Encrypted, Judged};
+use exwire::attribution::{Encrypted, Judged, UNTOLD};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
@@ -286,7 +286,10 @@ fn an_object_exporter_that_was_resolved_explains_its_port() {
         .unwrap();
     assert_eq!(
         exporter.because,
-        ["frame 4: OXID resolution (ResolveOxid2) answered 10.0.0.30:49500"]
+        [
+            "frame 4: OXID resolution (ResolveOxid2) answered 10.0.0.30:49500",
+            "frame 3: dcerpc: auth_level `privacy`",
+        ]
     );
 }
 
@@ -610,4 +613,246 @@ fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
     let judged = judged(&Topology::default(), vec![smb()]);
     let (_, flow) = judged.iter().next().unwrap();
     assert_eq!(flow.authentication, ["kerberos"]);
+}
+
+/// The flow's datagrams, where the protocol is not spoken over TCP.
+fn over(transport: Transport, mut flow: Connection) -> Connection {
+    if transport == Transport::UDP {
+        flow.0.key.transport = Transport::UDP;
+        flow.0.tracker.tcp = None;
+    }
+    flow
+}
+
+#[test]
+fn a_protocol_without_a_place_in_the_matrix_is_never_taken_for_a_service() {
+    let signatures = signatures();
+    let has_place = |name: &str| {
+        let mut services = signatures.catalog.services();
+        services.any(|service| service.protocols.iter().any(|spoken| **spoken == *name))
+    };
+    let foreign: Vec<&'static str> = PROTOCOLS
+        .iter()
+        .map(|protocol| protocol.name)
+        .filter(|name| !has_place(name))
+        .collect();
+    assert!(foreign.contains(&"ssh") && foreign.contains(&"openvpn"));
+    let claims = |transport, port| signatures.matrix.by_port(transport, port).next().is_some();
+    // Of a range its ends; both hosts have roles that rows join, so that roles speak as well.
+    let ports: Vec<(Transport, u16)> = [Transport::TCP, Transport::UDP]
+        .into_iter()
+        .flat_map(|transport| (1..=u16::MAX).map(move |port| (transport, port)))
+        .filter(|(transport, port)| {
+            let beside = |port| claims(*transport, port);
+            let is_within =
+                beside(port.saturating_sub(1)) && port.checked_add(1).is_none_or(beside);
+            beside(*port) && !is_within
+        })
+        .collect();
+    assert!(ports.len() > 30, "{ports:?}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), TOPOLOGY).unwrap();
+    let topology = Topology::read(file.path()).unwrap();
+    for name in foreign {
+        // Whatever lies inside it, such as the TLS of a VPN, is as foreign.
+        let flows = ports.iter().flat_map(|&(transport, port)| {
+            let plain = Connection::new("10.0.0.20:50000", &format!("192.0.2.25:{port}"));
+            let inside = Connection::new("10.0.0.40:50001", &format!("10.0.0.30:{port}"));
+            let hello = |flow: Connection| flow.text("tls", "server_name", "webconf.example.com");
+            [
+                over(transport, plain.proves(name)),
+                over(transport, hello(inside.proves(name).proves("tls"))),
+            ]
+        });
+        let judged = judged(&topology, flows.collect());
+        for (flow, attribution) in judged.iter() {
+            // Proxies stand back behind what they carry.
+            let is_passed_on = name == "proxy_protocol" && flow.proves("tls");
+            let strength = attribution.strength;
+            assert!(
+                strength.is_none() || (is_passed_on && strength < Some(Strength::Proven)),
+                "{name} on {}: {:?} {:?}",
+                flow.server(),
+                attribution.service,
+                attribution.because
+            );
+            let says = |text: &String| text.starts_with("frame 3: ") && text.contains(name);
+            assert!(
+                is_passed_on || attribution.because.iter().any(says),
+                "{name}: {:?}",
+                attribution.because
+            );
+        }
+    }
+}
+
+#[test]
+fn a_port_is_judged_by_what_is_spoken_on_the_transport() {
+    let of = |protocols: &[&'static str], port: u16| {
+        let flow = Connection::new("203.0.113.9:50000", &format!("198.51.100.7:{port}"));
+        let flow = protocols.iter().fold(flow, |flow, name| flow.proves(name));
+        let judged = judged(&Topology::default(), vec![flow]);
+        let attribution = &judged.attributions[0];
+        let service = attribution.service.as_ref().map(ToString::to_string);
+        (service, attribution.verdict.word())
+    };
+    let web = || Some("web".to_owned());
+    assert_eq!(of(&["openvpn", "tls"], 443), (None, "contradicted"));
+    assert_eq!(of(&["tpkt", "s7comm"], 102), (None, "contradicted"));
+    assert_eq!(of(&["tpkt"], 102), (Some("x400".into()), "unproven"));
+    assert_eq!(of(&["proxy_protocol", "tls"], 443), (web(), "unproven"));
+    assert_eq!(of(&["socks", "tls"], 443), (web(), "unproven"));
+}
+
+#[test]
+fn a_contradiction_names_the_application_and_the_frame_that_proved_it() {
+    let of = |flow: Connection| {
+        let found = findings_with("", vec![flow]);
+        assert_eq!(found[0].code, "EXW103", "{found:#?}");
+        (found[0].message.clone(), found[0].evidence.clone())
+    };
+    let to = |port: u16| Connection::new("203.0.113.9:50000", &format!("198.51.100.7:{port}"));
+    let ssh = to(443).proves("ssh").text("ssh", "software", "OpenSSH_9.6");
+    let (message, evidence) = of(ssh);
+    assert_eq!(
+        message,
+        "ssh from 203.0.113.9 to 198.51.100.7:443, a port that is documented for SIP signalling, Web (HTTP or HTTPS)"
+    );
+    assert_eq!(evidence, ["frame 3: ssh: software `OpenSSH_9.6`"]);
+    let desktop = to(1503).proves("tpkt").proves("rdp").proves("t125");
+    assert!(of(desktop).0.starts_with("rdp from"), "not t125 in it");
+    let files = to(135).proves("netbios_ssn").proves("smb").proves("dcerpc");
+    assert!(
+        of(files).0.starts_with("smb from"),
+        "not the calls in its pipes"
+    );
+}
+
+#[test]
+fn media_in_a_relay_are_the_relays() {
+    let of = |flow: Connection| {
+        let judged = judged(&Topology::default(), vec![over(Transport::UDP, flow)]);
+        let attribution = &judged.attributions[0];
+        let service = attribution.service.as_ref().map(ToString::to_string);
+        (service.unwrap(), attribution.because.clone())
+    };
+    let relay = || {
+        Connection::new("203.0.113.9:50000", "198.51.100.7:3478")
+            .proves("stun")
+            .text("stun", "dialect", "ms_turn")
+    };
+    let (service, because) = of(relay().proves("rtp"));
+    assert_eq!(service, "stun_turn");
+    assert!(
+        because.iter().any(|text| text.contains("rtp, inside stun")),
+        "{because:?}"
+    );
+    let beside = Connection::new("203.0.113.9:50000", "198.51.100.7:50002").proves("rtp");
+    assert_eq!(of(beside).0, "media");
+}
+
+#[test]
+fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
+    /// Protocols whose payload the decoder reads because it is in clear. A new protocol is put here, or among the others.
+    const CLEAR: &[&str] = &[
+        "amqp",
+        "bittorrent",
+        "cldap",
+        "db_lsp_disc",
+        "dhcp",
+        "dhcpv6",
+        "diameter",
+        "dns",
+        "fix",
+        "ftp",
+        "git",
+        "h225",
+        "h245",
+        "hsrp",
+        "http",
+        "ident",
+        "imap",
+        "irc",
+        "ldap",
+        "llmnr",
+        "lsd",
+        "mdns",
+        "memcached",
+        "mgcp",
+        "modbus",
+        "mongodb",
+        "mqtt",
+        "msnp",
+        "mysql",
+        "netbios_dgm",
+        "netbios_ns",
+        "nntp",
+        "ntp",
+        "oscar",
+        "pop3",
+        "radius",
+        "redis",
+        "rip",
+        "ripng",
+        "rmi",
+        "rtmp",
+        "rtsp",
+        "rvp",
+        "s7comm",
+        "sap",
+        "sdp",
+        "sip",
+        "skinny",
+        "smb",
+        "smtp",
+        "snmp",
+        "sql_browser",
+        "ssdp",
+        "sunrpc",
+        "syslog",
+        "t125",
+        "telnet",
+        "tftp",
+        "vnc",
+        "websocket",
+        "whois",
+        "x400",
+        "xmpp",
+        "ymsg",
+    ];
+    for protocol in PROTOCOLS {
+        let name = protocol.name;
+        assert!(
+            CLEAR.contains(&name) != UNTOLD.contains(&name),
+            "{name} is to be in one of the two lists"
+        );
+        let flow = Connection::new("203.0.113.9:50000", "198.51.100.7:40000").proves(name);
+        let judged = judged(&Topology::default(), vec![flow]);
+        let kind = judged.attributions[0].encryption.kind;
+        assert_eq!(kind == Encrypted::None, CLEAR.contains(&name), "{name}");
+    }
+    for name in UNTOLD {
+        assert!(PROTOCOLS.iter().any(|protocol| protocol.name == *name));
+    }
+}
+
+#[test]
+fn the_housekeeping_of_a_network_is_no_warning() {
+    let to = |port: u16, name| {
+        let flow = Connection::new("10.0.1.9:50000", &format!("10.0.0.20:{port}"));
+        codes(vec![over(Transport::UDP, flow.proves(name))])
+    };
+    assert_eq!(to(137, "netbios_ns"), [("EXW102", Severity::Info)]);
+    assert_eq!(to(123, "ntp"), [("EXW102", Severity::Info)]);
+    assert_eq!(to(161, "snmp"), [("EXW102", Severity::Warning)]);
+}
+
+#[test]
+fn calls_in_pipes_need_no_mapper() {
+    const LSARPC: &str = "12345778-1234-abcd-ef00-0123456789ab";
+    let pipes = Connection::new("203.0.113.9:50000", "198.51.100.7:445")
+        .proves("netbios_ssn")
+        .proves("smb")
+        .bound(LSARPC, "privacy");
+    assert_eq!(findings_with("", vec![pipes]), []);
 }

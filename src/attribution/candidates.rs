@@ -11,15 +11,26 @@ impl Judge<'_> {
         &self,
         flow: &Flow,
         protocols: &[&'static str],
+        spoken: &[&'static str],
         fits: &[RowFit<'_>],
         encryption: &Encryption,
     ) -> Vec<Evidence> {
         let mut evidence = Vec::new();
+        // What lies inside a protocol that no service speaks (TLS of a VPN, of a database) is that protocol's, and no evidence.
+        if !spoken.is_empty() && spoken.iter().all(|name| self.is_foreign(name)) {
+            return evidence;
+        }
         self.by_conditions(flow, protocols, &mut evidence);
         self.by_interfaces(flow, &mut evidence);
         self.by_offers(flow, &mut evidence);
-        self.by_rows(flow, protocols, fits, encryption, &mut evidence);
+        self.by_rows(flow, spoken, fits, encryption, &mut evidence);
         evidence
+    }
+
+    /// Whether no service of the catalog is spoken in a protocol.
+    fn is_foreign(&self, protocol: &str) -> bool {
+        let mut services = self.signatures.catalog.services();
+        !services.any(|service| service.protocols.iter().any(|spoken| **spoken == *protocol))
     }
 
     fn by_conditions(&self, flow: &Flow, protocols: &[&'static str], evidence: &mut Vec<Evidence>) {
@@ -74,6 +85,10 @@ impl Judge<'_> {
             ));
         }
         let Some(attribute) = condition.attribute.as_deref() else {
+            // Media in the datagrams of a relay are the relay's; where they are sent without it is another flow.
+            if flow.is_inside(protocol, "stun") {
+                return None;
+            }
             return Some(match flow.protocols.get(protocol) {
                 Some((layer, tap)) => {
                     format!(
@@ -270,11 +285,12 @@ impl Judge<'_> {
         remarks
     }
 
-    /// What rows say: roles that a topology file gives indicate, the port alone only claims.
+    /// What rows say of the protocol that is spoken on the transport: roles that a topology file gives indicate, the port
+    /// alone only claims.
     fn by_rows(
         &self,
         flow: &Flow,
-        protocols: &[&'static str],
+        spoken: &[&'static str],
         fits: &[RowFit<'_>],
         encryption: &Encryption,
         evidence: &mut Vec<Evidence>,
@@ -296,10 +312,9 @@ impl Judge<'_> {
                 let Some(known) = self.signatures.catalog.service(service) else {
                     continue;
                 };
-                let spoken = |protocol: &&'static str| {
-                    known.protocols.iter().any(|spoken| **spoken == **protocol)
-                };
-                if !protocols.is_empty() && !protocols.iter().any(spoken) {
+                let is_its =
+                    |protocol: &&'static str| known.protocols.iter().any(|its| **its == **protocol);
+                if !spoken.is_empty() && !spoken.iter().any(is_its) {
                     continue;
                 }
                 if roles_match && !is_said(Source::Roles) {

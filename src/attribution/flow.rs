@@ -84,6 +84,9 @@ pub struct Sight {
     pub tap: u32,
 }
 
+/// Protocols that only cut a stream into messages: what they carry is the application.
+const FRAMINGS: &[&str] = &["netbios_ssn", "tpkt"];
+
 /// One connection or conversation.
 #[derive(Clone, Debug)]
 pub struct Flow {
@@ -271,6 +274,47 @@ impl Flow {
             .collect();
         layers.sort_unstable();
         layers.into_iter().map(|(.., name)| name).collect()
+    }
+
+    /// The depth of a proven protocol: 0 lies directly on the transport.
+    fn depth(&self, protocol: &str) -> Option<u8> {
+        self.protocols.get(protocol).map(|(layer, _)| layer.depth)
+    }
+
+    /// Whether a protocol below passes on what others speak: a header for proxies, a proxy that was asked to connect.
+    fn passes_on(&self, protocol: &str) -> bool {
+        matches!(protocol, "proxy_protocol" | "socks")
+            || (protocol == "http" && self.texts("http", "method").any(|word| word == "CONNECT"))
+    }
+
+    /// What is spoken on the transport: the lowest of the proven protocols. One that only frames messages, or passes on a
+    /// connection, stands back behind what it carries, where that is known; what else lies inside says nothing of the port.
+    pub fn spoken(&self) -> Vec<&'static str> {
+        let layers = self.layers();
+        let stands_back = |name: &&str| FRAMINGS.contains(name) || self.passes_on(name);
+        let mut depths: Vec<u8> = layers.iter().filter_map(|name| self.depth(name)).collect();
+        depths.sort_unstable();
+        depths.dedup();
+        let at = |depth: &u8| -> Vec<&'static str> {
+            let is_there = |name: &&&str| self.depth(name) == Some(*depth);
+            layers.iter().filter(is_there).copied().collect()
+        };
+        let is_meant = |names: &Vec<&str>| !names.iter().all(stands_back);
+        let meant = depths.iter().map(at).find(is_meant);
+        meant.or_else(|| depths.last().map(at)).unwrap_or_default()
+    }
+
+    /// Protocols that pass the connection on to what is spoken, outermost first.
+    pub fn carriers(&self) -> Vec<&'static str> {
+        let spoken = self.spoken();
+        let depth = spoken.iter().filter_map(|name| self.depth(name)).min();
+        let is_below = |name: &&str| self.depth(name) < depth && self.passes_on(name);
+        self.layers().into_iter().filter(is_below).collect()
+    }
+
+    /// Whether a protocol was seen only within another, as media in the datagrams of a relay.
+    pub fn is_inside(&self, protocol: &str, outer: &str) -> bool {
+        matches!((self.depth(protocol), self.depth(outer)), (Some(depth), Some(outer)) if depth > outer)
     }
 
     /// Whether the payload proved that protocol.

@@ -8,6 +8,7 @@ mod candidates;
 mod ends;
 mod flow;
 mod offers;
+mod proof;
 mod rows;
 mod rpc;
 mod security;
@@ -19,7 +20,7 @@ pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
-pub use security::{Certificate, Encrypted, Encryption};
+pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -118,6 +119,8 @@ pub struct Attribution {
     pub ends: Ends,
     /// Proven protocols in the order of layers; media and connections for data that were announced are named as well.
     pub protocols: Vec<&'static str>,
+    /// Of these what is spoken on the transport, whatever frames, passes on, or lies inside.
+    pub spoken: Vec<&'static str>,
     /// How it is protected.
     pub encryption: Encryption,
     /// Mechanisms seen.
@@ -204,6 +207,7 @@ impl Judge<'_> {
         let ends = self.ends(flow);
         let media = self.offers.media(flow);
         let mut protocols = flow.layers();
+        let mut spoken = flow.spoken();
         // A valid RTP header alone is no proof; together with an announcement of its endpoint it is.
         let announced_media = !media.is_empty();
         let is_candidate =
@@ -211,6 +215,7 @@ impl Judge<'_> {
         for name in ["rtp", "rtcp"] {
             if !protocols.contains(&name) && is_candidate(name) {
                 protocols.push(name);
+                spoken.push(name);
             }
         }
         // Files have no form: what was agreed upon names the connection that carries them.
@@ -222,12 +227,13 @@ impl Judge<'_> {
         for name in self.offers.data(flow).filter(|_| carries) {
             if !protocols.contains(&name) {
                 protocols.push(name);
+                spoken.push(name);
             }
         }
         let keyed = media.iter().filter_map(|standing| standing.keyed()).max();
         let encryption = security::encryption(flow, &protocols, keyed);
-        let fits = self.rows(flow, &ends, &protocols);
-        let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
+        let fits = self.rows(flow, &ends, &protocols, &spoken);
+        let mut evidence = self.candidates(flow, &protocols, &spoken, &fits, &encryption);
         evidence.extend(self.variant(&evidence, &fits));
         let chosen = self.choose(&evidence, &fits, &protocols);
         let weight = |evidence: &Evidence| {
@@ -242,7 +248,11 @@ impl Judge<'_> {
             .as_ref()
             .map(|service| combined(&evidence, service, &encryption, &fits));
         let rows = self.order(flow, &fits, chosen.as_ref(), strength);
-        let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &protocols);
+        let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &spoken);
+        let is_told = evidence
+            .iter()
+            .any(|evidence| evidence.source >= Source::Interface)
+            && !flow.proves("stun");
         let (claims, shown): (Vec<_>, Vec<_>) = evidence
             .into_iter()
             .partition(|evidence| evidence.strength == Strength::Assumed);
@@ -257,6 +267,10 @@ impl Judge<'_> {
             }
         }
         because.truncate(MAX_BECAUSE);
+        // Where the payload names no service, it still says what is spoken; a relay, whose media are inside.
+        if !is_told {
+            because.extend(proof::sentences(flow, self.flows));
+        }
         if protocols.is_empty() {
             because.extend(unknown::describe(flow, self.flows));
         }
@@ -279,6 +293,7 @@ impl Judge<'_> {
             offered: announced_media || self.offers.of_server(flow).next().is_some(),
             announced_media,
             protocols,
+            spoken,
         }
     }
 
@@ -402,7 +417,7 @@ impl Judge<'_> {
         rows: &[&RowFit<'_>],
         service: Option<&ServiceId>,
         strength: Option<Strength>,
-        protocols: &[&'static str],
+        spoken: &[&'static str],
     ) -> Verdict {
         let proven = service.filter(|_| strength == Some(Strength::Proven));
         let at_port = fits
@@ -424,13 +439,11 @@ impl Judge<'_> {
             }
             // The claim of the port stands until the payload proves or refutes it.
             (None, None, Some(fit), _) => Verdict::Unproven(fit.row.id.clone()),
-            (None, _, None, Some(fit)) => match protocols.last() {
-                Some(observed) => Verdict::Contradicted {
-                    row: fit.row.id.clone(),
-                    observed: (*observed).to_owned(),
-                },
-                None => Verdict::Unattributed,
+            (None, _, None, Some(fit)) if !spoken.is_empty() => Verdict::Contradicted {
+                row: fit.row.id.clone(),
+                observed: spoken.join(" and "),
             },
+            (None, _, None, Some(_)) => Verdict::Unattributed,
             (None, None, None, None) => Verdict::Unattributed,
         }
     }

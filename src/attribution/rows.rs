@@ -91,12 +91,13 @@ impl Judge<'_> {
         flow: &Flow,
         ends: &Ends,
         protocols: &[&'static str],
+        spoken: &[&'static str],
     ) -> Vec<RowFit<'_>> {
         let matrix = &self.signatures.matrix;
         let (transport, port) = (flow.key.transport, flow.server().port);
         let mut fits: Vec<RowFit<'_>> = Vec::new();
         for row in matrix.by_port(transport, port) {
-            fits.push(self.fit(row, row.port_entry(transport, port), true, ends, protocols));
+            fits.push(self.fit(row, row.port_entry(transport, port), true, ends, spoken));
         }
         let mut dynamic: Vec<&ServiceId> = Vec::new();
         if protocols.contains(&"dcerpc") || self.offers.of_server(flow).next().is_some() {
@@ -112,7 +113,7 @@ impl Judge<'_> {
             }
         }
         if transport == Transport::UDP
-            && protocols
+            && spoken
                 .iter()
                 .any(|protocol| matches!(*protocol, "rtp" | "rtcp"))
         {

@@ -100,35 +100,35 @@ pub struct Encryption {
     pub mutual: Option<bool>,
 }
 
-/// Protocols whose decoders read the payload itself: where one is proven and nothing wraps it, it was in clear.
-const READABLE: &[&str] = &[
-    "smtp",
-    "http",
-    "sip",
-    "ldap",
-    "cldap",
-    "pop3",
-    "imap",
-    "dns",
-    "irc",
-    "xmpp",
-    "ftp",
-    "telnet",
-    "nntp",
-    "whois",
-    "ident",
-    "git",
-    "redis",
-    "memcached",
-    "rtmp",
-    "msnp",
-    "ymsg",
-    "oscar",
-    "smb",
-    "amqp",
-    "fix",
-    "mongodb",
-    "mqtt",
+/// Protocols that seal what they carry, or say nothing of it. Every other one, spoken on the transport itself, was read in
+/// clear: a decoder proves a protocol by reading it.
+pub const UNTOLD: &[&str] = &[
+    // These seal it, from the first byte or after a few messages in clear.
+    "dtls",
+    "ike",
+    "kerberos",
+    "nx",
+    "openvpn",
+    "quic",
+    "rdp",
+    "rdp_udp",
+    "ssh",
+    "tls",
+    "wireguard",
+    // These frame or carry anything.
+    "netbios_ssn",
+    "proxy_protocol",
+    "socks",
+    "tpkt",
+    // What protects these is said elsewhere: by signalling, by the level of the calls.
+    "dcerpc",
+    "rtcp",
+    "rtp",
+    "net_tcp",
+    "nns",
+    "postgresql",
+    "stun",
+    "tds",
 ];
 
 /// Protocols that lie below a connection and say nothing of it: TLS upon them is TLS from the first byte.
@@ -188,7 +188,7 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
         }
     } else if says("ldap", "sealed", "sealed") || says("nns", "protection", "sealed") {
         Encrypted::Gssapi
-    } else if READABLE.iter().any(|protocol| flow.proves(protocol))
+    } else if is_clear(flow)
         || says("tds", "protection", "none")
         || says("tds", "protection", "login")
         || says("net_tcp", "upgrade", "none")
@@ -205,6 +205,16 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
         }
     }
     encryption
+}
+
+/// Whether something that is spoken on the transport was read in clear.
+fn is_clear(flow: &Flow) -> bool {
+    // The third version of SNMP seals its messages, and says so.
+    let is_sealed = |name: &str| {
+        UNTOLD.contains(&name)
+            || (name == "snmp" && flow.texts(name, "security").any(|how| how == "private"))
+    };
+    flow.spoken().into_iter().any(|name| !is_sealed(name))
 }
 
 impl Encryption {

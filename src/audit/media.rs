@@ -12,7 +12,8 @@ use crate::signature::{Product, Role};
 const LYNC_MEDIA: std::ops::RangeInclusive<u16> = 50000..=65535;
 
 pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
-    if !subject.attribution.protocols.contains(&"rtp") {
+    // What a relay passes on was announced to the relay.
+    if !subject.attribution.spoken.contains(&"rtp") {
         return;
     }
     unannounced(audit, subject);

@@ -5,6 +5,7 @@ use super::codes::{
     UNDOCUMENTED_SERVICE, UNOFFERED_DYNAMIC_PORT, WRONG_DIRECTION, WRONG_ROLES,
 };
 use super::protection::is_clear_ad_lds;
+use super::reachability::is_internal;
 use super::{Audit, Draft, Severity, Subject, host, listener};
 use crate::attribution::{Fit, Party, Verdict};
 use crate::evidence::{Strength, Value};
@@ -35,7 +36,7 @@ fn is_misplaced(subject: Subject<'_>) -> bool {
     let fits = !subject.attribution.rows.is_empty();
     let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
     // Media at the wrong host, and AD LDS without SSL, have checks of their own.
-    let has_own = subject.attribution.protocols.contains(&"rtp") || is_clear_ad_lds(subject);
+    let has_own = subject.attribution.spoken.contains(&"rtp") || is_clear_ad_lds(subject);
     !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 
@@ -128,8 +129,8 @@ fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
         subject.is_known() && !is_matrix_server(subject) && !is_server(subject.client());
     if is_foreign
         || is_clear_ad_lds(subject)
-        || subject.attribution.protocols.contains(&"rtp")
-        || subject.attribution.protocols.contains(&"rtcp")
+        || subject.attribution.spoken.contains(&"rtp")
+        || subject.attribution.spoken.contains(&"rtcp")
     {
         return;
     }
@@ -141,10 +142,14 @@ fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
     // Everyday protocols turn up anywhere; on a server of the topology their place is the question.
     let is_everyday =
         service.is_none_or(|service| service.generic) || subject.attribution.protocols == ["dns"];
+    // Between internal servers nothing may be blocked, and nothing is a violation (contradictions C44).
+    let is_inside =
+        subject.is_known() && is_internal(subject.client()) && is_internal(subject.server());
     let severity = match (
         subject.server().is_known && is_matrix_server(subject),
         is_everyday,
     ) {
+        (true, _) if is_inside => Severity::Info,
         (true, _) => Severity::Error,
         (false, false) => Severity::Warning,
         (false, true) => Severity::Info,
@@ -162,7 +167,12 @@ fn undocumented_service(audit: &mut Audit<'_>, subject: Subject<'_>) {
         flow: Some(subject.flow.number),
         evidence: subject.evidence(&[]),
     };
-    audit.find(listener(subject.server()), draft);
+    let cause = format!(
+        "{} {}",
+        listener(subject.server()),
+        subject.what(audit.signatures)
+    );
+    audit.find(cause, draft);
 }
 
 fn is_matrix_server(subject: Subject<'_>) -> bool {
@@ -178,12 +188,7 @@ fn is_server(party: &Party) -> bool {
 }
 
 fn contradicted(audit: &mut Audit<'_>, subject: Subject<'_>, row: &RowId, observed: &str) {
-    let title = audit
-        .signatures
-        .matrix
-        .row(row)
-        .map(|row| row.title.to_string())
-        .unwrap_or_default();
+    let claim = claim(audit, subject, row);
     let known = subject.server().is_known && is_matrix_server(subject);
     let draft = Draft {
         code: CONTRADICTED_PORT,
@@ -194,15 +199,51 @@ fn contradicted(audit: &mut Audit<'_>, subject: Subject<'_>, row: &RowId, observ
         },
         row: Some(row.clone()),
         message: format!(
-            "{observed} {} on port {}, which is documented for `{title}`",
-            subject.path(),
-            subject.server().endpoint.port
+            "{observed} {}, a port that is documented for {claim}",
+            subject.path()
         ),
         flow: Some(subject.flow.number),
         evidence: subject.evidence(&[]),
     };
-    audit.find(listener(subject.server()), draft);
+    audit.find(format!("{} {observed}", listener(subject.server())), draft);
 }
+
+/// What the matrix expects at the flow's port: the row where the topology tells who the ends are, else the services of
+/// all rows of the port, because nothing says which of them is meant.
+fn claim(audit: &Audit<'_>, subject: Subject<'_>, row: &RowId) -> String {
+    let (transport, port) = (subject.flow.key.transport, subject.server().endpoint.port);
+    let catalog = &audit.signatures.catalog;
+    let rows = || audit.signatures.matrix.by_port(transport, port);
+    let title = || {
+        let row = audit.signatures.matrix.row(row);
+        format!("`{}`", row.map_or("", |row| &row.title))
+    };
+    if subject.server().is_known {
+        return title();
+    }
+    let mut services: Vec<_> = rows()
+        .filter_map(|row| Some((row, row.port_entry(transport, port)?)))
+        .flat_map(|(row, entry)| row.services_at(entry))
+        .filter_map(|id| catalog.service(id))
+        .map(|service| (!service.generic, &*service.name))
+        .collect();
+    services.sort_unstable();
+    services.dedup();
+    let generic = services
+        .iter()
+        .filter(|(is_special, _)| !is_special)
+        .count();
+    let shown = if generic > 0 { generic } else { MAX_SERVICES };
+    let names: Vec<&str> = services.iter().take(shown).map(|(_, name)| *name).collect();
+    if names.is_empty() {
+        title()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Services of a port that are named in a sentence.
+const MAX_SERVICES: usize = 3;
 
 fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
     let is_traffic = subject.flow.key.transport.has_ports();
@@ -213,18 +254,22 @@ fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
         return;
     }
     let from_outside = subject.client().zone == Some(Zone::Internet);
+    let spoken = &subject.attribution.spoken;
+    let is_housekeeping =
+        !spoken.is_empty() && spoken.iter().all(|name| HOUSEKEEPING.contains(name));
     let severity = match (both_servers, from_outside) {
         (true, _) => Severity::Info,
         (false, true) => Severity::Error,
+        (false, false) if is_housekeeping => Severity::Info,
         (false, false) => Severity::Warning,
     };
-    let what = match subject.attribution.protocols.last() {
-        Some(protocol) => format!("{protocol} "),
-        None => String::new(),
-    };
     let server = subject.server();
+    let what = match subject.spoken() {
+        Some(spoken) => format!("{spoken} from"),
+        None => "traffic from".to_owned(),
+    };
     let message = format!(
-        "{what}{} to {}: no row of the matrix lists {}/{} for {}",
+        "{what} {} to {}: no row of the matrix lists {}/{} for {}",
         host(subject.client()),
         listener(server),
         server.endpoint.port,
@@ -249,8 +294,25 @@ fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
         flow: Some(subject.flow.number),
         evidence: subject.evidence(&[state]),
     };
-    audit.find(listener(server), draft);
+    let cause = format!("{} {what}", listener(server));
+    audit.find(cause, draft);
 }
+
+/// Protocols that keep any network going: addresses, names, clocks, routes. No matrix lists them, and inside they are at home.
+const HOUSEKEEPING: &[&str] = &[
+    "dhcp",
+    "dhcpv6",
+    "dns",
+    "hsrp",
+    "llmnr",
+    "mdns",
+    "netbios_dgm",
+    "netbios_ns",
+    "ntp",
+    "rip",
+    "ripng",
+    "ssdp",
+];
 
 const fn total(subject: Subject<'_>) -> u64 {
     subject
@@ -273,7 +335,8 @@ fn unoffered(audit: &mut Audit<'_>, subject: Subject<'_>) {
         .is_some();
     if fixed
         || subject.attribution.offered
-        || !flow.proves("dcerpc")
+        // Calls in pipes of SMB go where the files are: no mapper names that port.
+        || !subject.attribution.spoken.contains(&"dcerpc")
         || flow.key.transport != Transport::TCP
     {
         return;

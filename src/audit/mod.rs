@@ -173,15 +173,28 @@ impl<'a> Subject<'a> {
             .service
             .as_ref()
             .and_then(|id| signatures.catalog.service(id));
-        match (service, self.attribution.protocols.last()) {
-            (Some(service), _) => service.name.to_string(),
-            (None, Some(protocol)) => (*protocol).to_owned(),
-            (None, None) => format!(
-                "{} port {}",
-                self.flow.key.transport,
-                self.server().endpoint.port
-            ),
+        let carriers = self.flow.carriers();
+        let within = match carriers.as_slice() {
+            [] => String::new(),
+            carriers => format!(" through {}", carriers.join(" and ")),
+        };
+        match service {
+            Some(service) => format!("{}{within}", service.name),
+            None => match self.spoken() {
+                Some(spoken) => format!("{spoken}{within}"),
+                None => format!(
+                    "{} port {}",
+                    self.flow.key.transport,
+                    self.server().endpoint.port
+                ),
+            },
         }
+    }
+
+    /// The protocols that are spoken, in words.
+    fn spoken(&self) -> Option<String> {
+        let spoken = &self.attribution.spoken;
+        (!spoken.is_empty()).then(|| spoken.join(" and "))
     }
 
     /// "from X to Y:port".

@@ -1,11 +1,13 @@
 //! EXW4xx: documented paths that do not work.
 
+use std::net::IpAddr;
+
 use super::codes::{ICMP_ERROR, INTERNAL_PATH_BLOCKED, NO_ANSWER, OFFERED_PORT_BLOCKED, REFUSED};
 use super::{Audit, Code, Draft, Severity, Subject, host, listener};
 use crate::attribution::{Party, State};
 use crate::evidence::{IcmpError, Seen};
 use crate::net::Transport;
-use crate::signature::Role;
+use crate::signature::{Role, ServiceId};
 use crate::topology::Zone;
 
 pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
@@ -14,13 +16,14 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
     // UDP without an answer is telling only where the protocol asks questions.
     let asked = flow.key.transport == Transport::UDP
         && state == State::OneWay
+        && flow.tracker.packets[flow.client] > 0
         && ["dns", "kerberos", "cldap"]
             .iter()
             .any(|protocol| flow.proves(protocol));
     let fails =
         matches!(state, State::Attempted | State::Refused) || asked || !flow.errors.is_empty();
     let is_documented = !subject.attribution.rows.is_empty();
-    if !fails || !is_documented || flow.server().address.is_multicast() {
+    if !fails || !is_documented || is_group(flow.server().address) {
         return;
     }
     let offered = subject.attribution.offered && flow.key.transport == Transport::TCP;
@@ -32,7 +35,12 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             subject.what(audit.signatures),
             subject.path()
         );
-        draft(audit, subject, ICMP_ERROR, severity(known), text, sentence);
+        let severity = if is_harmless(subject, error) {
+            Severity::Info
+        } else {
+            severity(subject)
+        };
+        draft(audit, subject, ICMP_ERROR, severity, text, sentence);
     } else if state == State::Refused && !offered {
         let text = format!(
             "{} {} is refused",
@@ -43,7 +51,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             audit,
             subject,
             REFUSED,
-            severity(known),
+            severity(subject),
             text,
             syns(subject, "answered by RST"),
         );
@@ -57,7 +65,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             audit,
             subject,
             NO_ANSWER,
-            severity(known),
+            severity(subject),
             text,
             syns(subject, "without answer"),
         );
@@ -87,6 +95,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
         && is_internal(subject.client())
         && is_internal(subject.server())
         && state != State::Refused
+        && (flow.errors.is_empty() || !flow.errors.keys().all(|error| is_harmless(subject, error)))
     {
         let text = format!(
             "{} {} is blocked between internal servers",
@@ -104,16 +113,45 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
     }
 }
 
-const fn severity(known: bool) -> Severity {
-    if known {
+/// Of known hosts it is an error. Where the port alone speaks, for a service that anybody uses, between hosts that the matrix
+/// has no place for, it is a browser at most.
+fn severity(subject: Subject<'_>) -> Severity {
+    let has_role = !subject.client().roles.is_empty() || !subject.server().roles.is_empty();
+    let service = subject.attribution.service.as_ref().map(ServiceId::as_str);
+    let is_everyday = matches!(service, Some("web" | "dns"));
+    if subject.is_known() {
         Severity::Error
+    } else if is_everyday && !has_role {
+        Severity::Info
     } else {
         Severity::Warning
     }
 }
 
+/// A group of hosts, of which none has to answer.
+fn is_group(address: IpAddr) -> bool {
+    address.is_multicast() || matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+/// Errors of paths that work: the search for the largest packet, and a client that was gone before the last answer came.
+fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
+    let flow = subject.flow;
+    let is_too_big = matches!(
+        (error.version, error.kind, error.code),
+        (4, 3, 4) | (6, 2, _)
+    );
+    let is_port = matches!(
+        (error.version, error.kind, error.code),
+        (4, 3, 3) | (6, 1, 4)
+    );
+    let is_late = error.reporter == flow.client().address
+        && error.reporter != flow.server().address
+        && flow.tracker.packets[flow.client.other()] > 0;
+    is_too_big || (is_port && is_late)
+}
+
 /// Exchange servers other than Edge, Lync servers, and domain controllers, where nothing may be restricted (contradictions C06, C44).
-fn is_internal(party: &Party) -> bool {
+pub(super) fn is_internal(party: &Party) -> bool {
     let is_server = |role: &Role| {
         (role.is_exchange() && *role != Role::EdgeTransport)
             || role.is_lync()

@@ -9,12 +9,18 @@ use crate::scan::{LOCAL_TIMES, Scanned};
 
 /// Findings shown in a summary.
 const MAX_FINDINGS: usize = 5;
+/// Flows in which nothing is proven and no port is documented.
+const UNNAMED: &str = "unnamed";
 /// Services shown in a summary.
 const MAX_SERVICES: usize = 12;
 
 pub(super) fn flows(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
     say(&read(judged, scanned));
-    say(&format!("services: {}", services(judged)));
+    for (title, names) in [("services", services(judged)), ("others", others(judged))] {
+        if !names.is_empty() {
+            say(&format!("{title}: {names}"));
+        }
+    }
     say(&format!("verdicts: {}", verdicts(judged)));
     if !findings.is_empty() {
         say(&format!("findings: {}", severities(findings)));
@@ -104,11 +110,21 @@ fn read(judged: &Judged, scanned: &Scanned) -> String {
 fn services(judged: &Judged) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for attribution in &judged.attributions {
-        let name = attribution
-            .service
-            .as_ref()
-            .map_or("none", |service| service.as_str());
-        *counts.entry(name).or_default() += 1;
+        if let Some(service) = &attribution.service {
+            *counts.entry(service.as_str()).or_default() += 1;
+        }
+    }
+    list(counts)
+}
+
+/// What is spoken in flows without a service.
+fn others(judged: &Judged) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for attribution in &judged.attributions {
+        if attribution.service.is_none() {
+            let name = attribution.spoken.first().copied();
+            *counts.entry(name.unwrap_or(UNNAMED)).or_default() += 1;
+        }
     }
     list(counts)
 }

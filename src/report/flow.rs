@@ -35,6 +35,8 @@ pub struct FlowRecord<'a> {
     bytes: [u64; 2],
     state: &'static str,
     protocols: &'a [&'static str],
+    #[serde(skip)]
+    spoken: &'a [&'static str],
     service: Option<&'a ServiceId>,
     strength: Option<&'static str>,
     because: &'a [String],
@@ -82,6 +84,7 @@ impl<'a> FlowRecord<'a> {
             bytes: [flow.tracker.bytes[client], flow.tracker.bytes[server]],
             state: flow.state().word(),
             protocols: &attribution.protocols,
+            spoken: &attribution.spoken,
             service: attribution.service.as_ref(),
             strength: attribution.strength.map(|strength| strength.name()),
             because: &attribution.because,
@@ -192,8 +195,14 @@ impl Record for FlowRecord<'_> {
         match column {
             "flow" => self.flow.to_string(),
             "client" => end(&self.client),
-            "server" => format!("{}/{}", end(&self.server), self.transport),
-            "service" => self.service.map(ToString::to_string).unwrap_or_default(),
+            // A blank lets a narrow table break the line before the transport.
+            "server" => format!("{} {}", end(&self.server), self.transport),
+            // What is none of the services is named for what it is.
+            "service" => match (self.service, self.spoken) {
+                (Some(service), _) => service.to_string(),
+                (None, []) => String::new(),
+                (None, spoken) => format!("({})", spoken.join(" ")),
+            },
             "verdict" => self.verdict.to_owned(),
             "strength" => self.strength.unwrap_or_default().to_owned(),
             "protocols" => self.protocols.join(" "),

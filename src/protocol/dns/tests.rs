@@ -270,9 +270,7 @@ fn the_relatives_are_told_by_group_and_header() {
 fn a_question_that_is_cut_inside_its_first_label_is_a_question() {
     let header = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0";
     let long = [&header[..], b"\x1elong-name-of-a-ser"].concat();
-    let named = |bytes: &[u8], wire_len| {
-        protocols(&cut_datagram(bytes, wire_len))
-    };
+    let named = |bytes: &[u8], wire_len| protocols(&cut_datagram(bytes, wire_len));
     assert_eq!(named(&long, 60), ["dns"]);
     assert!(named(&long, long.len()).is_empty(), "whole, it is broken");
     assert!(

@@ -29,7 +29,7 @@ pub(super) fn walk<'a>(
                 let there = cursor.rest();
                 // What is there of a label that the capture cuts is shown as well.
                 let taken = cursor.take(usize::from(length));
-                label(*taken.as_ref().unwrap_or(&there));
+                label(taken.as_ref().unwrap_or(&there));
                 taken?;
                 octets = octets.saturating_add(usize::from(length)).saturating_add(1);
                 if octets >= MAX_OCTETS {

@@ -430,8 +430,9 @@ fn page(scores: &Scores) -> String {
         "# Detection on damaged captures\n\nReal captures made by others, classified whole and damaged: cut to 96 bytes a packet; one endpoint's packets removed; every \
          fiftieth packet\nlost at random; packets moved by up to five places. The ground truth is what tshark sees in the whole capture. Recall counts flows in which \
          payload is left;\nprecision counts what is named, over all protocols: of whole captures against it,\nof damaged ones also against what is proven in the whole. Written by `EXWIRE_WRITE_DOCS=1 cargo test --test damage`.\n\n\
-         A handshake, a greeting or an RPC bind that lies behind the 96th byte, or in the direction that is missing, is not there to be read: recall falls, and\n\
-         precision must not.\n\n| protocol | flows |",
+         A message that the snap length cuts is named by its beginning where that cannot be anything else. A handshake, a greeting, a call or an RPC bind that lies\n\
+         behind the 96th byte, or in the direction that is missing, is not there to be read: recall falls, and precision must not. So with RPC in the pipes of\n\
+         SMB, mailslots in datagrams, and replies of ONC RPC without their calls.\n\n| protocol | flows |",
     );
     for damage in all.clone() {
         write!(page, " {} |", damage.title()).unwrap();

@@ -153,8 +153,10 @@ impl Conversation {
         self.restore(side, pending, used);
     }
 
-    /// `bytes` bytes of `side` are missing from the capture.
-    pub fn gap(&mut self, side: Side, bytes: u64) {
+    /// `bytes` bytes are missing from the capture on the side that `context` names.
+    pub fn gap(&mut self, bytes: u64, context: Context, recorder: &mut Recorder) {
+        let side = context.moment.side;
+        self.detect_before_gap(bytes, context, recorder);
         let inbox = &mut self.sides[side];
         if inbox.skip >= bytes && inbox.pending.is_empty() {
             inbox.skip = inbox.skip.saturating_sub(bytes);
@@ -164,6 +166,54 @@ impl Conversation {
             lost: true,
             ..Inbox::default()
         };
+    }
+
+    /// What waits will never be whole: asks the probes a last time, who may accept a beginning now.
+    fn detect_before_gap(&mut self, missing: u64, context: Context, recorder: &mut Recorder) {
+        let side = context.moment.side;
+        if !matches!(self.state, State::Undecided) || self.sides[side].pending.is_empty() {
+            return;
+        }
+        let pending = std::mem::take(&mut self.sides[side].pending);
+        let opening = self.opening(&pending, missing, context);
+        if let Verdict::Is(protocol) = probe(&opening) {
+            let other = std::mem::take(&mut self.sides[side.other()].pending);
+            let used = self.begin(protocol, &pending, other, context, recorder);
+            self.restore(side, pending, used);
+        } else {
+            self.sides[side].pending = pending;
+        }
+    }
+
+    /// What the probes are shown: `bytes` of one side, and what waits on the other.
+    fn opening<'a>(&'a self, bytes: &'a [u8], missing: u64, context: Context) -> Opening<'a> {
+        let side = context.moment.side;
+        let mut opening = Opening {
+            bytes: PerSide::default(),
+            missing: PerSide::default(),
+            first: self.first.unwrap_or(side),
+            midstream: context.midstream || self.sides.iter().any(|(_, inbox)| inbox.lost),
+        };
+        opening.bytes[side] = bytes;
+        opening.missing[side] = missing;
+        opening.bytes[side.other()] = &self.sides[side.other()].pending;
+        opening
+    }
+
+    /// Makes `protocol` the reader, and shows it what both sides sent so far.
+    fn begin(
+        &mut self,
+        protocol: &'static Protocol,
+        bytes: &[u8],
+        other: Vec<u8>,
+        context: Context,
+        recorder: &mut Recorder,
+    ) -> usize {
+        self.become_protocol(protocol);
+        for side in Side::BOTH {
+            self.sides[side].lost = false;
+        }
+        self.feed_both(bytes, other, context, recorder)
     }
 
     /// Shows `bytes` to whoever reads this connection; returns how many are done with.
@@ -178,33 +228,25 @@ impl Conversation {
     /// Asks the probes. Nothing is consumed until one says yes.
     fn detect(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) -> usize {
         let side = context.moment.side;
-        let other = std::mem::take(&mut self.sides[side.other()].pending);
-        let mut opening = Opening {
-            bytes: PerSide::default(),
-            first: self.first.unwrap_or(side),
-            midstream: context.midstream || self.sides.iter().any(|(_, inbox)| inbox.lost),
-        };
-        opening.bytes[side] = bytes;
-        opening.bytes[side.other()] = &other;
+        let opening = self.opening(bytes, 0, context);
+        let (midstream, alone) = (opening.midstream, opening.bytes[side.other()].is_empty());
         match probe(&opening) {
             Verdict::Is(protocol) => {
-                self.become_protocol(protocol);
-                self.sides[side].lost = false;
-                self.sides[side.other()].lost = false;
-                self.feed_both(bytes, other, context, recorder)
+                let other = std::mem::take(&mut self.sides[side.other()].pending);
+                self.begin(protocol, bytes, other, context, recorder)
             }
             Verdict::Unsure if bytes.len() < PROBE_BYTES => {
-                self.sides[side.other()].pending = other;
                 self.sides[side].at_least = 0;
                 0
             }
-            Verdict::Unsure | Verdict::None if opening.midstream && self.tries > 0 => {
+            Verdict::Unsure | Verdict::None if midstream && self.tries > 0 => {
+                self.sides[side.other()].pending.clear();
                 self.tries = self.tries.saturating_sub(1);
                 self.first = None;
                 bytes.len()
             }
             // One side alone may not tell: the other has not spoken yet.
-            Verdict::None if other.is_empty() && bytes.len() < PROBE_BYTES && self.tries > 0 => {
+            Verdict::None if alone && bytes.len() < PROBE_BYTES && self.tries > 0 => {
                 self.tries = self.tries.saturating_sub(1);
                 self.sides[side].at_least = 0;
                 0

@@ -250,6 +250,8 @@ pub struct DatagramEntry {
 pub struct Opening<'a> {
     /// What each side sent so far, contiguous from its start.
     pub bytes: PerSide<&'a [u8]>,
+    /// How many bytes behind those are known to be missing from the capture: what is there will not grow.
+    pub missing: PerSide<u64>,
     /// The side that sent data first.
     pub first: Side,
     /// The beginning of the connection is not in the capture, or a gap came before these bytes: a probe must be stricter.

@@ -50,6 +50,17 @@ impl Name {
         }
     }
 
+    /// Whether `bytes`, which the capture cuts, begin an encoded name.
+    pub(super) fn begins(bytes: &[u8]) -> bool {
+        match bytes {
+            [ENCODED, letters @ ..] => letters
+                .iter()
+                .take(ENCODED.into())
+                .all(|letter| nibble(*letter).is_ok()),
+            _ => bytes.is_empty(),
+        }
+    }
+
     /// The last octet: what bears the name (00 a workstation, 20 a file server, 1b, 1c, 1d, 1e of a domain or workgroup).
     pub(super) const fn kind(&self) -> u8 {
         let [.., kind] = self.0;

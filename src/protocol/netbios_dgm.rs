@@ -99,7 +99,12 @@ impl DatagramDecoder for Datagrams {
                     return Err(Reject::Invalid("datagram length"));
                 }
                 let source = Name::parse(&mut cursor)?;
-                let destination = Name::parse(&mut cursor)?;
+                let rest = cursor.rest();
+                let destination = match Name::parse(&mut cursor) {
+                    Ok(destination) => Some(destination),
+                    Err(Reject::Short(_)) if datagram.is_cut() && Name::begins(rest) => None,
+                    Err(reject) => return Err(reject),
+                };
                 note_names(Some(source), destination, notes);
                 // A forwarder keeps the first sender's address here.
                 if let Some(name) = source.host()
@@ -108,7 +113,7 @@ impl DatagramDecoder for Datagrams {
                     let host = Endpoint::new(address.into(), 0);
                     notes.offer(Transport::TCP, host, Offered::Host { name });
                 }
-                if offset == 0 {
+                if offset == 0 && destination.is_some() {
                     carried(cursor, notes);
                 }
             }
@@ -119,7 +124,7 @@ impl DatagramDecoder for Datagrams {
                 if !cursor.is_empty() {
                     return Err(Reject::Invalid("octets after the name"));
                 }
-                note_names(None, destination, notes);
+                note_names(None, Some(destination), notes);
             }
             _ => return Err(Reject::Other),
         }
@@ -127,9 +132,9 @@ impl DatagramDecoder for Datagrams {
     }
 }
 
-fn note_names(source: Option<Name>, destination: Name, notes: &mut Notes<'_>) {
+fn note_names(source: Option<Name>, destination: Option<Name>, notes: &mut Notes<'_>) {
     notes.proved();
-    for (attribute, name) in [(SOURCE, source), (DESTINATION, Some(destination))] {
+    for (attribute, name) in [(SOURCE, source), (DESTINATION, destination)] {
         if let Some(shown) = name.and_then(|name| name.shown()) {
             notes.text(attribute, &shown);
         }
@@ -273,5 +278,23 @@ mod tests {
             bytes[at] = value;
             assert!(protocols(&datagrams(&[(CLIENT, &bytes)])).is_empty());
         }
+    }
+
+    #[test]
+    fn a_datagram_that_is_cut_in_its_second_name_shows_the_first() {
+        let bytes = datagram(0x11, [10, 0, 0, 1], &[0; 100]);
+        let cut = |length| crate::protocol::testing::cut_datagram(&bytes[..length], bytes.len());
+        let recorder = cut(54);
+        assert_eq!(protocols(&recorder), ["netbios_dgm"]);
+        assert_eq!(values(&recorder, "netbios_dgm", "source"), ["MBX1<20>"]);
+        assert!(values(&recorder, "netbios_dgm", "destination").is_empty());
+        assert!(
+            protocols(&cut(40)).is_empty(),
+            "the first name is not whole"
+        );
+        let mut other = bytes[..54].to_vec();
+        other[52] = b'z';
+        let named = protocols(&crate::protocol::testing::cut_datagram(&other, bytes.len()));
+        assert!(named.is_empty(), "no letter of a name");
     }
 }

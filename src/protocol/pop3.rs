@@ -219,10 +219,25 @@ fn look(bytes: &[u8]) -> Look {
         Some(Reply::Challenge(_)) => Look::Other,
         None => match Command::parse(line) {
             Some(command) if command.is_proof() => Look::Sure,
+            Some(command) if command.fits && proves_later(bytes) => Look::Sure,
             Some(command) if command.fits => Look::Command,
             _ => Look::Other,
         },
     }
+}
+
+/// Whether commands in a row hold one that proves: their answers may not be in the capture.
+fn proves_later(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((line, length)) = text::first_line(rest) {
+        match Command::parse(line) {
+            Some(command) if command.is_proof() => return true,
+            Some(command) if command.fits => {}
+            _ => return false,
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 /// What an answer will answer.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use memchr::{memchr, memmem};
 
 use super::http::Fields;
-use super::text::first_line;
+use super::text::{first_line, split_word};
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, sdp};
 use crate::evidence::{MediaOffer, Notes, Offered};
 use crate::net::{Endpoint, PerSide, Side, Transport};
@@ -56,12 +56,38 @@ const MAX_BODY: u64 = 64 * 1024;
 const MAX_METHOD: usize = 20;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let answers = opening.bytes.iter().map(|(_, bytes)| start(bytes));
+    let answers = opening.bytes.iter().map(|(side, bytes)| {
+        if opening.missing[side] > 0 && begins(bytes) {
+            Probe::Yes
+        } else {
+            start(bytes)
+        }
+    });
     answers.fold(Probe::No, |best, answer| match (best, answer) {
         (Probe::Yes, _) | (_, Probe::Yes) => Probe::Yes,
         (Probe::More, _) | (_, Probe::More) => Probe::More,
         (Probe::No, Probe::No) => Probe::No,
     })
+}
+
+/// Whether a message that is cut in its first line cannot be anything else: a method and a URL of RTSP (RFC 2326 §3.2), or
+/// the version and a status.
+fn begins(bytes: &[u8]) -> bool {
+    if let Some(status) = bytes
+        .strip_prefix(b"RTSP/1.0 ")
+        .or(bytes.strip_prefix(b"RTSP/2.0 "))
+    {
+        return matches!(status, [b'1'..=b'5', b, c, b' ', ..] if b.is_ascii_digit() && c.is_ascii_digit());
+    }
+    let (method, url) = split_word(bytes);
+    (3..=MAX_METHOD).contains(&method.len())
+        && method
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        && !matches!(method, b"GET" | b"POST" | b"CONNECT")
+        && [&b"rtsp://"[..], b"rtspu://", b"rtsps://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
 }
 
 /// Whether `bytes` begin with a request or status line.
@@ -169,6 +195,10 @@ impl Connection {
         let Some(end) = memmem::find(bytes, b"\r\n\r\n").map(|at| at.saturating_add(4)) else {
             if bytes.len() > MAX_HEAD || start(bytes) == Probe::No {
                 return Step::Reject(Reject::Invalid("head"));
+            }
+            // The capture may end here.
+            if begins(bytes) || start(bytes) == Probe::Yes {
+                notes.proved();
             }
             return Step::NeedMore {
                 consumed: 0,
@@ -387,6 +417,24 @@ mod tests {
             b"$\x00\x00\x01aRTSP/1.0 200 OK\r\n\r\n",
         ] {
             assert!(!protocols(&conversation(&[(C, other)])).contains(&"rtsp"));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_cut_in_or_after_its_first_line_is_rtsp() {
+        use crate::protocol::testing::cut_conversation;
+        for cut in [
+            &b"DESCRIBE rtsp://192.0.2.1:8554/a"[..],
+            b"RTSP/1.0 454 Session Not Fo",
+            b"RTSP/1.0 200 OK\r\nCSe",
+        ] {
+            let shown = String::from_utf8_lossy(cut);
+            let named = protocols(&cut_conversation(&[(Side::A, cut, 80)]));
+            assert_eq!(named, ["rtsp"], "{shown}");
+        }
+        for other in [&b"GET rtsp://192.0.2.1/a"[..], b"DESCRIBE http://192.0.2"] {
+            let named = protocols(&cut_conversation(&[(Side::A, other, 80)]));
+            assert!(!named.contains(&"rtsp"));
         }
     }
 }

@@ -82,6 +82,38 @@ fn probe(opening: &Opening<'_>) -> Probe {
         return Probe::No;
     }
     let (spoken, reply) = (opening.spoken(), opening.reply());
+    match exchange(spoken, reply) {
+        Probe::No if reply.is_empty() && alone(spoken).is_some() => Probe::Yes,
+        Probe::More if reply.is_empty() && alone(spoken).is_some() => Probe::Yes,
+        // The packets of both sides may have changed places.
+        Probe::No if !reply.is_empty() => exchange(reply, spoken),
+        answer => answer,
+    }
+}
+
+/// Who sends the two messages of version 5 at the start of `bytes`, where the other direction is not in the capture: the
+/// client its methods and a request, or the proxy its choice and a reply.
+fn alone(bytes: &[u8]) -> Option<Said> {
+    const REPLIES: std::ops::RangeInclusive<u8> = 0..=8;
+    if let Ok(offered) = methods(bytes) {
+        let request = bytes.get(offered.len().saturating_add(2)..)?;
+        if let Ok((1..=3, target, _)) = message_5(request)
+            && !target.ends_with(":0")
+        {
+            return Some(Said::Request5);
+        }
+    }
+    let reply = match bytes {
+        [5, 0, reply @ ..] | [5, 2, 1, 0, reply @ ..] => reply,
+        _ => return None,
+    };
+    message_5(reply)
+        .is_ok_and(|(code, _, _)| REPLIES.contains(&code))
+        .then_some(Said::Nothing)
+}
+
+/// A client's first message and the proxy's answer.
+fn exchange(spoken: &[u8], reply: &[u8]) -> Probe {
     let answer = match spoken.first() {
         Some(4) => match request_4(spoken) {
             Ok(request) if request.length == spoken.len() => reply_4(reply),
@@ -121,6 +153,11 @@ fn chosen(offered: &[u8], spoken: &[u8], reply: &[u8]) -> Probe {
         [5, method, 1 | 5, ..] if offered.contains(method) => Probe::Yes,
         _ => Probe::No,
     }
+}
+
+/// Whether `bytes` may be a client's first message.
+fn is_opening(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&4) || matches!(methods(bytes), Ok(_) | Err(Reject::Short(_)))
 }
 
 /// The methods that a client of version 5 offers.
@@ -272,7 +309,15 @@ impl StreamDecoder for Connection {
             if rest.is_empty() {
                 return Step::Consumed;
             }
-            let client = *self.client.get_or_insert(side);
+            if self.client.is_none() {
+                let is_alone = alone(bytes) == Some(Said::Nothing);
+                let is_client = !is_alone && is_opening(bytes);
+                self.client = Some(if is_client { side } else { side.other() });
+                if is_alone {
+                    self.prove(5, notes);
+                }
+            }
+            let client = self.client.unwrap_or(side);
             let read = if client == side {
                 self.said(rest, notes)
             } else {

@@ -7,7 +7,7 @@
 use super::http::Fields;
 use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject};
 use crate::evidence::Notes;
-use crate::protocol::text::first_line;
+use crate::protocol::text::{begins, first_line};
 
 /// `search`, `response`, `alive`, `byebye` or `update`.
 const MESSAGE: &str = "message";
@@ -43,7 +43,11 @@ struct Messages;
 impl DatagramDecoder for Messages {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let (line, end) = first_line(datagram.bytes).ok_or(Reject::Other)?;
-        let fields = Fields::parse(datagram.bytes.get(end..).unwrap_or_default());
+        let rest = datagram.bytes.get(end..).unwrap_or_default();
+        let fields = Fields::parse(rest);
+        if datagram.is_cut() && !rest.windows(4).any(|end| end == b"\r\n\r\n") {
+            return cut(line, rest, &fields, notes);
+        }
         let (message, target) = match line {
             b"M-SEARCH * HTTP/1.1" => {
                 // Some send it without its quotation marks.
@@ -82,6 +86,36 @@ impl DatagramDecoder for Messages {
         }
         Ok(())
     }
+}
+
+/// The group that messages are sent to, UPnP Device Architecture 2.0 section 1.1 and appendix A.2.
+const GROUPS: [&[u8]; 4] = [b" 239.255.255.250", b"239.255.255.250", b" [FF0", b"[FF0"];
+
+/// A message that the capture cuts before its fields end: the method that only discovery has, a notification that names the
+/// group first, or a field of an answer that nobody else sends.
+fn cut(line: &[u8], rest: &[u8], fields: &Fields<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
+    let to_group = begins(rest, b"HOST:")
+        && GROUPS
+            .iter()
+            .any(|group| begins(rest.get(5..).unwrap_or_default(), group));
+    let discovers = fields
+        .text("man")
+        .is_none_or(|man| man.trim_matches('"') == "ssdp:discover");
+    match line {
+        b"M-SEARCH * HTTP/1.1" if discovers => notes.client(notes.side()),
+        b"NOTIFY * HTTP/1.1" if to_group => {}
+        line if line.starts_with(b"HTTP/1.1 200")
+            && (fields.get("ext").is_some() || fields.text("usn").is_some()) =>
+        {
+            notes.client(notes.side().other());
+        }
+        _ => return Err(Reject::Other),
+    }
+    notes.proved();
+    for (name, field) in [(LOCATION, "location"), (SERVER, "server")] {
+        notes.text(name, &fields.text(field).unwrap_or_default());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -166,6 +200,29 @@ mod tests {
             b"M-SEARCH * HTTP/1.1\r\nMAN: \"other:discover\"\r\nST: a\r\n\r\n",
         ] {
             assert!(!protocols(&datagrams(&[(C, other)])).contains(&"ssdp"));
+        }
+    }
+
+    #[test]
+    fn messages_that_are_cut_before_their_fields_end_are_known_by_what_is_there() {
+        use crate::protocol::testing::cut_datagram;
+        for cut in [
+            &b"M-SEARCH * HTTP/1.1\r\nHOST: 239.2"[..],
+            b"NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nCACHE",
+            b"NOTIFY * HTTP/1.1\r\nHost:[FF02::C]:1900\r\nCAC",
+            b"HTTP/1.1 200 OK\r\nEXT:\r\nLOCATION: http://192",
+        ] {
+            let shown = String::from_utf8_lossy(cut);
+            assert_eq!(protocols(&cut_datagram(cut, 300)), ["ssdp"], "{shown}");
+            assert!(protocols(&datagrams(&[(C, cut)])).is_empty(), "{shown}");
+        }
+        for other in [
+            &b"M-SEARCH * HTTP/1.1\r\nMAN: \"other:discover\"\r\nS"[..],
+            b"NOTIFY * HTTP/1.1\r\nHOST: 192.0.2.1:1900\r\nCACHE",
+            b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1",
+        ] {
+            let shown = String::from_utf8_lossy(other);
+            assert!(protocols(&cut_datagram(other, 300)).is_empty(), "{shown}");
         }
     }
 }

@@ -41,6 +41,32 @@ fn play(segments: &[(Side, &[u8])], midstream: bool) -> Recorder {
     recorder
 }
 
+/// Plays segments that the snap length cut: behind each the bytes of its number are missing.
+pub(crate) fn cut_conversation(segments: &[(Side, &[u8], u64)]) -> Recorder {
+    let mut recorder = Recorder::default();
+    let mut conversation = Conversation::default();
+    for (number, (side, bytes, missing)) in segments.iter().enumerate() {
+        let context = Context {
+            moment: moment(Transport::TCP, *side, number as u64 + 1),
+            midstream: false,
+        };
+        conversation.data(bytes, context, &mut recorder);
+        if *missing > 0 {
+            conversation.gap(*missing, context, &mut recorder);
+        }
+    }
+    recorder
+}
+
+/// Plays one datagram of `wire_len` bytes, of which the snap length left `bytes`.
+pub(crate) fn cut_datagram(bytes: &[u8], wire_len: usize) -> Recorder {
+    let mut recorder = Recorder::default();
+    let datagram = Datagram { bytes, wire_len };
+    let moment = moment(Transport::UDP, CLIENT, 1);
+    Datagrams::default().datagram(datagram, moment, &mut recorder);
+    recorder
+}
+
 /// Plays datagrams.
 pub(crate) fn datagrams(datagrams: &[(Side, &[u8])]) -> Recorder {
     let mut recorder = Recorder::default();

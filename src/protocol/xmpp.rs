@@ -81,7 +81,14 @@ const MAX_TAG: usize = 10_000;
 const MAX_TEXT: usize = 16 * 1024;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| look(bytes, opening.midstream));
+    let sides = [opening.first, opening.first.other()].map(|side| {
+        let bytes = opening.bytes[side];
+        if opening.missing[side] > 0 && begins(bytes) {
+            Probe::Yes
+        } else {
+            look(bytes, opening.midstream)
+        }
+    });
     match sides {
         [Probe::Yes, _] | [_, Probe::Yes] => Probe::Yes,
         [Probe::More, _] | [_, Probe::More] => Probe::More,
@@ -130,6 +137,24 @@ fn look(bytes: &[u8], midstream: bool) -> Probe {
         };
     }
     Probe::No
+}
+
+/// Whether `bytes` begin with the header of a stream that is cut before its namespace: the usual prefix and name, after
+/// an XML declaration as far as they are there.
+fn begins(bytes: &[u8]) -> bool {
+    const HEADER: &[u8] = b"<stream:stream ";
+    const PREFIX: usize = 8;
+    let start = bytes.trim_ascii_start();
+    if start.starts_with(HEADER) {
+        return true;
+    }
+    if !start.starts_with(b"<?xml ") {
+        return false;
+    }
+    tag(start).is_some_and(|(_, after)| {
+        let after = after.trim_ascii_start();
+        after.len() >= PREFIX && text::may_begin(after, HEADER)
+    })
 }
 
 fn answer(is: bool) -> Probe {
@@ -254,6 +279,10 @@ impl StreamDecoder for Connection {
             used = used.saturating_add(start);
             let rest = bytes.get(used..).unwrap_or_default();
             let Some((tag, _)) = tag(rest) else {
+                // The capture may end here.
+                if !self.opened && begins(bytes) {
+                    notes.proved();
+                }
                 if rest.len() >= MAX_TAG {
                     return Step::Reject(Reject::Invalid("tag"));
                 }
@@ -507,6 +536,25 @@ mod tests {
             b"<34>something: failed\n",
         ] {
             assert_eq!(protocols(&conversation(&[(C, bytes)])), nothing);
+        }
+    }
+
+    #[test]
+    fn a_stream_header_that_is_cut_before_its_namespace_is_xmpp() {
+        use crate::protocol::testing::cut_conversation;
+        for cut in [
+            &b"<stream:stream to='contoso.ex"[..],
+            b"<?xml version='1.0'?><stream:st",
+        ] {
+            let named = protocols(&cut_conversation(&[(Side::A, cut, 100)]));
+            assert_eq!(named, ["xmpp"]);
+        }
+        for other in [
+            &b"<?xml version='1.0'?><strea"[..],
+            b"<streams to='contoso.exa",
+        ] {
+            let named = protocols(&cut_conversation(&[(Side::A, other, 100)]));
+            assert!(named.is_empty());
         }
     }
 }

@@ -271,15 +271,12 @@ fn deliver<'a>(
     moment: Moment,
     recorder: &'a mut Recorder,
 ) -> impl FnMut(Chunk<'_>) + 'a {
+    let context = Context {
+        moment,
+        midstream: !is_open,
+    };
     move |chunk| match chunk {
-        Chunk::Data(bytes) => conversation.data(
-            bytes,
-            Context {
-                moment,
-                midstream: !is_open,
-            },
-            recorder,
-        ),
-        Chunk::Gap { bytes } => conversation.gap(moment.side, bytes),
+        Chunk::Data(bytes) => conversation.data(bytes, context, recorder),
+        Chunk::Gap { bytes } => conversation.gap(bytes, context, recorder),
     }
 }

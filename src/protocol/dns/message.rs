@@ -222,7 +222,9 @@ impl<'a> Message<'a> {
         for _ in 0..questions {
             match message.question(at, multicast) {
                 Ok(behind) => at = behind,
-                Err(Reject::Short(_)) if message.cut && (proved || name::begins(bytes, at)) => {
+                Err(Reject::Short(_))
+                    if message.cut && (proved || name::begins(bytes, at, multicast)) =>
+                {
                     return Ok(message);
                 }
                 Err(reject) => return Err(reject),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::Reject;
+use super::super::{Reject, text};
 use crate::bytes::Cursor;
 
 /// Octets of a name on the wire (RFC 1035 section 2.3.4).
@@ -26,7 +26,11 @@ pub(super) fn walk<'a>(
         match length >> 6 {
             0 if length == 0 => return Ok(behind.unwrap_or(cursor.offset())),
             0 => {
-                label(cursor.take(usize::from(length))?);
+                let there = cursor.rest();
+                // What is there of a label that the capture cuts is shown as well.
+                let taken = cursor.take(usize::from(length));
+                label(taken.as_ref().unwrap_or(&there));
+                taken?;
                 octets = octets.saturating_add(usize::from(length)).saturating_add(1);
                 if octets >= MAX_OCTETS {
                     return Err(Reject::Invalid("name length"));
@@ -86,13 +90,14 @@ fn escape(byte: u8, name: &mut String) {
 /// Octets of a cut name that are beyond chance.
 const TELLING: usize = 8;
 
-/// Whether what is there of a cut name is that of a host or service: letters, digits, hyphens and underscores.
-pub(super) fn begins(message: &[u8], start: usize) -> bool {
+/// Whether what is there of a cut name is that of a host or service: letters, digits, hyphens and underscores; under
+/// multicast any text (RFC 6763 section 4.1.1).
+pub(super) fn begins(message: &[u8], start: usize, multicast: bool) -> bool {
     let mut octets = 0_usize;
     let mut sane = true;
     let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let _ = walk(message, start, |label| {
-        sane &= label.iter().all(is_host);
+        sane &= label.iter().all(is_host) || (multicast && text::is_plain(label));
         octets = octets.saturating_add(label.len());
     });
     sane && octets >= TELLING && !is_netbios(message, start)

@@ -280,3 +280,24 @@ fn the_relatives_are_told_by_group_and_header() {
         Family::Dns
     );
 }
+
+#[test]
+fn a_question_that_is_cut_inside_its_first_label_is_a_question() {
+    let header = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0";
+    let long = [&header[..], b"\x1elong-name-of-a-ser"].concat();
+    let named = |bytes: &[u8], wire_len| protocols(&cut_datagram(bytes, wire_len));
+    assert_eq!(named(&long, 60), ["dns"]);
+    assert!(named(&long, long.len()).is_empty(), "whole, it is broken");
+    assert!(
+        named(&long[..18], 60).is_empty(),
+        "five letters may be chance"
+    );
+    let spaced = [&header[..], b"\x1eprinter on the fl"].concat();
+    assert!(named(&spaced, 60).is_empty(), "no name of a host");
+    let multicast = [
+        &b"\0\0\x84\0\0\0\0\x01\0\0\0\0\x1e"[..],
+        b"Printer on the fl",
+    ]
+    .concat();
+    assert!(named(&multicast, 60).is_empty(), "a record is needed");
+}

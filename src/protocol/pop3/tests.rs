@@ -169,3 +169,11 @@ fn other_protocols_are_not_pop3() {
         );
     }
 }
+
+#[test]
+fn a_later_command_proves_where_the_answers_are_missing() {
+    let named = |bytes: &[u8]| protocols(&conversation(&[(C, bytes)]));
+    assert_eq!(named(b"AUTH\r\nCAPA\r\nQUIT\r\n"), ["pop3"]);
+    assert!(named(b"USER a\r\nPASS b\r\nQUIT\r\n").is_empty());
+    assert!(!named(b"USER a\r\nPASV\r\nCAPA\r\n").contains(&"pop3"));
+}

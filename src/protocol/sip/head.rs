@@ -102,6 +102,53 @@ pub(super) fn probe(bytes: &[u8]) -> Probe {
     if may_be { Probe::More } else { Probe::No }
 }
 
+/// Methods of RFC 3261, its extensions, and MS-SIP.
+const METHODS: &[&[u8]] = &[
+    b"ACK",
+    b"BENOTIFY",
+    b"BYE",
+    b"CANCEL",
+    b"INFO",
+    b"INVITE",
+    b"MESSAGE",
+    b"NEGOTIATE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"PRACK",
+    b"PUBLISH",
+    b"REFER",
+    b"REGISTER",
+    b"SERVICE",
+    b"SUBSCRIBE",
+    b"UPDATE",
+];
+
+/// Whether a message that is cut in its start line cannot be anything else: a known method and a URI of SIP, or the version
+/// and a status.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    if let Some(status) = bytes.strip_prefix(b"SIP/2.0 ") {
+        let is_code = matches!(status, [b'1'..=b'6', b, c, b' ', ..] if b.is_ascii_digit() && c.is_ascii_digit());
+        return is_code && !status.iter().any(u8::is_ascii_control);
+    }
+    let Some((method, uri)) = memchr(b' ', bytes).and_then(|end| bytes.split_at_checked(end))
+    else {
+        return false;
+    };
+    let uri = uri.get(1..).unwrap_or_default();
+    let Some(address) = [&b"sip:"[..], b"sips:"]
+        .iter()
+        .find_map(|scheme| uri.strip_prefix(*scheme))
+    else {
+        return false;
+    };
+    let end = memchr(b' ', address).unwrap_or(address.len());
+    let (address, version) = address.split_at_checked(end).unwrap_or_default();
+    METHODS.contains(&method)
+        && !address.is_empty()
+        && address.iter().all(u8::is_ascii_graphic)
+        && b" SIP/2.0\r".starts_with(version)
+}
+
 /// Where the first start line in `bytes` begins, at the beginning of a line.
 pub(super) fn find_start(bytes: &[u8]) -> Option<usize> {
     let mut line_start = 0;
@@ -179,17 +226,7 @@ impl<'a> Head<'a> {
     /// Reads a head. `None` unless the start line is one, and a header that every message must have follows (RFC 3261
     /// section 8.1.1).
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let end = memchr(b'\n', bytes)?;
-        let line = bytes.get(..end)?;
-        if line.len() > MAX_START_LINE {
-            return None;
-        }
-        let start = StartLine::parse(line.strip_suffix(b"\r").unwrap_or(line))?;
-        let headers = headers(bytes.get(end.saturating_add(1)..)?);
-        let head = Self {
-            start,
-            headers: headers.take(MAX_HEADERS).collect(),
-        };
+        let head = Self::cut(bytes)?;
         let must = [
             &["call-id", "i"][..],
             &["cseq"],
@@ -200,6 +237,21 @@ impl<'a> Head<'a> {
         must.iter()
             .any(|names| head.values(names).next().is_some())
             .then_some(head)
+    }
+
+    /// Reads what is there of a head that the capture cuts: the start line, and headers as far as they are whole.
+    pub(super) fn cut(bytes: &'a [u8]) -> Option<Self> {
+        let end = memchr(b'\n', bytes)?;
+        let line = bytes.get(..end)?;
+        if line.len() > MAX_START_LINE {
+            return None;
+        }
+        let start = StartLine::parse(line.strip_suffix(b"\r").unwrap_or(line))?;
+        let headers = headers(bytes.get(end.saturating_add(1)..)?);
+        Some(Self {
+            start,
+            headers: headers.take(MAX_HEADERS).collect(),
+        })
     }
 
     fn values<'b>(&'b self, names: &'b [&str]) -> impl Iterator<Item = &'a [u8]> {

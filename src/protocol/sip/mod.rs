@@ -238,7 +238,15 @@ impl DatagramDecoder for Datagrams {
             // Cut by the snap length, or by a sender that leaves the empty line out.
             None => (head::whole_lines(datagram.bytes), &[][..]),
         };
-        let head = Head::parse(head).ok_or(Reject::Other)?;
+        let parsed = match Head::parse(head) {
+            None if datagram.is_cut() && head::begins(datagram.bytes) => {
+                notes.proved();
+                return Ok(());
+            }
+            None if datagram.is_cut() => Head::cut(head),
+            parsed => parsed,
+        };
+        let head = parsed.ok_or(Reject::Other)?;
         note(&head, notes);
         if let Some(kind) = Body::of(&head) {
             let body = match head.content_length() {
@@ -346,6 +354,9 @@ impl Stream {
             if bytes.len() > MAX_HEAD || head::probe(bytes) == Probe::No {
                 return Err(Reject::Other);
             }
+            if head::begins(bytes) || head::probe(bytes) == Probe::Yes {
+                notes.proved();
+            }
             self.begin(side, bytes, notes);
             return Ok(wait);
         };
@@ -391,7 +402,8 @@ impl Stream {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let answers = opening.bytes.iter().map(|(_, bytes)| {
+    let answers = opening.bytes.iter().map(|(side, bytes)| {
+        let is_cut = opening.missing[side] > 0;
         let start = bytes
             .iter()
             .take(MAX_KEEP_ALIVE)
@@ -400,6 +412,7 @@ fn probe(opening: &Opening<'_>) -> Probe {
         match bytes.get(start..) {
             Some([]) | None if start == 0 => Probe::No,
             Some([]) | None => Probe::More,
+            Some(bytes) if is_cut && head::begins(bytes) => Probe::Yes,
             Some(bytes) => head::probe(bytes),
         }
     });

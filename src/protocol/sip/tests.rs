@@ -292,3 +292,33 @@ fn a_datagram_cut_within_its_description_offers_what_is_whole() {
     assert_eq!(media(&recorder).len(), 1);
     assert!(values(&recorder, "sdp", "crypto").is_empty());
 }
+
+#[test]
+fn a_message_that_is_cut_in_or_after_its_first_line_is_sip() {
+    use crate::protocol::testing::{cut_conversation, cut_datagram};
+    for cut in [
+        &b"SIP/2.0 200 OK\r\nVi"[..],
+        b"SIP/2.0 480 Temporarily not avail",
+        b"INVITE sip:anna@contoso.example SIP/2.0\r\nRecord-R",
+        b"REGISTER sip:contoso.example",
+        b"BENOTIFY sips:anna@contoso.example:5061;opaque=user:epid SI",
+    ] {
+        let shown = String::from_utf8_lossy(cut);
+        assert_eq!(protocols(&cut_datagram(cut, 700)), ["sip"], "{shown}");
+        let segment = [(Side::A, cut, 600)];
+        assert_eq!(protocols(&cut_conversation(&segment)), ["sip"], "{shown}");
+        let whole = cut_datagram(cut, cut.len());
+        assert!(protocols(&whole).is_empty(), "{shown}");
+    }
+    for other in [
+        &b"INVITE tel:+15550100"[..],
+        b"OPTIONS sip:",
+        b"PLAY sip:anna@contoso.example",
+        b"OPTIONS sip:contoso.example HTTP/1.1",
+        b"SIP/2.0 900 No",
+        b"SIP/2.1 200 OK\r\nVi",
+    ] {
+        let shown = String::from_utf8_lossy(other);
+        assert!(protocols(&cut_datagram(other, 700)).is_empty(), "{shown}");
+    }
+}

@@ -238,6 +238,7 @@ fn is_rpc(data: &[u8]) -> bool {
     };
     let mut opening = Opening {
         bytes: PerSide::default(),
+        missing: PerSide::default(),
         first: Side::A,
         midstream: true,
     };

@@ -90,3 +90,33 @@ fn other_protocols_are_not_socks() {
         nothing
     );
 }
+
+#[test]
+fn both_messages_of_one_side_are_enough_where_the_other_is_missing() {
+    let client = conversation(&[(C, &[5, 1, 0]), (C, &[5, 1, 0, 1, 192, 0, 2, 7, 0, 80])]);
+    assert_eq!(protocols(&client), ["socks"]);
+    assert_eq!(client.client, Some(C));
+    assert_eq!(values(&client, "socks", TARGET), ["192.0.2.7:80"]);
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let proxy = conversation(&[
+        (S, &[5, 0]),
+        (S, &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+        (S, answer),
+    ]);
+    assert_eq!(protocols(&proxy), ["socks", "http"]);
+    assert_eq!(proxy.client, Some(C));
+    for other in [
+        &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0][..],
+        &[5, 1, 0, 5, 9, 0, 1, 192, 0, 2, 7, 0, 80],
+        &[5, 1, 0, 5, 1, 0, 1, 192, 0, 2, 7, 0, 0],
+    ] {
+        assert!(protocols(&conversation(&[(C, other)])).is_empty());
+    }
+}
+
+#[test]
+fn an_answer_before_its_question_is_still_an_answer() {
+    let recorder = conversation(&[(S, &[5, 0]), (C, &[5, 1, 0])]);
+    assert_eq!(protocols(&recorder), ["socks"]);
+    assert_eq!(recorder.client, Some(C));
+}

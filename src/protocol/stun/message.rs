@@ -135,9 +135,14 @@ impl<'a> Message<'a> {
             return Err(Reject::Invalid("message of RFC 3489"));
         }
         let fits = message.fits(is_cut) || {
-            // Agents of Lync pad their attributes, or do not.
+            // Agents of Lync pad their attributes, or do not; those of others leave it out at the end.
             message.is_padded = false;
-            message.dialect == Dialect::Microsoft && message.fits(is_cut)
+            let may_be = match message.dialect {
+                Dialect::Microsoft => true,
+                Dialect::Modern => !message.body.len().is_multiple_of(4),
+                Dialect::Classic => false,
+            };
+            may_be && message.fits(is_cut)
         };
         if fits {
             Ok(message)

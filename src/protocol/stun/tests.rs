@@ -512,3 +512,14 @@ fn media_behind_a_multiplexed_channel_of_lync_is_read() {
     played.extend(media.iter().map(|packet| (SERVER, &packet[..])));
     assert_eq!(protocols(&datagrams(&played)), ["stun", "rtp"]);
 }
+
+#[test]
+fn the_last_attribute_may_lack_its_padding_where_a_cookie_stands() {
+    let head = b"\0\x03\0\x0a\x21\x12\xa4\x42transaction!";
+    let request = [&head[..], b"\x40\0\0\x06secret"].concat();
+    let named = protocols(&datagrams(&[(CLIENT, &request)]));
+    assert_eq!(named, ["stun"]);
+    let mut long = request.clone();
+    long[23] = 7;
+    assert!(protocols(&datagrams(&[(CLIENT, &long)])).is_empty());
+}

@@ -117,14 +117,16 @@ pub(super) struct Call {
     pub(super) program: u32,
     pub(super) version: u32,
     pub(super) procedure: u32,
-    flavor: Flavor,
+    /// Unknown where the capture cuts the first authenticator.
+    flavor: Option<Flavor>,
     machine: Option<Box<str>>,
     /// What a portmapper is asked for.
     pub(super) wanted: Option<Wanted>,
 }
 
 impl Call {
-    /// Reads what follows identifier and kind. Where the capture ends early, the first authenticator must be there.
+    /// Reads what follows identifier and kind. Where the capture ends early, the first authenticator must be there, or the
+    /// program be one with a name: two words that are fixed, one of few values, and no lie in what follows.
     pub(super) fn parse(id: u32, cursor: &mut Cursor<'_>, is_cut: bool) -> Result<Self, Reject> {
         if cursor.u32()? != RPC_VERSION {
             return Err(Reject::Other);
@@ -135,14 +137,17 @@ impl Call {
         if !PROGRAMS.contains(&program) || procedure > MAX_PROCEDURE || !is_sane {
             return Err(Reject::Other);
         }
-        let (flavor, body) = authenticator(cursor)?;
-        let machine = match flavor {
-            Flavor::SYS => Some(machine(body)?.into()),
-            _ => None,
+        let is_named = program_name(program).starts_with(|first: char| !first.is_ascii_digit());
+        let (flavor, machine) = match authenticator(cursor) {
+            Ok((Flavor::SYS, body)) => (Some(Flavor::SYS), Some(machine(body)?.into())),
+            Ok((flavor, _)) => (Some(flavor), None),
+            Err(Reject::Short(_)) if is_cut && is_named => (None, None),
+            Err(reject) => return Err(reject),
         };
         match authenticator(cursor) {
             Ok(_) => {}
             Err(Reject::Short(_)) if is_cut => {}
+            Err(_) if flavor.is_none() => {}
             Err(reject) => return Err(reject),
         }
         let mut call = Self {
@@ -167,7 +172,9 @@ impl Call {
             PROCEDURE,
             &format!("{name} {version} procedure {procedure}"),
         );
-        notes.text(FLAVOR, &self.flavor.to_string());
+        if let Some(flavor) = self.flavor {
+            notes.text(FLAVOR, &flavor.to_string());
+        }
         notes.text(MACHINE, self.machine.as_deref().unwrap_or_default());
     }
 }

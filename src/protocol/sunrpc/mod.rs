@@ -189,6 +189,11 @@ impl StreamDecoder for Connection {
         let wanted = if length <= WHOLE { length } else { HEAD };
         let there = bytes.get(MARK..).unwrap_or_default();
         let Some(record) = there.get(..wanted) else {
+            // The capture may end here.
+            if message::begins_call(there, length).is_ok() {
+                notes.proved();
+                notes.client(side);
+            }
             return Step::NeedMore {
                 consumed: 0,
                 at_least: MARK.saturating_add(wanted),

@@ -164,3 +164,23 @@ fn replies_alone_prefixes_and_wrong_values_prove_nothing() {
         assert!(protocols(&conversation(&[(CLIENT, &record(&bytes))])).is_empty());
     }
 }
+
+#[test]
+fn a_call_of_a_known_program_that_is_cut_before_its_credentials_end_is_a_call() {
+    use crate::protocol::testing::{cut_conversation, cut_datagram};
+    // NFS version 3, procedure 1, credentials of 44 octets.
+    let call = [
+        0x12, 0x34, 0x56, 0x78, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0x86, 0xa3, 0, 0, 0, 3, 0, 0, 0, 1,
+        0, 0, 0, 1, 0, 0, 0, 44, 0, 0, 0, 0, 0, 0, 0, 7, b'c',
+    ];
+    let recorder = cut_datagram(&call, 140);
+    assert_eq!(protocols(&recorder), ["sunrpc"]);
+    assert_eq!(values(&recorder, "sunrpc", "program"), ["nfs 3"]);
+    assert!(protocols(&cut_datagram(&call, call.len())).is_empty());
+    let mut unknown = call;
+    unknown[14] = 0x99;
+    assert!(protocols(&cut_datagram(&unknown, 140)).is_empty());
+    let record = [&[0x80, 0, 0, 140][..], &call[..26]].concat();
+    let segments = [(Side::A, &record[..], 114)];
+    assert_eq!(protocols(&cut_conversation(&segments)), ["sunrpc"]);
+}

@@ -7,7 +7,9 @@ use crate::protocol::{Opening, Probe, Reject};
 
 /// A hello on either side, or records on either side that follow each other without a gap.
 pub(super) fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(look);
+    let missing = |side| usize::try_from(opening.missing[side]).unwrap_or(usize::MAX);
+    let sides = [opening.first, opening.first.other()]
+        .map(|side| look_before(opening.bytes[side], missing(side)));
     let both = sides.iter().filter(|look| **look == Look::Header).count() == 2;
     if both || sides.contains(&Look::Sure) {
         Probe::Yes
@@ -32,6 +34,11 @@ pub(super) enum Look {
 }
 
 pub(super) fn look(bytes: &[u8]) -> Look {
+    look_before(bytes, 0)
+}
+
+/// The same where `missing` bytes behind `bytes` are not in the capture.
+fn look_before(bytes: &[u8], missing: usize) -> Look {
     if bytes.is_empty() {
         return Look::Other;
     }
@@ -65,6 +72,13 @@ pub(super) fn look(bytes: &[u8]) -> Look {
                     Some([]) => return Look::Header,
                     Some(more) => rest = more,
                     None if records > 1 => return Look::Sure,
+                    // The same for one that is cut, by what is missing of its segment.
+                    None if next.length >= 17
+                        && missing > 0
+                        && next.total() == rest.len().saturating_add(missing) =>
+                    {
+                        return Look::Sure;
+                    }
                     None => return Look::Header,
                 }
             }

@@ -367,3 +367,13 @@ fn openings_of_others_are_refused() {
         assert!(!protocols(&conversation(&[(C, other)])).contains(&"tls"));
     }
 }
+
+#[test]
+fn a_record_that_is_cut_where_its_segment_ends_is_tls() {
+    use crate::protocol::testing::cut_conversation;
+    let record = [23, 3, 3, 0, 200, 1, 2, 3, 4, 5];
+    let named = |missing| protocols(&cut_conversation(&[(Side::A, &record, missing)]));
+    assert_eq!(named(195), ["tls"]);
+    assert!(named(194).is_empty(), "its length is another");
+    assert!(named(0).is_empty(), "more may come");
+}

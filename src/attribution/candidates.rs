@@ -1,53 +1,89 @@
 //! The evidence for every service that a flow may be: proof, offers, indications, roles, and the port's claim.
 
+use std::collections::HashMap;
+
 use super::flow::{Flow, Sight};
 use super::rows::{Fit, RowFit};
 use super::{Encryption, Evidence, Judge, Source};
 use crate::evidence::{Offered, Strength, Value};
-use crate::signature::{Condition, InterfaceKind, Kind, ServiceId};
+use crate::signature::{Catalog, Condition, InterfaceKind, Kind, ServiceId};
+
+/// A condition, and what it shows where a flow fulfils it.
+#[derive(Clone, Copy, Debug)]
+struct Rule<'a> {
+    service: &'a ServiceId,
+    condition: &'a Condition,
+    strength: Strength,
+    source: Source,
+}
+
+/// The conditions of all services in order, by the protocol that each asks for first.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    rules: Vec<Rule<'a>>,
+    by_protocol: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(catalog: &'a Catalog) -> Self {
+        let mut rules = Vec::new();
+        for service in catalog.services() {
+            let rule = |condition, strength, source| Rule {
+                service: &service.id,
+                condition,
+                strength,
+                source,
+            };
+            let proofs = service.proof.iter();
+            rules.extend(proofs.map(|proof| rule(proof, Strength::Proven, Source::Payload)));
+            let hints = service.indicates.iter();
+            rules.extend(hints.map(|hint| rule(hint, Strength::Indicated, Source::Content)));
+        }
+        let mut by_protocol: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let protocol = &*rule.condition.protocol;
+            by_protocol.entry(protocol).or_default().push(index);
+        }
+        Self { rules, by_protocol }
+    }
+
+    /// The rules that flows with these protocols can fulfil, in order.
+    fn of_protocols(&self, protocols: &[&'static str]) -> impl Iterator<Item = &Rule<'a>> {
+        let lists = protocols
+            .iter()
+            .filter_map(|protocol| self.by_protocol.get(protocol));
+        let mut indexes: Vec<usize> = lists.flatten().copied().collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes
+            .into_iter()
+            .filter_map(|index| self.rules.get(index))
+    }
+}
 
 impl Judge<'_> {
-    pub(super) fn candidates(
-        &self,
-        flow: &Flow,
-        protocols: &[&'static str],
-        fits: &[RowFit<'_>],
-        encryption: &Encryption,
-    ) -> Vec<Evidence> {
+    /// The evidence that the flow itself gives, and what was announced of it.
+    pub(super) fn candidates(&self, flow: &Flow, protocols: &[&'static str]) -> Vec<Evidence> {
         let mut evidence = Vec::new();
         self.by_conditions(flow, protocols, &mut evidence);
         self.by_interfaces(flow, &mut evidence);
         self.by_offers(flow, &mut evidence);
-        self.by_rows(flow, protocols, fits, encryption, &mut evidence);
         evidence
     }
 
     fn by_conditions(&self, flow: &Flow, protocols: &[&'static str], evidence: &mut Vec<Evidence>) {
-        if protocols.is_empty() {
-            return;
-        }
-        for service in self.signatures.catalog.services() {
-            let proofs = service
-                .proof
-                .iter()
-                .map(|condition| (condition, Strength::Proven, Source::Payload));
-            let hints = service
-                .indicates
-                .iter()
-                .map(|condition| (condition, Strength::Indicated, Source::Content));
-            for (condition, strength, source) in proofs.chain(hints) {
-                let texts = condition
-                    .all()
-                    .map(|part| self.fulfilled(flow, protocols, part));
-                if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
-                    let text = texts.join(", and ");
-                    evidence.push(Evidence {
-                        service: service.id.clone(),
-                        strength,
-                        text,
-                        source,
-                    });
-                }
+        for rule in self.rules.of_protocols(protocols) {
+            let texts = rule
+                .condition
+                .all()
+                .map(|part| self.fulfilled(flow, protocols, part));
+            if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
+                evidence.push(Evidence {
+                    service: rule.service.clone(),
+                    strength: rule.strength,
+                    text: texts.join(", and ").into(),
+                    source: rule.source,
+                });
             }
         }
     }
@@ -125,7 +161,7 @@ impl Judge<'_> {
                 evidence.push(Evidence {
                     service,
                     strength,
-                    text,
+                    text: text.into(),
                     source: Source::Interface,
                 });
             }
@@ -170,7 +206,7 @@ impl Judge<'_> {
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,
-                text,
+                text: text.into(),
                 source: Source::Offer,
             });
         }
@@ -191,7 +227,7 @@ impl Judge<'_> {
                     evidence.push(Evidence {
                         service: service.id.clone(),
                         strength: Strength::Indicated,
-                        text,
+                        text: text.into(),
                         source: Source::Offer,
                     });
                 }
@@ -222,21 +258,21 @@ impl Judge<'_> {
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,
-                text,
+                text: text.into(),
                 source,
             });
         }
     }
 
     /// What rows say: roles that a topology file gives indicate, the port alone only claims.
-    fn by_rows(
+    pub(super) fn by_rows(
         &self,
         flow: &Flow,
         protocols: &[&'static str],
         fits: &[RowFit<'_>],
         encryption: &Encryption,
-        evidence: &mut Vec<Evidence>,
-    ) {
+    ) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
         let at_port = || fits.iter().filter(|fit| fit.at_port && fit.speaks);
         // Where the roles refute every row, the port still claims what they say: the verdict tells.
         let refuted = at_port().all(RowFit::contradicts);
@@ -270,7 +306,7 @@ impl Judge<'_> {
                     evidence.push(Evidence {
                         service: service.clone(),
                         strength: Strength::Indicated,
-                        text,
+                        text: text.into(),
                         source: Source::Roles,
                     });
                     said.push((service, Source::Roles));
@@ -293,12 +329,13 @@ impl Judge<'_> {
                 evidence.push(Evidence {
                     service: service.clone(),
                     strength: Strength::Assumed,
-                    text,
+                    text: text.into(),
                     source: Source::Port,
                 });
                 said.push((service, Source::Port));
             }
         }
+        evidence
     }
 
     /// An interface by name and version, else by its identifier.

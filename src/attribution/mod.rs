@@ -5,6 +5,7 @@
 
 mod calls;
 mod candidates;
+mod claims;
 mod ends;
 mod flow;
 mod offers;
@@ -21,6 +22,9 @@ pub use security::{Certificate, Encrypted, Encryption, Rpc};
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+
+use candidates::Rules;
+use claims::Claims;
 
 use crate::evidence::{Ledger, Strength};
 use crate::net::Transport;
@@ -71,7 +75,7 @@ pub struct Evidence {
     /// How far it goes alone.
     pub strength: Strength,
     /// The sentence, with its packet number.
-    pub text: String,
+    pub text: Arc<str>,
     /// What speaks; independent indications differ in it.
     source: Source,
 }
@@ -104,12 +108,12 @@ pub struct Attribution {
     pub service: Option<ServiceId>,
     /// How sure.
     pub strength: Option<Strength>,
-    /// The evidence, strongest first.
-    pub because: Vec<String>,
+    /// The evidence, strongest first. Shared, like rows and misfits, by the flows that are alike in it.
+    pub because: Arc<[Arc<str>]>,
     /// Rows that it fits, best first.
-    pub rows: Vec<RowId>,
+    pub rows: Arc<[RowId]>,
     /// Rows of the same port or service that its roles or its opening end contradict, best first.
-    pub misfits: Vec<(RowId, Fit)>,
+    pub misfits: Arc<[(RowId, Fit)]>,
     /// The verdict.
     pub verdict: Verdict,
     /// Who is at both ends.
@@ -168,12 +172,15 @@ impl Judged {
             flows: &flows,
             offers: &offers,
             inferred: &inferred,
+            rules: Rules::of(&signatures.catalog),
+            claims: Claims::default(),
         };
         let attributions = flows
             .flows
             .iter()
             .map(|flow| judge.attribute(flow))
             .collect();
+        drop(judge);
         Self {
             flows,
             attributions,
@@ -195,6 +202,19 @@ struct Judge<'a> {
     flows: &'a Flows,
     offers: &'a Offers,
     inferred: &'a Inferred,
+    rules: Rules<'a>,
+    claims: Claims<'a>,
+}
+
+/// What the evidence for a flow comes to.
+#[derive(Clone, Debug)]
+struct Outcome {
+    service: Option<ServiceId>,
+    strength: Option<Strength>,
+    because: Arc<[Arc<str>]>,
+    rows: Arc<[RowId]>,
+    misfits: Arc<[(RowId, Fit)]>,
+    verdict: Verdict,
 }
 
 impl Judge<'_> {
@@ -224,10 +244,47 @@ impl Judge<'_> {
         }
         let keyed = media.iter().filter_map(|standing| standing.keyed()).max();
         let encryption = security::encryption(flow, &protocols, keyed);
-        let fits = self.rows(flow, &ends, &protocols);
-        let mut evidence = self.candidates(flow, &protocols, &fits, &encryption);
-        evidence.extend(self.variant(&evidence, &fits));
-        let chosen = self.choose(&evidence, &fits);
+        let claim = self.claim(flow, &ends, &protocols, &encryption);
+        let mut evidence = self.candidates(flow, &protocols);
+        let mut outcome = if evidence.is_empty() {
+            claim.outcome.clone()
+        } else {
+            evidence.extend(claim.evidence.iter().cloned());
+            self.weigh(flow, evidence, &claim.fits, &encryption, &protocols)
+        };
+        if protocols.is_empty() && !flow.payload.is_empty() {
+            let seen = unknown::describe(flow, self.flows);
+            let because = outcome.because.iter().cloned();
+            outcome.because = because.chain(seen.into_iter().map(Arc::from)).collect();
+        }
+        Attribution {
+            service: outcome.service,
+            strength: outcome.strength,
+            because: outcome.because,
+            rows: outcome.rows,
+            misfits: outcome.misfits,
+            verdict: outcome.verdict,
+            ends,
+            encryption,
+            authentication: security::authentication(flow),
+            rpc: security::rpc(flow, self.signatures),
+            offered: announced_media || self.offers.of_server(flow).next().is_some(),
+            announced_media,
+            protocols,
+        }
+    }
+
+    /// What all evidence for a flow comes to, given the rows that may be meant.
+    fn weigh(
+        &self,
+        flow: &Flow,
+        mut evidence: Vec<Evidence>,
+        fits: &[RowFit<'_>],
+        encryption: &Encryption,
+        protocols: &[&'static str],
+    ) -> Outcome {
+        evidence.extend(self.variant(&evidence, fits));
+        let chosen = self.choose(&evidence, fits);
         let weight = |evidence: &Evidence| {
             (
                 chosen.as_ref() != Some(&evidence.service),
@@ -238,38 +295,29 @@ impl Judge<'_> {
         evidence.sort_by_key(weight);
         let strength = chosen
             .as_ref()
-            .map(|service| combined(&evidence, service, &encryption, &fits));
-        let rows = self.order(flow, &fits, chosen.as_ref(), strength);
-        let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &protocols);
-        let mut because: Vec<String> = Vec::new();
+            .map(|service| combined(&evidence, service, encryption, fits));
+        let rows = self.order(flow, fits, chosen.as_ref(), strength);
+        let verdict = self.verdict(fits, &rows, chosen.as_ref(), strength, protocols);
+        let mut because: Vec<Arc<str>> = Vec::new();
         for evidence in evidence {
+            if because.len() >= MAX_BECAUSE {
+                break;
+            }
             if !because.contains(&evidence.text) {
                 because.push(evidence.text);
             }
         }
-        because.truncate(MAX_BECAUSE);
-        if protocols.is_empty() {
-            because.extend(unknown::describe(flow, self.flows));
-        }
-        let misfits = fits
-            .iter()
-            .filter(|fit| fit.contradicts())
-            .map(|fit| (fit.row.id.clone(), fit.worst()))
-            .collect();
-        Attribution {
+        Outcome {
+            because: because.into(),
+            rows: rows.into_iter().map(|fit| fit.row.id.clone()).collect(),
+            misfits: fits
+                .iter()
+                .filter(|fit| fit.contradicts())
+                .map(|fit| (fit.row.id.clone(), fit.worst()))
+                .collect(),
             service: chosen,
             strength,
-            because,
-            rows: rows.into_iter().map(|fit| fit.row.id.clone()).collect(),
-            misfits,
             verdict,
-            ends,
-            encryption,
-            authentication: security::authentication(flow),
-            rpc: security::rpc(flow, self.signatures),
-            offered: announced_media || self.offers.of_server(flow).next().is_some(),
-            announced_media,
-            protocols,
         }
     }
 

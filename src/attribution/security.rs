@@ -9,7 +9,7 @@ use crate::evidence::{Fact, Layer, Value};
 use crate::signature::{InterfaceKind, Signatures};
 
 /// Kinds of encryption, in the contract's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encrypted {
     /// The payload was read in clear.
@@ -96,7 +96,7 @@ pub struct Encryption {
     /// Server name that the client asked for.
     pub server_name: Option<String>,
     /// The server's certificate.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Box<Certificate>>,
     /// The client showed a certificate; `null` where the handshake does not let one see.
     pub mutual: Option<bool>,
 }
@@ -217,7 +217,7 @@ impl Encryption {
         self.version = text("server_version").or_else(|| text("client_version"));
         self.cipher = text("cipher");
         self.server_name = text("server_name");
-        self.certificate = certificate(flow, protocol);
+        self.certificate = certificate(flow, protocol).map(Box::new);
         self.mutual = mutual(flow, protocol, self.version.as_deref());
     }
 }

@@ -6,7 +6,8 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use exwire::attribution::{Encrypted, Judged};
 use exwire::audit::{CODES, Finding, Severity, audit};
@@ -105,7 +106,7 @@ impl Connection {
             tap: "test".into(),
             tracker,
             last_frame: 4,
-            captures: BTreeSet::new(),
+            captures: Vec::new(),
             tunnel: Vec::new(),
             protocols,
             facts,
@@ -533,4 +534,25 @@ fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
     let judged = judged(&Topology::default(), vec![smb()]);
     let (_, flow) = judged.iter().next().unwrap();
     assert_eq!(flow.authentication, ["kerberos"]);
+}
+
+#[test]
+fn flows_that_are_alike_share_what_rows_say_and_others_do_not() {
+    let judged = judged(
+        &Topology::default(),
+        vec![
+            Connection::unanswered("10.0.1.1:50000", "10.0.0.1:443"),
+            Connection::unanswered("10.0.1.2:50001", "10.0.0.2:443"),
+            Connection::unanswered("10.0.1.3:50002", "10.0.0.3:25"),
+            Connection::new("10.0.1.4:50003", "10.0.0.4:443").proves("tls"),
+        ],
+    );
+    let [one, like, port, proven] = &judged.attributions[..] else {
+        panic!("{judged:?}");
+    };
+    assert_eq!(one.because, like.because);
+    assert!(Arc::ptr_eq(&one.because, &like.because) && Arc::ptr_eq(&one.rows, &like.rows));
+    assert_ne!(one.ends, like.ends);
+    assert_ne!(one.rows, port.rows);
+    assert_ne!(one.because, proven.because);
 }

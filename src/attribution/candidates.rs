@@ -95,10 +95,9 @@ impl Judge<'_> {
         protocols: &[&'static str],
         condition: &Condition,
     ) -> Option<String> {
-        let protocol: &str = &condition.protocol;
-        if !protocols.contains(&protocol) {
-            return None;
-        }
+        let protocol = *protocols
+            .iter()
+            .find(|protocol| **protocol == &*condition.protocol)?;
         if let Some(wanted) = condition.interface {
             let (fact, sight) = flow.facts_of(protocol, "bound").find(
                 |(fact, _)| matches!(fact.value, Value::Interface { uuid, .. } if uuid == wanted),
@@ -127,10 +126,13 @@ impl Judge<'_> {
             condition
                 .test
                 .as_ref()
-                .is_none_or(|test| test.passes(&value.to_string()))
+                .is_none_or(|test| match value.as_text() {
+                    Some(text) => test.passes(text),
+                    None => test.passes(&value.to_string()),
+                })
         };
         let (fact, sight) = flow
-            .facts_of(protocol, attribute)
+            .facts_named(protocol, attribute)
             .find(|(fact, _)| passes(&fact.value))?;
         Some(format!(
             "{}: {protocol} {attribute} `{}`",

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evidence::{
-    Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen, StreamKey,
+    Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
+    StreamKey, Value,
 };
 use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
@@ -332,25 +333,49 @@ impl Flow {
     }
 
     /// The facts of one attribute, in order.
-    pub fn facts_of<'a>(
+    pub fn facts_of(
+        &self,
+        protocol: &'static str,
+        name: &'static str,
+    ) -> impl Iterator<Item = (&Fact, Sight)> {
+        let attribute = Attribute { protocol, name };
+        self.facts_from(attribute)
+            .take_while(move |(fact, _)| fact.attribute == attribute)
+    }
+
+    /// The facts of an attribute whose name signatures give, in order.
+    pub fn facts_named<'a>(
         &'a self,
-        protocol: &'a str,
+        protocol: &'static str,
         name: &'a str,
-    ) -> impl Iterator<Item = (&'a Fact, Sight)> + 'a {
-        self.facts
-            .iter()
-            .filter(move |(fact, _)| {
-                fact.attribute.protocol == protocol && fact.attribute.name == name
-            })
+    ) -> impl Iterator<Item = (&'a Fact, Sight)> {
+        self.facts_from(Attribute { protocol, name: "" })
+            .take_while(move |(fact, _)| fact.attribute.protocol == protocol)
+            .skip_while(move |(fact, _)| fact.attribute.name < name)
+            .take_while(move |(fact, _)| fact.attribute.name == name)
+    }
+
+    /// The facts from the first one of an attribute on, or of the next one that there is.
+    fn facts_from(&self, attribute: Attribute) -> impl Iterator<Item = (&Fact, Sight)> {
+        let least = Fact {
+            attribute,
+            subject: 0,
+            value: Value::Number(0),
+            side: Side::A,
+        };
+        let facts = if self.facts.is_empty() {
+            None
+        } else {
+            Some(self.facts.range(least..))
+        };
+        facts
+            .into_iter()
+            .flatten()
             .map(|(fact, sight)| (fact, *sight))
     }
 
     /// The texts of one attribute, in order.
-    pub fn texts<'a>(
-        &'a self,
-        protocol: &'a str,
-        name: &'a str,
-    ) -> impl Iterator<Item = &'a str> + 'a {
+    pub fn texts(&self, protocol: &'static str, name: &'static str) -> impl Iterator<Item = &str> {
         self.facts_of(protocol, name)
             .filter_map(|(fact, _)| fact.value.as_text())
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::flow::Flow;
-use crate::evidence::{Fact, Layer, Value};
+use crate::evidence::{Layer, Value};
 use crate::signature::{InterfaceKind, Signatures};
 
 /// Kinds of encryption, in the contract's words.
@@ -213,7 +213,7 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
 impl Encryption {
     /// What the handshake of `protocol`, TLS or DTLS, shows.
     fn handshake(&mut self, flow: &Flow, protocol: &'static str) {
-        let text = |name: &str| flow.texts(protocol, name).next().map(str::to_owned);
+        let text = |name: &'static str| flow.texts(protocol, name).next().map(str::to_owned);
         self.version = text("server_version").or_else(|| text("client_version"));
         self.cipher = text("cipher");
         self.server_name = text("server_name");
@@ -270,7 +270,7 @@ fn certificate(flow: &Flow, protocol: &'static str) -> Option<Certificate> {
 }
 
 /// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible. In 1.3 nothing is.
-fn mutual(flow: &Flow, protocol: &str, version: Option<&str>) -> Option<bool> {
+fn mutual(flow: &Flow, protocol: &'static str, version: Option<&str>) -> Option<bool> {
     let sent = flow
         .facts_of(protocol, "client_certificate")
         .filter_map(|(fact, _)| fact.value.as_number())
@@ -344,17 +344,11 @@ fn mechanism(text: &str) -> Option<&'static str> {
 
 /// Interfaces that the flow bound, with the protection of their calls.
 pub(super) fn rpc(flow: &Flow, signatures: &Signatures) -> Vec<Rpc> {
-    let text = |subject: u64, name: &str| {
-        let of_context = |fact: &&Fact| fact.subject == subject;
-        let all: Vec<&Fact> = flow
-            .facts_of("dcerpc", name)
-            .map(|(fact, _)| fact)
-            .collect();
-        let found = all
-            .iter()
-            .copied()
-            .find(of_context)
-            .or_else(|| all.first().copied());
+    let text = |subject: u64, name: &'static str| {
+        let all = || flow.facts_of("dcerpc", name).map(|(fact, _)| fact);
+        let found = all()
+            .find(|fact| fact.subject == subject)
+            .or_else(|| all().next());
         found.map(|fact| fact.value.to_string())
     };
     let mut bound: Vec<Rpc> = Vec::new();

@@ -6,7 +6,8 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use exwire::attribution::{Encrypted, Judged, UNTOLD};
 use exwire::audit::{CODES, Finding, Severity, audit};
@@ -105,7 +106,7 @@ impl Connection {
             tap: "test".into(),
             tracker,
             last_frame: 4,
-            captures: BTreeSet::new(),
+            captures: Vec::new(),
             tunnel: Vec::new(),
             protocols,
             facts,
@@ -285,7 +286,11 @@ fn an_object_exporter_that_was_resolved_explains_its_port() {
         .find(|(flow, _)| flow.server().port == 49500)
         .unwrap();
     assert_eq!(
-        exporter.because,
+        exporter
+            .because
+            .iter()
+            .map(|text| &**text)
+            .collect::<Vec<_>>(),
         [
             "frame 4: OXID resolution (ResolveOxid2) answered 10.0.0.30:49500",
             "frame 3: dcerpc: auth_level `privacy`",
@@ -676,7 +681,7 @@ fn a_protocol_without_a_place_in_the_matrix_is_never_taken_for_a_service() {
                 attribution.service,
                 attribution.because
             );
-            let says = |text: &String| text.starts_with("frame 3: ") && text.contains(name);
+            let says = |text: &Arc<str>| text.starts_with("frame 3: ") && text.contains(name);
             assert!(
                 is_passed_on || attribution.because.iter().any(says),
                 "{name}: {:?}",
@@ -855,4 +860,25 @@ fn calls_in_pipes_need_no_mapper() {
         .proves("smb")
         .bound(LSARPC, "privacy");
     assert_eq!(findings_with("", vec![pipes]), []);
+}
+
+#[test]
+fn flows_that_are_alike_share_what_rows_say_and_others_do_not() {
+    let judged = judged(
+        &Topology::default(),
+        vec![
+            Connection::unanswered("10.0.1.1:50000", "10.0.0.1:443"),
+            Connection::unanswered("10.0.1.2:50001", "10.0.0.2:443"),
+            Connection::unanswered("10.0.1.3:50002", "10.0.0.3:25"),
+            Connection::new("10.0.1.4:50003", "10.0.0.4:443").proves("tls"),
+        ],
+    );
+    let [one, like, port, proven] = &judged.attributions[..] else {
+        panic!("{judged:?}");
+    };
+    assert_eq!(one.because, like.because);
+    assert!(Arc::ptr_eq(&one.because, &like.because) && Arc::ptr_eq(&one.rows, &like.rows));
+    assert_ne!(one.ends, like.ends);
+    assert_ne!(one.rows, port.rows);
+    assert_ne!(one.because, proven.because);
 }

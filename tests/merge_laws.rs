@@ -124,7 +124,7 @@ fn any_episode(tap: Arc<str>) -> impl Strategy<Value = Episode> {
                     tap: tap.clone(),
                     last_frame: tracker.first_number,
                     tracker,
-                    captures: BTreeSet::from([tap.clone()]),
+                    captures: vec![tap.clone()],
                     tunnel: Vec::new(),
                     protocols: smtp
                         .map(|seen| ("smtp", Layer { depth: 0, seen }))
@@ -201,6 +201,12 @@ proptest! {
     #[test]
     fn merging_is_commutative(a in any_ledger(), b in any_ledger()) {
         prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+    }
+
+    #[test]
+    fn the_union_of_many_is_their_merge(a in any_ledger(), b in any_ledger(), c in any_ledger()) {
+        let all = Ledger::union([a.clone(), b.clone(), c.clone()]);
+        prop_assert_eq!(all, merged(&merged(&a, &b), &c));
     }
 
     #[test]
@@ -316,7 +322,7 @@ struct Seat {
     said: Said,
     counted: Counted,
     meant: Meant,
-    captures: BTreeSet<Arc<str>>,
+    captures: Vec<Arc<str>>,
 }
 
 /// Flows by key, then in order of time.

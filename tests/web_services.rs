@@ -6,7 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use exwire::attribution::{Encrypted, Judged};
@@ -74,7 +74,7 @@ fn episode(client: &str, server: &str, said: &[&[u8]]) -> Episode {
         tap: "test".into(),
         tracker,
         last_frame: 9,
-        captures: BTreeSet::new(),
+        captures: Vec::new(),
         tunnel: Vec::new(),
         protocols: recorder.protocols,
         facts: recorder.facts,

@@ -1,64 +1,114 @@
 //! The evidence for every service that a flow may be: proof, offers, indications, roles, and the port's claim.
 
+use std::collections::{HashMap, HashSet};
+
 use super::flow::{Flow, Sight};
 use super::rows::{Fit, RowFit};
 use super::{Encryption, Evidence, Judge, Source};
 use crate::evidence::{Offered, Strength, Value};
-use crate::signature::{Condition, InterfaceKind, Kind, ServiceId};
+use crate::signature::{Catalog, Condition, InterfaceKind, Kind, ServiceId};
+
+/// A condition, and what it shows where a flow fulfils it.
+#[derive(Clone, Copy, Debug)]
+struct Rule<'a> {
+    service: &'a ServiceId,
+    condition: &'a Condition,
+    strength: Strength,
+    source: Source,
+}
+
+/// The conditions of all services in order, by the protocol that each asks for first.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    rules: Vec<Rule<'a>>,
+    by_protocol: HashMap<&'a str, Vec<usize>>,
+    /// What the services of the catalog are spoken in.
+    spoken: HashSet<&'a str>,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn of(catalog: &'a Catalog) -> Self {
+        let mut rules = Vec::new();
+        for service in catalog.services() {
+            let rule = |condition, strength, source| Rule {
+                service: &service.id,
+                condition,
+                strength,
+                source,
+            };
+            let proofs = service.proof.iter();
+            rules.extend(proofs.map(|proof| rule(proof, Strength::Proven, Source::Payload)));
+            let hints = service.indicates.iter();
+            rules.extend(hints.map(|hint| rule(hint, Strength::Indicated, Source::Content)));
+        }
+        let mut by_protocol: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (index, rule) in rules.iter().enumerate() {
+            let protocol = &*rule.condition.protocol;
+            by_protocol.entry(protocol).or_default().push(index);
+        }
+        let spoken = catalog
+            .services()
+            .flat_map(|service| service.protocols.iter().map(|protocol| &**protocol))
+            .collect();
+        Self {
+            rules,
+            by_protocol,
+            spoken,
+        }
+    }
+
+    /// The rules that flows with these protocols can fulfil, in order.
+    fn of_protocols(&self, protocols: &[&'static str]) -> impl Iterator<Item = &Rule<'a>> {
+        let lists = protocols
+            .iter()
+            .filter_map(|protocol| self.by_protocol.get(protocol));
+        let mut indexes: Vec<usize> = lists.flatten().copied().collect();
+        indexes.sort_unstable();
+        indexes.dedup();
+        indexes
+            .into_iter()
+            .filter_map(|index| self.rules.get(index))
+    }
+}
 
 impl Judge<'_> {
+    /// The evidence that the flow itself gives, and what was announced of it.
     pub(super) fn candidates(
         &self,
         flow: &Flow,
         protocols: &[&'static str],
         spoken: &[&'static str],
-        fits: &[RowFit<'_>],
-        encryption: &Encryption,
     ) -> Vec<Evidence> {
         let mut evidence = Vec::new();
         // What lies inside a protocol that no service speaks (TLS of a VPN, of a database) is that protocol's, and no evidence.
-        if !spoken.is_empty() && spoken.iter().all(|name| self.is_foreign(name)) {
+        if self.is_all_foreign(spoken) {
             return evidence;
         }
         self.by_conditions(flow, protocols, &mut evidence);
         self.by_interfaces(flow, &mut evidence);
         self.by_offers(flow, &mut evidence);
-        self.by_rows(flow, spoken, fits, encryption, &mut evidence);
         evidence
     }
 
-    /// Whether no service of the catalog is spoken in a protocol.
-    fn is_foreign(&self, protocol: &str) -> bool {
-        let mut services = self.signatures.catalog.services();
-        !services.any(|service| service.protocols.iter().any(|spoken| **spoken == *protocol))
+    /// Whether something is spoken, and nothing of it in any service of the catalog.
+    fn is_all_foreign(&self, spoken: &[&'static str]) -> bool {
+        let is_foreign = |name: &&'static str| !self.rules.spoken.contains(name);
+        !spoken.is_empty() && spoken.iter().all(is_foreign)
     }
 
     fn by_conditions(&self, flow: &Flow, protocols: &[&'static str], evidence: &mut Vec<Evidence>) {
-        if protocols.is_empty() {
-            return;
-        }
-        for service in self.signatures.catalog.services() {
-            let proofs = service
-                .proof
-                .iter()
-                .map(|condition| (condition, Strength::Proven, Source::Payload));
-            let hints = service
-                .indicates
-                .iter()
-                .map(|condition| (condition, Strength::Indicated, Source::Content));
-            for (condition, strength, source) in proofs.chain(hints) {
-                let texts = condition
-                    .all()
-                    .map(|part| self.fulfilled(flow, protocols, part));
-                if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
-                    let text = texts.join(", and ");
-                    evidence.push(Evidence {
-                        service: service.id.clone(),
-                        strength,
-                        text,
-                        source,
-                    });
-                }
+        for rule in self.rules.of_protocols(protocols) {
+            let texts = rule
+                .condition
+                .all()
+                .map(|part| self.fulfilled(flow, protocols, part));
+            if let Some(texts) = texts.collect::<Option<Vec<_>>>() {
+                evidence.push(Evidence {
+                    service: rule.service.clone(),
+                    strength: rule.strength,
+                    text: texts.join(", and ").into(),
+                    source: rule.source,
+                });
             }
         }
     }
@@ -70,10 +120,9 @@ impl Judge<'_> {
         protocols: &[&'static str],
         condition: &Condition,
     ) -> Option<String> {
-        let protocol: &str = &condition.protocol;
-        if !protocols.contains(&protocol) {
-            return None;
-        }
+        let protocol = *protocols
+            .iter()
+            .find(|protocol| **protocol == &*condition.protocol)?;
         if let Some(wanted) = condition.interface {
             let (fact, sight) = flow.facts_of(protocol, "bound").find(
                 |(fact, _)| matches!(fact.value, Value::Interface { uuid, .. } if uuid == wanted),
@@ -106,10 +155,13 @@ impl Judge<'_> {
             condition
                 .test
                 .as_ref()
-                .is_none_or(|test| test.passes(&value.to_string()))
+                .is_none_or(|test| match value.as_text() {
+                    Some(text) => test.passes(text),
+                    None => test.passes(&value.to_string()),
+                })
         };
         let (fact, sight) = flow
-            .facts_of(protocol, attribute)
+            .facts_named(protocol, attribute)
             .find(|(fact, _)| passes(&fact.value))?;
         Some(format!(
             "{}: {protocol} {attribute} `{}`",
@@ -140,7 +192,7 @@ impl Judge<'_> {
                 evidence.push(Evidence {
                     service,
                     strength,
-                    text,
+                    text: text.into(),
                     source: Source::Interface,
                 });
             }
@@ -185,7 +237,7 @@ impl Judge<'_> {
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,
-                text,
+                text: text.into(),
                 source: Source::Offer,
             });
         }
@@ -206,7 +258,7 @@ impl Judge<'_> {
                     evidence.push(Evidence {
                         service: service.id.clone(),
                         strength: Strength::Indicated,
-                        text,
+                        text: text.into(),
                         source: Source::Offer,
                     });
                 }
@@ -238,7 +290,7 @@ impl Judge<'_> {
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,
-                text,
+                text: text.into(),
                 source,
             });
         }
@@ -287,14 +339,17 @@ impl Judge<'_> {
 
     /// What rows say of the protocol that is spoken on the transport: roles that a topology file gives indicate, the port
     /// alone only claims.
-    fn by_rows(
+    pub(super) fn by_rows(
         &self,
         flow: &Flow,
         spoken: &[&'static str],
         fits: &[RowFit<'_>],
         encryption: &Encryption,
-        evidence: &mut Vec<Evidence>,
-    ) {
+    ) -> Vec<Evidence> {
+        let mut evidence = Vec::new();
+        if self.is_all_foreign(spoken) {
+            return evidence;
+        }
         let at_port = || fits.iter().filter(|fit| fit.at_port && fit.speaks);
         // Where the roles refute every row, the port still claims what they say: the verdict tells.
         let refuted = at_port().all(RowFit::contradicts);
@@ -327,7 +382,7 @@ impl Judge<'_> {
                     evidence.push(Evidence {
                         service: service.clone(),
                         strength: Strength::Indicated,
-                        text,
+                        text: text.into(),
                         source: Source::Roles,
                     });
                     said.push((service, Source::Roles));
@@ -350,12 +405,13 @@ impl Judge<'_> {
                 evidence.push(Evidence {
                     service: service.clone(),
                     strength: Strength::Assumed,
-                    text,
+                    text: text.into(),
                     source: Source::Port,
                 });
                 said.push((service, Source::Port));
             }
         }
+        evidence
     }
 
     /// An interface by name and version, else by its identifier.

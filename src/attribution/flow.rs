@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::evidence::{
-    Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen, StreamKey,
+    Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
+    StreamKey, Value,
 };
 use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
@@ -101,7 +102,7 @@ pub struct Flow {
     /// What its headers add up to.
     pub tracker: Tracker,
     /// Captures that hold its packets, as given by the user.
-    pub captures: BTreeSet<Arc<str>>,
+    pub captures: Vec<Arc<str>>,
     /// Encapsulations around it, outermost first.
     pub tunnel: Vec<Box<str>>,
     /// Protocols that the payload proved.
@@ -120,7 +121,10 @@ pub struct Flow {
     pub errors: BTreeMap<IcmpError, Seen>,
     /// The side that the protocol showed to be the client.
     protocol_client: Option<Side>,
-    taps: BTreeMap<u32, View>,
+    /// The tap that shows it first in the ledger.
+    tap: u32,
+    /// What each tap shows of it, where there are several: with one, the flow itself is its view.
+    views: BTreeMap<u32, View>,
 }
 
 /// What one tap shows of a flow, where counts add up.
@@ -141,8 +145,8 @@ impl View {
     }
 
     /// Takes in an episode of the same tap: counts add.
-    fn join(mut self, episode: &Episode) -> Self {
-        self.tracker = self.tracker.merge(episode.tracker.clone());
+    fn join(&mut self, episode: &Episode) {
+        self.tracker = self.tracker.clone().merge(episode.tracker.clone());
         for (key, stream) in &episode.streams {
             match self.streams.get_mut(key) {
                 Some(known) => known.join(stream.clone()),
@@ -154,48 +158,113 @@ impl View {
         for (key, reports) in &episode.reports {
             self.reports.entry(*key).or_default().join(*reports);
         }
-        self
     }
 }
 
 impl Flow {
     fn new(episode: &Episode, tap: u32) -> Self {
+        let View {
+            tracker,
+            streams,
+            reports,
+        } = View::of(episode);
         let mut flow = Self {
             number: 0,
             key: episode.key,
             client: episode.tracker.first_sender,
             orientation: Orientation::FirstPacket,
-            tracker: episode.tracker.clone(),
-            captures: BTreeSet::new(),
+            tracker,
+            captures: Vec::new(),
             tunnel: episode.tunnel.clone(),
             protocols: BTreeMap::new(),
             facts: BTreeMap::new(),
             offers: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams,
             payload: Vec::new(),
-            reports: BTreeMap::new(),
+            reports,
             errors: BTreeMap::new(),
             protocol_client: None,
-            taps: BTreeMap::new(),
+            tap,
+            views: BTreeMap::new(),
         };
-        flow.join(episode, tap);
+        flow.join_sayings(episode, tap);
         flow
     }
 
     /// Takes in an episode that continues this flow, or shows it from another tap.
     fn join(&mut self, episode: &Episode, tap: u32) {
-        self.captures.extend(episode.captures.iter().cloned());
+        self.join_sayings(episode, tap);
+        if tap == self.tap && self.views.is_empty() {
+            let mut whole = self.take_view();
+            whole.join(episode);
+            self.show(whole);
+        } else {
+            self.join_view(episode, tap);
+        }
+    }
+
+    /// One tap in parts adds; another tap sees the same packets again.
+    fn join_view(&mut self, episode: &Episode, tap: u32) {
+        if self.views.is_empty() {
+            let first = self.take_view();
+            self.views.insert(self.tap, first);
+        }
+        self.views
+            .entry(tap)
+            .and_modify(|known| known.join(episode))
+            .or_insert_with(|| View::of(episode));
+        let mut views = self.views.values();
+        let Some(first) = views.next() else { return };
+        let mut whole = first.clone();
+        for view in views {
+            whole.tracker = overlay(whole.tracker, &view.tracker);
+            keep_fuller(&mut whole.streams, &view.streams, |stream| stream.packets);
+            keep_fuller(&mut whole.reports, &view.reports, |reports| reports.blocks);
+        }
+        self.show(whole);
+    }
+
+    fn take_view(&mut self) -> View {
+        View {
+            tracker: self.tracker.clone(),
+            streams: std::mem::take(&mut self.streams),
+            reports: std::mem::take(&mut self.reports),
+        }
+    }
+
+    fn show(&mut self, view: View) {
+        self.tracker = view.tracker;
+        self.streams = view.streams;
+        self.reports = view.reports;
+    }
+
+    /// Takes in what decoders said in an episode.
+    fn join_sayings(&mut self, episode: &Episode, tap: u32) {
+        for capture in &episode.captures {
+            if let Err(place) = self.captures.binary_search(capture) {
+                self.captures.insert(place, Arc::clone(capture));
+            }
+        }
         for (protocol, layer) in &episode.protocols {
             let first = self.protocols.entry(protocol).or_insert((*layer, tap));
             *first = (*layer, tap).min(*first);
         }
         let sight = |seen: &Seen| Sight { seen: *seen, tap };
-        for (fact, seen) in &episode.facts {
-            let first = self
-                .facts
-                .entry(fact.clone())
-                .or_insert_with(|| sight(seen));
-            *first = sight(seen).min(*first);
+        if self.facts.is_empty() {
+            // Sorted already: built at once.
+            let facts = episode.facts.iter();
+            self.facts = facts
+                .map(|(fact, seen)| (fact.clone(), sight(seen)))
+                .collect();
+        } else {
+            for (fact, seen) in &episode.facts {
+                match self.facts.get_mut(fact) {
+                    Some(first) => *first = sight(seen).min(*first),
+                    None => {
+                        self.facts.insert(fact.clone(), sight(seen));
+                    }
+                }
+            }
         }
         for (offer, seen) in &episode.offers {
             let first = self
@@ -206,29 +275,14 @@ impl Flow {
         }
         self.protocol_client = self.protocol_client.or(episode.client);
         self.join_payload(&episode.payload, tap);
-        // One tap in parts adds; another tap sees the same packets again.
-        let whole = match self.taps.remove(&tap) {
-            Some(known) => known.join(episode),
-            None => View::of(episode),
-        };
-        self.taps.insert(tap, whole);
-        let mut views = self.taps.values();
-        if let Some(first) = views.next() {
-            self.streams = first.streams.clone();
-            self.reports = first.reports.clone();
-            self.tracker = views.fold(first.tracker.clone(), |tracker, view| {
-                overlay(tracker, &view.tracker)
-            });
-        }
-        for view in self.taps.values().skip(1) {
-            keep_fuller(&mut self.streams, &view.streams, |stream| stream.packets);
-            keep_fuller(&mut self.reports, &view.reports, |reports| reports.blocks);
-        }
     }
 
     /// The first payload of one tap stands: another shows the same packets again.
     fn join_payload(&mut self, payload: &[Peek], tap: u32) {
         if self.payload.first().is_some_and(|(_, other)| *other != tap) {
+            return;
+        }
+        if payload.is_empty() {
             return;
         }
         self.payload
@@ -323,25 +377,49 @@ impl Flow {
     }
 
     /// The facts of one attribute, in order.
-    pub fn facts_of<'a>(
+    pub fn facts_of(
+        &self,
+        protocol: &'static str,
+        name: &'static str,
+    ) -> impl Iterator<Item = (&Fact, Sight)> {
+        let attribute = Attribute { protocol, name };
+        self.facts_from(attribute)
+            .take_while(move |(fact, _)| fact.attribute == attribute)
+    }
+
+    /// The facts of an attribute whose name signatures give, in order.
+    pub fn facts_named<'a>(
         &'a self,
-        protocol: &'a str,
+        protocol: &'static str,
         name: &'a str,
-    ) -> impl Iterator<Item = (&'a Fact, Sight)> + 'a {
-        self.facts
-            .iter()
-            .filter(move |(fact, _)| {
-                fact.attribute.protocol == protocol && fact.attribute.name == name
-            })
+    ) -> impl Iterator<Item = (&'a Fact, Sight)> {
+        self.facts_from(Attribute { protocol, name: "" })
+            .take_while(move |(fact, _)| fact.attribute.protocol == protocol)
+            .skip_while(move |(fact, _)| fact.attribute.name < name)
+            .take_while(move |(fact, _)| fact.attribute.name == name)
+    }
+
+    /// The facts from the first one of an attribute on, or of the next one that there is.
+    fn facts_from(&self, attribute: Attribute) -> impl Iterator<Item = (&Fact, Sight)> {
+        let least = Fact {
+            attribute,
+            subject: 0,
+            value: Value::Number(0),
+            side: Side::A,
+        };
+        let facts = if self.facts.is_empty() {
+            None
+        } else {
+            Some(self.facts.range(least..))
+        };
+        facts
+            .into_iter()
+            .flatten()
             .map(|(fact, sight)| (fact, *sight))
     }
 
     /// The texts of one attribute, in order.
-    pub fn texts<'a>(
-        &'a self,
-        protocol: &'a str,
-        name: &'a str,
-    ) -> impl Iterator<Item = &'a str> + 'a {
+    pub fn texts(&self, protocol: &'static str, name: &'static str) -> impl Iterator<Item = &str> {
         self.facts_of(protocol, name)
             .filter_map(|(fact, _)| fact.value.as_text())
     }

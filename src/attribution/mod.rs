@@ -5,6 +5,7 @@
 
 mod calls;
 mod candidates;
+mod claims;
 mod ends;
 mod flow;
 mod offers;
@@ -24,6 +25,9 @@ pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+
+use candidates::Rules;
+use claims::Claims;
 
 use crate::evidence::{Ledger, Strength};
 use crate::net::Transport;
@@ -74,7 +78,7 @@ pub struct Evidence {
     /// How far it goes alone.
     pub strength: Strength,
     /// The sentence, with its packet number.
-    pub text: String,
+    pub text: Arc<str>,
     /// What speaks; independent indications differ in it.
     source: Source,
 }
@@ -107,12 +111,12 @@ pub struct Attribution {
     pub service: Option<ServiceId>,
     /// How sure.
     pub strength: Option<Strength>,
-    /// The evidence, strongest first.
-    pub because: Vec<String>,
+    /// The evidence, strongest first. Shared, like rows and misfits, by the flows that are alike in it.
+    pub because: Arc<[Arc<str>]>,
     /// Rows that it fits, best first.
-    pub rows: Vec<RowId>,
+    pub rows: Arc<[RowId]>,
     /// Rows of the same port or service that its roles or its opening end contradict, best first.
-    pub misfits: Vec<(RowId, Fit)>,
+    pub misfits: Arc<[(RowId, Fit)]>,
     /// The verdict.
     pub verdict: Verdict,
     /// Who is at both ends.
@@ -173,12 +177,15 @@ impl Judged {
             flows: &flows,
             offers: &offers,
             inferred: &inferred,
+            rules: Rules::of(&signatures.catalog),
+            claims: Claims::default(),
         };
         let attributions = flows
             .flows
             .iter()
             .map(|flow| judge.attribute(flow))
             .collect();
+        drop(judge);
         Self {
             flows,
             attributions,
@@ -200,6 +207,19 @@ struct Judge<'a> {
     flows: &'a Flows,
     offers: &'a Offers,
     inferred: &'a Inferred,
+    rules: Rules<'a>,
+    claims: Claims<'a>,
+}
+
+/// What the evidence for a flow comes to.
+#[derive(Clone, Debug)]
+struct Outcome {
+    service: Option<ServiceId>,
+    strength: Option<Strength>,
+    because: Arc<[Arc<str>]>,
+    rows: Arc<[RowId]>,
+    misfits: Arc<[(RowId, Fit)]>,
+    verdict: Verdict,
 }
 
 impl Judge<'_> {
@@ -232,10 +252,75 @@ impl Judge<'_> {
         }
         let keyed = media.iter().filter_map(|standing| standing.keyed()).max();
         let encryption = security::encryption(flow, &protocols, keyed);
-        let fits = self.rows(flow, &ends, &protocols, &spoken);
-        let mut evidence = self.candidates(flow, &protocols, &spoken, &fits, &encryption);
-        evidence.extend(self.variant(&evidence, &fits));
-        let chosen = self.choose(&evidence, &fits, &protocols);
+        let claim = self.claim(flow, &ends, &protocols, &spoken, &encryption);
+        let mut evidence = self.candidates(flow, &protocols, &spoken);
+        let is_told = evidence
+            .iter()
+            .any(|evidence| evidence.source >= Source::Interface)
+            && !flow.proves("stun");
+        let remarks = self.remarks(flow);
+        let mut outcome = if evidence.is_empty() && remarks.is_empty() {
+            claim.outcome.clone()
+        } else {
+            evidence.extend(claim.evidence.iter().cloned());
+            let fits = &claim.fits;
+            self.weigh(
+                flow,
+                evidence,
+                remarks,
+                fits,
+                &encryption,
+                &protocols,
+                &spoken,
+            )
+        };
+        let mut more = Vec::new();
+        // Where the payload names no service, it still says what is spoken; a relay, whose media are inside.
+        if !is_told {
+            more.extend(proof::sentences(flow, self.flows));
+        }
+        if protocols.is_empty() {
+            more.extend(unknown::describe(flow, self.flows));
+        }
+        if !more.is_empty() {
+            let because = outcome.because.iter().cloned();
+            outcome.because = because.chain(more.into_iter().map(Arc::from)).collect();
+        }
+        Attribution {
+            service: outcome.service,
+            strength: outcome.strength,
+            because: outcome.because,
+            rows: outcome.rows,
+            misfits: outcome.misfits,
+            verdict: outcome.verdict,
+            ends,
+            encryption,
+            authentication: security::authentication(flow),
+            rpc: rpc::rpc(flow, self.signatures),
+            offered: announced_media || self.offers.of_server(flow).next().is_some(),
+            announced_media,
+            protocols,
+            spoken,
+        }
+    }
+
+    /// What all evidence for a flow comes to, given the rows that may be meant.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one flow's picture, each of its own kind"
+    )]
+    fn weigh(
+        &self,
+        flow: &Flow,
+        mut evidence: Vec<Evidence>,
+        remarks: Vec<String>,
+        fits: &[RowFit<'_>],
+        encryption: &Encryption,
+        protocols: &[&'static str],
+        spoken: &[&'static str],
+    ) -> Outcome {
+        evidence.extend(self.variant(&evidence, fits));
+        let chosen = self.choose(&evidence, fits, protocols);
         let weight = |evidence: &Evidence| {
             (
                 chosen.as_ref() != Some(&evidence.service),
@@ -246,54 +331,36 @@ impl Judge<'_> {
         evidence.sort_by_key(weight);
         let strength = chosen
             .as_ref()
-            .map(|service| combined(&evidence, service, &encryption, &fits));
-        let rows = self.order(flow, &fits, chosen.as_ref(), strength);
-        let verdict = self.verdict(&fits, &rows, chosen.as_ref(), strength, &spoken);
-        let is_told = evidence
-            .iter()
-            .any(|evidence| evidence.source >= Source::Interface)
-            && !flow.proves("stun");
+            .map(|service| combined(&evidence, service, encryption, fits));
+        let rows = self.order(flow, fits, chosen.as_ref(), strength);
+        let verdict = self.verdict(fits, &rows, chosen.as_ref(), strength, spoken);
         let (claims, shown): (Vec<_>, Vec<_>) = evidence
             .into_iter()
             .partition(|evidence| evidence.strength == Strength::Assumed);
         let sentences = |evidence: Vec<Evidence>| evidence.into_iter().map(|known| known.text);
-        let mut because: Vec<String> = Vec::new();
+        let mut because: Vec<Arc<str>> = Vec::new();
         for sentence in sentences(shown)
-            .chain(self.remarks(flow))
+            .chain(remarks.into_iter().map(Arc::from))
             .chain(sentences(claims))
         {
+            if because.len() >= MAX_BECAUSE {
+                break;
+            }
             if !because.contains(&sentence) {
                 because.push(sentence);
             }
         }
-        because.truncate(MAX_BECAUSE);
-        // Where the payload names no service, it still says what is spoken; a relay, whose media are inside.
-        if !is_told {
-            because.extend(proof::sentences(flow, self.flows));
-        }
-        if protocols.is_empty() {
-            because.extend(unknown::describe(flow, self.flows));
-        }
-        let misfits = fits
-            .iter()
-            .filter(|fit| fit.contradicts())
-            .map(|fit| (fit.row.id.clone(), fit.worst()))
-            .collect();
-        Attribution {
+        Outcome {
+            because: because.into(),
+            rows: rows.into_iter().map(|fit| fit.row.id.clone()).collect(),
+            misfits: fits
+                .iter()
+                .filter(|fit| fit.contradicts())
+                .map(|fit| (fit.row.id.clone(), fit.worst()))
+                .collect(),
             service: chosen,
             strength,
-            because,
-            rows: rows.into_iter().map(|fit| fit.row.id.clone()).collect(),
-            misfits,
             verdict,
-            ends,
-            encryption,
-            authentication: security::authentication(flow),
-            rpc: rpc::rpc(flow, self.signatures),
-            offered: announced_media || self.offers.of_server(flow).next().is_some(),
-            announced_media,
-            protocols,
-            spoken,
         }
     }
 

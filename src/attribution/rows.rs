@@ -84,7 +84,15 @@ impl RowFit<'_> {
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    /// Whether something that only this flow shows can mean rows as well, apart from those of its port.
+    pub(super) fn has_own_rows(&self, flow: &Flow, protocols: &[&'static str]) -> bool {
+        protocols
+            .iter()
+            .any(|protocol| matches!(*protocol, "dcerpc" | "rtp" | "rtcp"))
+            || self.offers.of_server(flow).next().is_some()
+    }
+
     /// Rows whose port, dynamic port or announced service can mean this flow, in order of the matrix.
     pub(super) fn rows(
         &self,
@@ -92,10 +100,10 @@ impl Judge<'_> {
         ends: &Ends,
         protocols: &[&'static str],
         spoken: &[&'static str],
-    ) -> Vec<RowFit<'_>> {
+    ) -> Vec<RowFit<'a>> {
         let matrix = &self.signatures.matrix;
         let (transport, port) = (flow.key.transport, flow.server().port);
-        let mut fits: Vec<RowFit<'_>> = Vec::new();
+        let mut fits: Vec<RowFit<'a>> = Vec::new();
         for row in matrix.by_port(transport, port) {
             fits.push(self.fit(row, row.port_entry(transport, port), true, ends, spoken));
         }
@@ -159,7 +167,7 @@ impl Judge<'_> {
         services
     }
 
-    fn fit<'a>(
+    fn fit(
         &self,
         row: &'a Row,
         entry: Option<&'a RowPort>,
@@ -192,13 +200,13 @@ impl Judge<'_> {
     }
 
     /// Rows that the flow fits, best first.
-    pub(super) fn order<'f, 'a>(
+    pub(super) fn order<'f, 'r>(
         &self,
         flow: &Flow,
-        fits: &'f [RowFit<'a>],
+        fits: &'f [RowFit<'r>],
         service: Option<&ServiceId>,
         strength: Option<Strength>,
-    ) -> Vec<&'f RowFit<'a>> {
+    ) -> Vec<&'f RowFit<'r>> {
         let dynamic_only = !fits.iter().any(|fit| fit.at_port) && flow.key.transport.has_ports();
         let wanted = |fit: &&RowFit<'_>| {
             fit.speaks

@@ -173,7 +173,6 @@ pub(super) fn join_channels(flows: &mut [Flow]) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
 
     use uuid::{Uuid, uuid};
 
@@ -227,7 +226,7 @@ mod tests {
                 number: seen.frame,
             }),
             last_frame: seen.frame,
-            captures: BTreeSet::new(),
+            captures: Vec::new(),
             tunnel: Vec::new(),
             protocols: BTreeMap::new(),
             facts: facts.iter().map(|known| (fact(known), seen)).collect(),

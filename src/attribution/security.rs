@@ -8,7 +8,7 @@ use super::flow::Flow;
 use crate::evidence::Layer;
 
 /// Kinds of encryption, in the contract's words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encrypted {
     /// The payload was read in clear.
@@ -95,7 +95,7 @@ pub struct Encryption {
     /// Server name that the client asked for.
     pub server_name: Option<String>,
     /// The server's certificate.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Box<Certificate>>,
     /// The client showed a certificate; `null` where the handshake does not let one see.
     pub mutual: Option<bool>,
 }
@@ -210,7 +210,7 @@ pub(super) fn encryption(flow: &Flow, protocols: &[&str], keyed: Option<bool>) -
 /// Whether something that is spoken on the transport was read in clear.
 fn is_clear(flow: &Flow) -> bool {
     // The third version of SNMP seals its messages, and says so.
-    let is_sealed = |name: &str| {
+    let is_sealed = |name: &'static str| {
         UNTOLD.contains(&name)
             || (name == "snmp" && flow.texts(name, "security").any(|how| how == "private"))
     };
@@ -220,11 +220,11 @@ fn is_clear(flow: &Flow) -> bool {
 impl Encryption {
     /// What the handshake of `protocol`, TLS or DTLS, shows.
     fn handshake(&mut self, flow: &Flow, protocol: &'static str) {
-        let text = |name: &str| flow.texts(protocol, name).next().map(str::to_owned);
+        let text = |name: &'static str| flow.texts(protocol, name).next().map(str::to_owned);
         self.version = text("server_version").or_else(|| text("client_version"));
         self.cipher = text("cipher");
         self.server_name = text("server_name");
-        self.certificate = certificate(flow, protocol);
+        self.certificate = certificate(flow, protocol).map(Box::new);
         self.mutual = mutual(flow, protocol, self.version.as_deref());
     }
 }
@@ -277,7 +277,7 @@ fn certificate(flow: &Flow, protocol: &'static str) -> Option<Certificate> {
 }
 
 /// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible. In 1.3 nothing is.
-fn mutual(flow: &Flow, protocol: &str, version: Option<&str>) -> Option<bool> {
+fn mutual(flow: &Flow, protocol: &'static str, version: Option<&str>) -> Option<bool> {
     let sent = flow
         .facts_of(protocol, "client_certificate")
         .filter_map(|(fact, _)| fact.value.as_number())

@@ -146,10 +146,11 @@ impl<'a> Subject<'a> {
 
     /// The attribution's own evidence, after `more`.
     fn evidence(&self, more: &[String]) -> Vec<String> {
+        let because = self.attribution.because.iter().map(ToString::to_string);
         more.iter()
-            .chain(&self.attribution.because)
-            .take(MAX_EVIDENCE)
             .cloned()
+            .chain(because)
+            .take(MAX_EVIDENCE)
             .collect()
     }
 

@@ -118,7 +118,7 @@ fn clear_credentials(audit: &mut Audit<'_>, subject: Subject<'_>) {
     if flow.proves("tls") || subject.attribution.encryption.kind.hides() {
         return;
     }
-    let says = |protocol: &str, name: &str, words: &[&str]| {
+    let says = |protocol: &'static str, name: &'static str, words: &[&str]| {
         let found = flow.texts(protocol, name).find(|text| {
             words.iter().any(|word| {
                 text.split(' ')

@@ -80,7 +80,7 @@ pub(super) fn check(audit: &mut Audit<'_>, subject: Subject<'_>) {
             .attribution
             .because
             .first()
-            .cloned()
+            .map(ToString::to_string)
             .unwrap_or_default();
         draft(
             audit,
@@ -170,7 +170,8 @@ fn draft(
     evidence: String,
 ) {
     let mut sentences = vec![evidence];
-    sentences.extend(subject.attribution.because.iter().take(2).cloned());
+    let because = subject.attribution.because.iter().take(2);
+    sentences.extend(because.map(ToString::to_string));
     sentences.retain(|sentence| !sentence.is_empty());
     let draft = Draft {
         code,

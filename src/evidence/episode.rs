@@ -1,6 +1,6 @@
 //! One connection or conversation, with everything that was seen of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -30,8 +30,8 @@ pub struct Episode {
     pub tracker: Tracker,
     /// Greatest packet number.
     pub last_frame: u64,
-    /// Captures of the chain that hold its packets, as given by the user.
-    pub captures: BTreeSet<Arc<str>>,
+    /// Captures of the chain that hold its packets, as given by the user, sorted. A list, because it is nearly always one.
+    pub captures: Vec<Arc<str>>,
     /// Encapsulations around it, outermost first.
     pub tunnel: Vec<Box<str>>,
     /// Protocols that the payload proved.

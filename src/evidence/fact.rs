@@ -1,5 +1,6 @@
 //! What bytes prove: an attribute of a protocol, and its value.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,12 +10,33 @@ use uuid::Uuid;
 use crate::net::{Side, Timestamp};
 
 /// An attribute that a decoder registers: `protocol.name`, for example `smtp.banner`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attribute {
     /// The protocol that says it.
     pub protocol: &'static str,
     /// The name within the protocol.
     pub name: &'static str,
+}
+
+impl Ord for Attribute {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(self.protocol, other.protocol).then_with(|| order(self.name, other.name))
+    }
+}
+
+impl PartialOrd for Attribute {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The order of two names. Most are the same constant, which takes no look at the letters.
+fn order(one: &'static str, other: &'static str) -> Ordering {
+    if std::ptr::eq(one, other) {
+        Ordering::Equal
+    } else {
+        one.cmp(other)
+    }
 }
 
 impl fmt::Display for Attribute {
@@ -58,6 +80,11 @@ impl Value {
 
     /// A text, cut to [`Value::MAX_TEXT`] characters, with control characters replaced by `U+FFFD`.
     pub fn text(text: &str) -> Self {
+        // What nearly all texts are: nothing to replace, nothing to cut.
+        let is_clean = |byte: u8| matches!(byte, b' '..=b'~');
+        if text.len() <= Self::MAX_TEXT && text.bytes().all(is_clean) {
+            return Self::Text(text.into());
+        }
         let clean = |c: char| {
             if c.is_control() {
                 char::REPLACEMENT_CHARACTER
@@ -109,4 +136,33 @@ pub struct Fact {
     pub value: Value,
     /// The side whose bytes say it.
     pub side: Side,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_keeps_what_can_be_read_and_no_more_than_fits() {
+        let text = |text: &str| Value::text(text).to_string();
+        assert_eq!(text("220 mail.example.com"), "220 mail.example.com");
+        assert_eq!(text("a\tb\u{7f}c\u{85}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(text("Grüße"), "Grüße");
+        let most = "x".repeat(Value::MAX_TEXT);
+        assert_eq!(text(&most), most);
+        assert_eq!(text(&format!("{most}y")), most);
+    }
+
+    #[test]
+    fn attributes_are_ordered_by_their_letters() {
+        let attribute = |protocol, name| Attribute { protocol, name };
+        // The same letters at another place.
+        let copied: &'static str = String::from("smtp").leak();
+        assert_eq!(
+            attribute("smtp", "banner").cmp(&attribute(copied, "banner")),
+            Ordering::Equal
+        );
+        assert!(attribute("smtp", "banner") < attribute(copied, "command"));
+        assert!(attribute("dns", "query") < attribute("smtp", "banner"));
+    }
 }

@@ -103,8 +103,19 @@ fn sort(episodes: &mut Vec<Episode>) {
     episodes.dedup();
 }
 
-impl Merge for Ledger {
-    fn merge(&mut self, other: Self) {
+impl Ledger {
+    /// The union of ledgers, sorted once: many chains of captures would otherwise be sorted again with each.
+    pub fn union(ledgers: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for ledger in ledgers {
+            all.absorb(ledger);
+        }
+        sort(&mut all.episodes);
+        all
+    }
+
+    /// Takes everything of `other` in; the episodes are left to be sorted.
+    fn absorb(&mut self, other: Self) {
         let Self {
             captures,
             episodes,
@@ -123,9 +134,10 @@ impl Merge for Ledger {
                 }
             }
         }
-        if !episodes.is_empty() {
+        if self.episodes.is_empty() {
+            self.episodes = episodes;
+        } else {
             self.episodes.extend(episodes);
-            sort(&mut self.episodes);
         }
         for (key, errors) in icmp_errors {
             let known = self.icmp_errors.entry(key).or_default();
@@ -133,6 +145,16 @@ impl Merge for Ledger {
                 let first = known.entry(error).or_insert(seen);
                 *first = seen.min(*first);
             }
+        }
+    }
+}
+
+impl Merge for Ledger {
+    fn merge(&mut self, other: Self) {
+        let is_sorted = self.episodes.is_empty() || other.episodes.is_empty();
+        self.absorb(other);
+        if !is_sorted {
+            sort(&mut self.episodes);
         }
     }
 }

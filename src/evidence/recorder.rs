@@ -52,7 +52,8 @@ pub struct Recorder {
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
     pub left_out: u64,
-    /// Values of each attribute, of one subject and of all. Bounded like the facts themselves.
+    /// Values of each attribute, of one subject and of all; empty as long as there are too few to count. Bounded like the
+    /// facts themselves.
     counts: HashMap<(Attribute, Option<u64>), usize, foldhash::fast::RandomState>,
     journal: Vec<Note>,
 }
@@ -99,20 +100,43 @@ impl Recorder {
         }
         let (attribute, subject) = (fact.attribute, fact.subject);
         self.facts.insert(fact, seen);
-        let of_subject = self.counted(attribute, Some(subject));
-        let of_all = self.counted(attribute, None);
-        if of_subject > Self::MAX_VALUES {
+        if self.counts.is_empty() {
+            // So few that no attribute can have too many.
+            if self.facts.len() <= Self::MAX_VALUES {
+                return;
+            }
+            self.count_all();
+        } else {
+            self.count(attribute, Some(subject));
+            self.count(attribute, None);
+        }
+        if self.counted(attribute, Some(subject)) > Self::MAX_VALUES {
             self.leave_out(attribute, Some(subject));
-        } else if of_all > Self::MAX_SUBJECT_VALUES {
+        } else if self.counted(attribute, None) > Self::MAX_SUBJECT_VALUES {
             self.leave_out(attribute, None);
         }
     }
 
+    /// Values of an attribute, of one subject or of all.
+    fn counted(&self, attribute: Attribute, subject: Option<u64>) -> usize {
+        let count = self.counts.get(&(attribute, subject));
+        count.copied().unwrap_or_default()
+    }
+
+    /// Counts the values of all attributes.
+    fn count_all(&mut self) {
+        for fact in self.facts.keys() {
+            for subject in [Some(fact.subject), None] {
+                let count = self.counts.entry((fact.attribute, subject)).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
     /// Counts one more value of an attribute, of one subject or of all.
-    fn counted(&mut self, attribute: Attribute, subject: Option<u64>) -> usize {
+    fn count(&mut self, attribute: Attribute, subject: Option<u64>) {
         let count = self.counts.entry((attribute, subject)).or_default();
         *count = count.saturating_add(1);
-        *count
     }
 
     /// Drops the greatest value of an attribute, of one subject or of all.
@@ -458,6 +482,30 @@ mod tests {
             assert!(recorder.journal.is_empty());
             assert!(recorder.journal.capacity() <= Recorder::KEPT_NOTES);
         }
+    }
+
+    #[test]
+    fn values_are_counted_from_the_first_on_although_counting_begins_late() {
+        let mut recorder = Recorder::default();
+        let most = Recorder::MAX_VALUES as u64;
+        for number in 0..most {
+            let mut notes = recorder.notes(moment(1), "dns", 0);
+            notes.number("rcode", number);
+            notes.text("query", "mail.example.com");
+            notes.commit();
+        }
+        assert_eq!(
+            (recorder.facts.len() as u64, recorder.left_out),
+            (most + 1, 0)
+        );
+        let mut notes = recorder.notes(moment(2), "dns", 0);
+        notes.number("rcode", most);
+        notes.text("query", "exchange.example.com");
+        notes.commit();
+        assert_eq!(
+            (recorder.facts.len() as u64, recorder.left_out),
+            (most + 2, 1)
+        );
     }
 
     #[test]

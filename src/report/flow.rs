@@ -39,7 +39,7 @@ pub struct FlowRecord<'a> {
     spoken: &'a [&'static str],
     service: Option<&'a ServiceId>,
     strength: Option<&'static str>,
-    because: &'a [String],
+    because: &'a [Arc<str>],
     rows: &'a [RowId],
     verdict: &'static str,
     encryption: &'a Encryption,
@@ -210,7 +210,11 @@ impl Record for FlowRecord<'_> {
             "state" => self.state.to_owned(),
             "packets" => self.packets.iter().sum::<u64>().to_string(),
             "findings" => self.findings.join(" "),
-            "because" => self.because.first().cloned().unwrap_or_default(),
+            "because" => self
+                .because
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             _ => String::new(),
         }
     }

@@ -9,7 +9,7 @@ use crate::flow::Tracker;
 use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
 use crate::protocol::{Context, Conversation, Datagram, Datagrams};
 use crate::stream::{Chunk, Stream};
-use crate::wire::{Layers, TcpHeader, Tunnels};
+use crate::wire::{Layers, TcpHeader, Tunnel};
 
 /// The application side of one flow.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Application {
     recorder: Recorder,
     /// The first payload, as long as no protocol is proven.
     payload: Vec<Peek>,
-    tunnels: Tunnels,
+    tunnels: Box<[Tunnel]>,
     /// Files that hold its packets, by index in the chain.
     files: SmallVec<[u32; 2]>,
     last_frame: u64,
@@ -51,7 +51,7 @@ impl Application {
             body,
             recorder: Recorder::default(),
             payload: Vec::new(),
-            tunnels: layers.tunnels.clone(),
+            tunnels: layers.tunnels.as_slice().into(),
             files: SmallVec::new(),
             last_frame: 0,
             last_time: Timestamp::default(),
@@ -60,13 +60,12 @@ impl Application {
 
     /// The flow of a tunnel: nothing of its payload is its own.
     pub(super) fn carrier(layers: &Layers<'_>) -> Self {
-        let mut tunnels = layers.tunnels.clone();
-        tunnels.pop();
+        let around = layers.tunnels.split_last().map(|(_, around)| around);
         Self {
             body: Body::Other,
             recorder: Recorder::default(),
             payload: Vec::new(),
-            tunnels,
+            tunnels: around.unwrap_or_default().into(),
             files: SmallVec::new(),
             last_frame: 0,
             last_time: Timestamp::default(),
@@ -172,12 +171,15 @@ impl Application {
             }
         }
         let name = |file: &u32| names.get(*file as usize).cloned();
+        let mut captures: Vec<Arc<str>> = self.files.iter().filter_map(name).collect();
+        captures.sort_unstable();
+        captures.dedup();
         Episode {
             key,
             tap: Arc::clone(tap),
             tracker,
             last_frame: self.last_frame,
-            captures: self.files.iter().filter_map(name).collect(),
+            captures,
             tunnel: self
                 .tunnels
                 .iter()

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::bounded;
 
 use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
-use crate::evidence::{CaptureRecord, Ledger, Merge};
+use crate::evidence::{CaptureRecord, Ledger};
 use worker::{Share, Worker};
 
 /// Blocks between the reader and the workers: enough to ride out a slow moment, few enough to stay in the caches.
@@ -87,6 +87,7 @@ pub fn scan(
     };
     results.sort_by_key(|(index, _)| *index);
     let mut all = Scanned::default();
+    let mut ledgers = Vec::with_capacity(results.len());
     for (_, result) in results {
         match result {
             Ok(Scanned {
@@ -94,7 +95,7 @@ pub fn scan(
                 failures,
                 packets,
             }) => {
-                all.ledger.merge(ledger);
+                ledgers.push(ledger);
                 all.failures.extend(failures);
                 all.packets = all.packets.saturating_add(packets);
             }
@@ -102,6 +103,7 @@ pub fn scan(
             Err(error) => all.failures.push(error),
         }
     }
+    all.ledger = Ledger::union(ledgers);
     Ok(all)
 }
 
@@ -155,7 +157,7 @@ fn scan_chain(
     if let Some(first) = finished.first() {
         first.count(&mut record);
     }
-    let mut ledger = Ledger::default();
+    let mut ledgers = Vec::new();
     let mut counters = Vec::new();
     let names: Vec<Arc<str>> = reader
         .summary()
@@ -165,7 +167,7 @@ fn scan_chain(
     for worker in finished {
         let (episodes, errors, counted) = worker.finish(&names);
         counters.push(counted);
-        ledger.merge(Ledger::new(
+        ledgers.push(Ledger::new(
             tap.clone(),
             CaptureRecord::default(),
             episodes,
@@ -183,9 +185,9 @@ fn scan_chain(
         .filter_map(|file| file.error.clone())
         .collect();
     describe(&mut record, reader.summary());
-    ledger.merge(Ledger::new(tap, record, Vec::new(), Default::default()));
+    ledgers.push(Ledger::new(tap, record, Vec::new(), Default::default()));
     Ok(Scanned {
-        ledger,
+        ledger: Ledger::union(ledgers),
         failures,
         packets,
     })

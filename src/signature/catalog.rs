@@ -1,5 +1,6 @@
 //! Services, what proves them, and RPC interfaces by name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,11 +70,16 @@ pub struct Test {
 impl Test {
     /// Whether `value` passes.
     pub fn passes(&self, value: &str) -> bool {
-        let value = value.to_lowercase();
+        let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        let value = if value.bytes().all(is_lower) {
+            Cow::Borrowed(value)
+        } else {
+            Cow::Owned(value.to_lowercase())
+        };
         let any = |texts: &[Arc<str>], holds: &dyn Fn(&str) -> bool| {
             texts.is_empty() || texts.iter().any(|text| holds(text))
         };
-        any(&self.equals, &|text| value == text)
+        any(&self.equals, &|text| *value == *text)
             && any(&self.prefix, &|text| value.starts_with(text))
             && any(&self.contains, &|text| value.contains(text))
             && any(&self.suffix, &|text| value.ends_with(text))

@@ -33,6 +33,7 @@ mod imap;
 mod irc;
 mod kerberos;
 mod ldap;
+mod lines;
 mod memcached;
 mod mgcp;
 mod modbus;

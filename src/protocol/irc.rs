@@ -4,7 +4,7 @@
 //! Names of users, channels, passwords and what is said are not kept. Proof is a message that IRC alone has in this form: a
 //! prefix with a numeric or a known command, or a command with arguments of its own.
 
-use super::lines::Lines;
+use super::lines::{LineReader, Lines};
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -284,18 +284,7 @@ struct Connection {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used = 0;
-        loop {
-            match self.lines.next(side, bytes, &mut used, MAX_LINE) {
-                Ok(line) if !line.is_whole => {}
-                Ok(line) => {
-                    if let Err(reject) = self.line(side, line.text, notes) {
-                        return Step::Reject(reject);
-                    }
-                }
-                Err(step) => return step,
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
@@ -309,7 +298,15 @@ impl StreamDecoder for Connection {
     }
 }
 
-impl Connection {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         match Message::parse(line) {
             _ if line.is_empty() => {}
@@ -323,7 +320,9 @@ impl Connection {
         }
         Ok(())
     }
+}
 
+impl Connection {
     fn message(&mut self, side: Side, message: &Message<'_>, notes: &mut Notes<'_>) {
         self.strange = 0;
         notes.proved();

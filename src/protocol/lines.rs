@@ -3,7 +3,8 @@
 //! A helper for decoders, no protocol of its own. It keeps no bytes: the rest of a line that is too long is passed over.
 
 use super::tls::TLS;
-use super::{Next, Step, text};
+use super::{Next, Reject, Step, text};
+use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
 /// Where the two sides stand between lines.
@@ -15,6 +16,35 @@ pub(super) struct Lines {
     overlong: PerSide<bool>,
     /// The next line continues the one before.
     continued: PerSide<bool>,
+}
+
+/// A decoder whose messages are lines, and nothing else.
+pub(super) trait LineReader {
+    /// Where its two sides stand.
+    fn lines(&mut self) -> &mut Lines;
+
+    /// Bytes of the next line of `side` that are waited for; a longer one is passed over.
+    fn longest(&self, side: Side) -> usize;
+
+    /// Reads a whole line of `side`, without its end.
+    fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject>;
+
+    /// Reads the lines in `bytes`, which `side` sent: all that [`StreamDecoder::data`](super::StreamDecoder::data) does.
+    fn read(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
+        let mut used = 0;
+        loop {
+            let longest = self.longest(side);
+            let line = match self.lines().next(side, bytes, &mut used, longest) {
+                Ok(line) => line,
+                Err(step) => return step,
+            };
+            if line.is_whole
+                && let Err(reject) = self.line(side, line.text, notes)
+            {
+                return Step::Reject(reject);
+            }
+        }
+    }
 }
 
 /// A line without its end.

@@ -3,7 +3,7 @@
 //! Names of users, passwords, articles and the groups that are read are not kept. Its replies have the form of FTP's and
 //! SMTP's: proof is a greeting that names news, a command that news alone has, or a reply in a form of its own.
 
-use super::lines::Lines;
+use super::lines::{LineReader, Lines};
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
@@ -222,18 +222,7 @@ struct Connection {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used = 0;
-        loop {
-            match self.lines.next(side, bytes, &mut used, MAX_LINE) {
-                Ok(line) if !line.is_whole => {}
-                Ok(line) => {
-                    if let Err(reject) = self.line(side, line.text, notes) {
-                        return Step::Reject(reject);
-                    }
-                }
-                Err(step) => return step,
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
@@ -244,7 +233,15 @@ impl StreamDecoder for Connection {
     }
 }
 
-impl Connection {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         if self.content[side] {
             if line == b"." {
@@ -275,7 +272,9 @@ impl Connection {
             None => Err(Reject::Other),
         }
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.client = Some(client);
         notes.proved();

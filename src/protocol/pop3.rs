@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
-use super::lines::Lines;
+use super::lines::{LineReader, Lines};
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -292,21 +292,7 @@ impl Default for Connection {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used = 0;
-        loop {
-            // Of a message only a line with a single dot matters.
-            let is_content = self.client == Some(side.other()) && self.body == Some(Body::Message);
-            let longest = if is_content { 3 } else { MAX_LINE };
-            match self.lines.next(side, bytes, &mut used, longest) {
-                Ok(line) if !line.is_whole => {}
-                Ok(line) => {
-                    if let Err(reject) = self.line(side, line.text, notes) {
-                        return Step::Reject(reject);
-                    }
-                }
-                Err(step) => return step,
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
@@ -326,7 +312,17 @@ impl StreamDecoder for Connection {
     }
 }
 
-impl Connection {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, side: Side) -> usize {
+        // Of a message only a line with a single dot matters.
+        let is_content = self.client == Some(side.other()) && self.body == Some(Body::Message);
+        if is_content { 3 } else { MAX_LINE }
+    }
+
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         if self.client != Some(side) {
             if let Some(body) = self.body {
@@ -370,7 +366,9 @@ impl Connection {
         }
         Ok(())
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.strange = 0;
         self.client = Some(client);

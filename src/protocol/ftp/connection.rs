@@ -1,6 +1,6 @@
 //! One control connection.
 
-use super::super::lines::Lines;
+use super::super::lines::{LineReader, Lines};
 use super::super::{Reject, Step, StreamDecoder, text};
 use super::line::{Command, Reply, feature};
 use super::{
@@ -40,18 +40,7 @@ enum Awaited {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used = 0;
-        loop {
-            match self.lines.next(side, bytes, &mut used, MAX_LINE) {
-                Ok(line) if !line.is_whole => {}
-                Ok(line) => {
-                    if let Err(reject) = self.line(side, line.text, notes) {
-                        return Step::Reject(reject);
-                    }
-                }
-                Err(step) => return step,
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
@@ -67,7 +56,15 @@ impl StreamDecoder for Connection {
     }
 }
 
-impl Connection {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         if self.client != Some(side)
             && let Some(reply) = Reply::parse(line)
@@ -95,7 +92,9 @@ impl Connection {
         }
         Ok(())
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.strange = 0;
         self.client = Some(client);

@@ -156,26 +156,14 @@ fn peek_u16(cursor: &Cursor<'_>, skip: usize) -> Result<u16, Short> {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
+    opening.either(|bytes| {
         let mut cursor = Cursor::new(bytes);
         let begins = match bytes.first() {
-            None => return Probe::No,
             Some(b'A') => Version::parse(&mut cursor).map(drop),
-            Some(_) => method(&mut cursor).map(drop),
+            _ => method(&mut cursor).map(drop),
         };
-        match begins {
-            Ok(()) => Probe::Yes,
-            Err(Reject::Short(_)) => Probe::More,
-            Err(_) => Probe::No,
-        }
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+        Probe::of(begins)
+    })
 }
 
 /// One connection.

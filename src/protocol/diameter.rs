@@ -83,20 +83,13 @@ open_enum! {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(probe_side);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(probe_side)
 }
 
 fn probe_side(bytes: &[u8]) -> Probe {
     let header = match Header::parse(bytes) {
         Ok(header) => header,
-        Err(Reject::Short(_)) if !bytes.is_empty() => return Probe::More,
+        Err(Reject::Short(_)) => return Probe::More,
         Err(_) => return Probe::No,
     };
     let body = bytes.get(HEADER..bytes.len().min(header.length));

@@ -103,18 +103,7 @@ fn field<'a>(cursor: &mut Cursor<'a>, tag: &[u8], most: usize) -> Result<&'a [u8
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match Head::parse(bytes) {
-        Ok(_) => Probe::Yes,
-        Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-        Err(_) => Probe::No,
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(|bytes| Probe::of(Head::parse(bytes)))
 }
 
 /// One connection.

@@ -30,11 +30,7 @@ pub(super) const GIT: Protocol = Protocol {
     attributes: &[SERVICE, REPOSITORY, HOST, AGENT],
     stream: Some(StreamEntry {
         first_byte: |byte| byte.is_ascii_hexdigit(),
-        probe: |opening| match [opening.spoken(), opening.reply()].map(|bytes| read(bytes).0) {
-            [Probe::Yes, _] | [_, Probe::Yes] => Probe::Yes,
-            [Probe::More, _] | [_, Probe::More] => Probe::More,
-            [Probe::No, Probe::No] => Probe::No,
-        },
+        probe: |opening| opening.either(|bytes| read(bytes).0),
         start: || Box::new(Connection),
     }),
     datagram: None,

@@ -98,14 +98,7 @@ const INDICATIONS: [&str; 14] = [
 const IDENTIFIER: [u8; 5] = [0, 8, 0x81, 0x75, 0];
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(probe_side);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(probe_side)
 }
 
 /// Looks for a message that is proof behind those that are none.

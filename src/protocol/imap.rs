@@ -9,8 +9,8 @@
 use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
-use super::tls::TLS;
-use super::{About, Next, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
+use super::lines::Lines;
+use super::{About, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 use line::{Command, Response};
@@ -90,57 +90,33 @@ struct Connection {
     authenticating: Option<Vec<u8>>,
     /// The client answers challenges.
     challenged: bool,
-    /// A switch to TLS was agreed: the next binary byte begins it.
-    tls: bool,
+    lines: Lines,
     /// Bytes of a literal that come next on that side.
     literal: PerSide<u64>,
-    /// What comes next continues a line after a literal.
-    inside: PerSide<bool>,
-    /// The rest of the line is passed over.
-    overlong: PerSide<bool>,
     strange: u8,
 }
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used: usize = 0;
+        let mut used = 0;
         loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Step::Consumed;
-            }
-            let literal = std::mem::take(&mut self.literal[side]);
-            if literal > 0 {
+            if used < bytes.len() && self.literal[side] > 0 {
                 return Step::Skip {
                     consumed: used,
-                    bytes: literal,
+                    bytes: std::mem::take(&mut self.literal[side]),
                 };
             }
-            let at_start = !self.overlong[side] && !self.inside[side];
-            if at_start && text::next(rest, self.tls) == text::Next::Tls {
-                return Step::Handover {
-                    consumed: used,
-                    next: Next::Protocol(&TLS),
-                };
-            }
-            let Some((line, length)) = text::first_line(rest) else {
-                if rest.len() > MAX_LINE || self.overlong[side] {
-                    self.overlong[side] = true;
-                    return Step::Consumed;
-                }
-                return Step::NeedMore {
-                    consumed: used,
-                    at_least: rest.len().saturating_add(1),
-                };
+            let line = match self.lines.next(side, bytes, &mut used, MAX_LINE) {
+                Ok(line) => line,
+                Err(step) => return step,
             };
-            used = used.saturating_add(length);
-            self.literal[side] = line::literal(line).unwrap_or(0);
-            let continues = line::literal(line).is_some();
-            let continued = std::mem::replace(&mut self.inside[side], continues);
-            if std::mem::take(&mut self.overlong[side]) || continued {
-                continue;
+            if let Some(literal) = line::literal(line.text) {
+                self.literal[side] = literal;
+                self.lines.continues(side, true);
             }
-            if let Err(reject) = self.line(side, line, notes) {
+            if line.is_whole
+                && let Err(reject) = self.line(side, line.text, notes)
+            {
                 return Step::Reject(reject);
             }
         }
@@ -154,8 +130,7 @@ impl StreamDecoder for Connection {
             Response::parse(line).is_some()
         };
         if known {
-            self.overlong[side] = false;
-            self.inside[side] = false;
+            self.lines.restart(side);
             self.literal[side] = 0;
         }
         known.then_some(0)
@@ -241,7 +216,7 @@ impl Connection {
                 // A refused command takes the literal that it announced with it.
                 if status != "OK" {
                     self.literal[server.other()] = 0;
-                    self.inside[server.other()] = false;
+                    self.lines.continues(server.other(), false);
                     let text = text::without_addresses(text);
                     notes.text(REPLY_ERROR, format!("{status} {text}").trim_end());
                 }
@@ -249,7 +224,7 @@ impl Connection {
                     self.switching = None;
                     if status == "OK" {
                         notes.text(STARTTLS, "STARTTLS");
-                        self.tls = true;
+                        self.lines.expect_tls();
                     } else {
                         notes.text(STARTTLS_REFUSED, &text::without_addresses(text));
                     }

@@ -4,12 +4,10 @@
 //! Names of users, channels, passwords and what is said are not kept. Proof is a message that IRC alone has in this form: a
 //! prefix with a numeric or a known command, or a command with arguments of its own.
 
-use super::tls::TLS;
-use super::{
-    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
-};
+use super::lines::{LineReader, Lines};
+use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
-use crate::net::{PerSide, Side};
+use crate::net::Side;
 
 /// A command that the client sent, without parameters.
 const COMMAND: &str = "command";
@@ -280,58 +278,47 @@ fn look(bytes: &[u8]) -> Probe {
 #[derive(Debug, Default)]
 struct Connection {
     client: Option<Side>,
-    /// The switch to TLS was agreed: the next binary byte begins it.
-    tls: bool,
-    overlong: PerSide<bool>,
+    lines: Lines,
     strange: u8,
 }
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used: usize = 0;
-        loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Step::Consumed;
-            }
-            if !self.overlong[side] && text::next(rest, self.tls) == text::Next::Tls {
-                return Step::Handover {
-                    consumed: used,
-                    next: Next::Protocol(&TLS),
-                };
-            }
-            let Some((line, length)) = text::first_line(rest) else {
-                if rest.len() > MAX_LINE || self.overlong[side] {
-                    self.overlong[side] = true;
-                    return Step::Consumed;
-                }
-                return Step::NeedMore {
-                    consumed: used,
-                    at_least: rest.len().saturating_add(1),
-                };
-            };
-            used = used.saturating_add(length);
-            if std::mem::take(&mut self.overlong[side]) || line.is_empty() {
-                continue;
-            }
-            match Message::parse(line) {
-                Some(message) => self.message(side, &message, notes),
-                None => {
-                    self.strange = self.strange.saturating_add(1);
-                    if self.strange >= MAX_STRANGE {
-                        return Step::Reject(Reject::Other);
-                    }
-                }
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
         // The rest of a line is passed over.
-        self.overlong[side] = true;
+        self.lines.pass_rest(side);
         let (line, _) = text::first_line(bytes)?;
-        self.overlong[side] = Message::parse(line).is_none();
+        if Message::parse(line).is_some() {
+            self.lines.restart(side);
+        }
         Some(0)
+    }
+}
+
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
+    fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
+        match Message::parse(line) {
+            _ if line.is_empty() => {}
+            Some(message) => self.message(side, &message, notes),
+            None => {
+                self.strange = self.strange.saturating_add(1);
+                if self.strange >= MAX_STRANGE {
+                    return Err(Reject::Other);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -382,7 +369,7 @@ impl Connection {
             4 => notes.bytes(SOFTWARE, message.parameter(2)),
             670 => {
                 notes.text(STARTTLS, "STARTTLS");
-                self.tls = true;
+                self.lines.expect_tls();
             }
             691 => notes.number(STARTTLS_REFUSED, u64::from(code)),
             800 => notes.number(IRCX, 1),

@@ -102,17 +102,7 @@ const PREFIX: usize = 4;
 const DECISIVE: usize = PREFIX + 24;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let mut answer = Probe::No;
-    for (_, bytes) in opening.bytes.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        match probe_side(bytes) {
-            Probe::No if !opening.midstream => return Probe::No,
-            Probe::No => {}
-            Probe::Yes => answer = Probe::Yes,
-            Probe::More if answer == Probe::No => answer = Probe::More,
-            Probe::More => {}
-        }
-    }
-    answer
+    opening.agreed(probe_side)
 }
 
 fn probe_side(bytes: &[u8]) -> Probe {

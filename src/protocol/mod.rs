@@ -33,6 +33,7 @@ mod imap;
 mod irc;
 mod kerberos;
 mod ldap;
+mod lines;
 mod memcached;
 mod mgcp;
 mod modbus;
@@ -268,6 +269,30 @@ impl<'a> Opening<'a> {
     pub fn reply(&self) -> &'a [u8] {
         self.bytes[self.first.other()]
     }
+
+    /// What `look` says of the sides that spoke, of which one is enough: the better answer.
+    pub fn either(&self, look: impl Fn(&[u8]) -> Probe) -> Probe {
+        self.looks(look).fold(Probe::No, Probe::or)
+    }
+
+    /// What `look` says of the sides that spoke, which must agree: a side that is something else refuses both, except
+    /// mid-stream, where its bytes may begin inside a message.
+    pub fn agreed(&self, look: impl Fn(&[u8]) -> Probe) -> Probe {
+        let mut best = Probe::No;
+        for answer in self.looks(look) {
+            if answer == Probe::No && !self.midstream {
+                return Probe::No;
+            }
+            best = best.or(answer);
+        }
+        best
+    }
+
+    /// A silent side is nothing yet, and `look` is not asked for it.
+    fn looks(&self, look: impl Fn(&[u8]) -> Probe) -> impl Iterator<Item = Probe> {
+        let sides = [self.spoken(), self.reply()].into_iter();
+        sides.filter(|bytes| !bytes.is_empty()).map(look)
+    }
 }
 
 /// The answer of a probe.
@@ -279,6 +304,27 @@ pub enum Probe {
     No,
     /// It may be; more bytes will tell.
     More,
+}
+
+impl Probe {
+    /// Yes where a message could be read, more where it ends too soon.
+    pub fn of<T>(read: Result<T, Reject>) -> Self {
+        match read {
+            Ok(_) => Self::Yes,
+            Err(Reject::Short(_)) => Self::More,
+            Err(_) => Self::No,
+        }
+    }
+
+    /// The better of two answers of which one is enough.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::More, _) | (_, Self::More) => Self::More,
+            (Self::No, Self::No) => Self::No,
+        }
+    }
 }
 
 /// What a stream decoder did with a chunk.

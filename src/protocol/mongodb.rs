@@ -188,7 +188,7 @@ impl<'a> Message<'a> {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
+    opening.either(|bytes| {
         // The operation is soon enough to refuse what is something else.
         let operation = bytes.get(12..16).and_then(|bytes| bytes.first_chunk::<4>());
         let operation = operation.map(|bytes| u32::from_le_bytes(*bytes));
@@ -199,17 +199,10 @@ fn probe(opening: &Opening<'_>) -> Probe {
                 if is_enough { Probe::Yes } else { Probe::No }
             }
             (Some(_), Err(Reject::Short(_))) => Probe::More,
-            (None, Err(Reject::Short(_))) if !opening.midstream && !bytes.is_empty() => Probe::More,
+            (None, Err(Reject::Short(_))) if !opening.midstream => Probe::More,
             _ => Probe::No,
         }
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    })
 }
 
 /// One connection.

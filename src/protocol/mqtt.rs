@@ -104,20 +104,7 @@ fn length(cursor: &mut Cursor<'_>) -> Result<usize, Reject> {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
-        match Connect::parse(&mut Cursor::new(bytes)) {
-            Ok(_) => Probe::Yes,
-            Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-            Err(_) => Probe::No,
-        }
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(|bytes| Probe::of(Connect::parse(&mut Cursor::new(bytes))))
 }
 
 /// One connection.

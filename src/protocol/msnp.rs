@@ -94,12 +94,7 @@ fn is_proof(line: &[u8]) -> bool {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(look);
-    match sides {
-        [Probe::Yes, _] | [_, Probe::Yes] => Probe::Yes,
-        [Probe::More, _] | [_, Probe::More] => Probe::More,
-        [Probe::No, Probe::No] => Probe::No,
-    }
+    opening.either(look)
 }
 
 fn look(bytes: &[u8]) -> Probe {

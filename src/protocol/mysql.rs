@@ -101,11 +101,7 @@ fn probe(opening: &Opening<'_>) -> Probe {
         Greeting::parse(body).is_ok() || refusal(body).is_some()
     });
     let login = whole(bytes, 1, |body| Login::parse(body).is_ok());
-    match (greeting, login) {
-        (Probe::Yes, _) | (_, Probe::Yes) => Probe::Yes,
-        (Probe::More, _) | (_, Probe::More) => Probe::More,
-        (Probe::No, Probe::No) => Probe::No,
-    }
+    greeting.or(login)
 }
 
 /// Whether the first message is of that number and `fits`.

@@ -59,19 +59,12 @@ const MAX_DATA: u32 = 0xfc30;
 const WRAP_BYTES: u32 = 16;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
+    opening.either(|bytes| {
         if opening.midstream && Wrap::parse(bytes).is_some() {
             return Probe::Yes;
         }
         handshake_begins(bytes)
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    })
 }
 
 /// Whether a frame with a token of GSS begins here.

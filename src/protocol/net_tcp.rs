@@ -58,18 +58,7 @@ const ENCODINGS: [&str; 9] = [
 ];
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match preamble(bytes) {
-        Ok(()) => Probe::Yes,
-        Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-        Err(_) => Probe::No,
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(|bytes| Probe::of(preamble(bytes)))
 }
 
 /// Version, mode and via.

@@ -79,15 +79,7 @@ fn frame(bytes: &[u8]) -> Option<(Kind, u64)> {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let mut answer = Probe::No;
-    for (_, bytes) in opening.bytes.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        match probe_side(bytes) {
-            Probe::Yes => return Probe::Yes,
-            Probe::More => answer = Probe::More,
-            Probe::No => {}
-        }
-    }
-    answer
+    opening.either(probe_side)
 }
 
 /// Whether the bytes of one side are frames, the last of which proves it.

@@ -3,10 +3,8 @@
 //! Names of users, passwords, articles and the groups that are read are not kept. Its replies have the form of FTP's and
 //! SMTP's: proof is a greeting that names news, a command that news alone has, or a reply in a form of its own.
 
-use super::tls::TLS;
-use super::{
-    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
-};
+use super::lines::{LineReader, Lines};
+use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
@@ -219,53 +217,31 @@ struct Connection {
     /// The server sends a text that ends with a single dot, or the client an article.
     content: PerSide<bool>,
     starttls: bool,
-    /// The switch was agreed: the next binary byte begins TLS.
-    tls: bool,
-    overlong: PerSide<bool>,
+    lines: Lines,
 }
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used: usize = 0;
-        loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Step::Consumed;
-            }
-            if !self.overlong[side] && text::next(rest, self.tls) == text::Next::Tls {
-                return Step::Handover {
-                    consumed: used,
-                    next: Next::Protocol(&TLS),
-                };
-            }
-            let Some((line, length)) = text::first_line(rest) else {
-                if rest.len() > MAX_LINE || self.overlong[side] {
-                    self.overlong[side] = true;
-                    return Step::Consumed;
-                }
-                return Step::NeedMore {
-                    consumed: used,
-                    at_least: rest.len().saturating_add(1),
-                };
-            };
-            used = used.saturating_add(length);
-            if !std::mem::take(&mut self.overlong[side])
-                && let Err(reject) = self.line(side, line, notes)
-            {
-                return Step::Reject(reject);
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
-        self.overlong[side] = false;
+        self.lines.restart(side);
         let (line, _) = text::first_line(bytes)?;
         let is_line = command(line).is_some() || reply(line).is_some();
         is_line.then_some(0)
     }
 }
 
-impl Connection {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         if self.content[side] {
             if line == b"." {
@@ -296,7 +272,9 @@ impl Connection {
             None => Err(Reject::Other),
         }
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.client = Some(client);
         notes.proved();
@@ -343,7 +321,7 @@ impl Connection {
             281 | 481 | 482 => notes.number(AUTH_RESULT, u64::from(code)),
             382 => {
                 notes.text(STARTTLS, "STARTTLS");
-                self.tls = true;
+                self.lines.expect_tls();
             }
             400..=599 if self.starttls => notes.number(STARTTLS_REFUSED, u64::from(code)),
             _ => {}

@@ -37,19 +37,11 @@ const NAMES: [&[u8]; 2] = [b"NXSH-", b"NXD-"];
 const MAX_LINE: usize = 32;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match line(bytes) {
-        _ if bytes.is_empty() => Probe::No,
+    opening.either(|bytes| match line(bytes) {
         Ok(Some(_)) => Probe::Yes,
         Ok(None) => Probe::More,
         Err(_) => Probe::No,
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    })
 }
 
 /// The line at the start of `bytes`, without its end; `None` where it is not whole.

@@ -288,14 +288,7 @@ impl DatagramDecoder for Session {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(look);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(look)
 }
 
 /// Whether one side begins with a packet that proves the protocol.

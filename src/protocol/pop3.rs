@@ -11,12 +11,10 @@ use std::collections::VecDeque;
 use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
-use super::tls::TLS;
-use super::{
-    About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
-};
+use super::lines::{LineReader, Lines};
+use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
 use crate::evidence::Notes;
-use crate::net::{PerSide, Side};
+use crate::net::Side;
 
 /// The server's greeting.
 const BANNER: &str = "banner";
@@ -274,10 +272,7 @@ struct Connection {
     body: Option<Body>,
     /// The client answers challenges.
     authenticating: bool,
-    /// A switch to TLS was agreed: the next binary byte begins it.
-    tls: bool,
-    /// The rest of the line is passed over.
-    overlong: PerSide<bool>,
+    lines: Lines,
     strange: u8,
 }
 
@@ -289,8 +284,7 @@ impl Default for Connection {
             outstanding: VecDeque::from([Awaited::Greeting]),
             body: None,
             authenticating: false,
-            tls: false,
-            overlong: PerSide::default(),
+            lines: Lines::default(),
             strange: 0,
         }
     }
@@ -298,65 +292,35 @@ impl Default for Connection {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used: usize = 0;
-        loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Step::Consumed;
-            }
-            let next = match self.overlong[side] {
-                true => text::Next::Text,
-                false => text::next(rest, self.tls),
-            };
-            if next == text::Next::Tls {
-                return Step::Handover {
-                    consumed: used,
-                    next: Next::Protocol(&TLS),
-                };
-            }
-            let Some((line, length)) = text::first_line(rest) else {
-                return self.unfinished(side, rest.len(), used);
-            };
-            used = used.saturating_add(length);
-            if std::mem::take(&mut self.overlong[side]) {
-                continue;
-            }
-            if let Err(reject) = self.line(side, line, notes) {
-                return Step::Reject(reject);
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
         if self.client == Some(side) {
-            self.overlong[side] = false;
+            self.lines.restart(side);
             self.authenticating = false;
             let (line, _) = text::first_line(bytes)?;
             return Command::parse(line).map(|_| 0);
         }
         if self.body.is_some() {
-            self.overlong[side] = true;
+            self.lines.pass_rest(side);
             return Some(0);
         }
-        self.overlong[side] = false;
+        self.lines.restart(side);
         self.outstanding.clear();
         (bytes.starts_with(b"+OK") || bytes.starts_with(b"-ERR")).then_some(0)
     }
 }
 
-impl Connection {
-    fn unfinished(&mut self, side: Side, length: usize, used: usize) -> Step {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, side: Side) -> usize {
         // Of a message only a line with a single dot matters.
-        let is_content =
-            self.client == Some(side.other()) && self.body == Some(Body::Message) && length > 3;
-        if length > MAX_LINE || self.overlong[side] || is_content {
-            self.overlong[side] = true;
-            return Step::Consumed;
-        }
-        Step::NeedMore {
-            consumed: used,
-            at_least: length.saturating_add(1),
-        }
+        let is_content = self.client == Some(side.other()) && self.body == Some(Body::Message);
+        if is_content { 3 } else { MAX_LINE }
     }
 
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
@@ -402,7 +366,9 @@ impl Connection {
         }
         Ok(())
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.strange = 0;
         self.client = Some(client);
@@ -466,7 +432,7 @@ impl Connection {
             (Some(Awaited::Greeting), Reply::Ok(text)) => notes.bytes(BANNER, text),
             (Some(Awaited::Tls), Reply::Ok(_)) => {
                 notes.text(STARTTLS, "STLS");
-                self.tls = true;
+                self.lines.expect_tls();
             }
             (Some(Awaited::Tls), Reply::Err(text)) => {
                 notes.text(STARTTLS_REFUSED, &text::without_addresses(text));

@@ -93,25 +93,13 @@ fn probe(opening: &Opening<'_>) -> Probe {
     if opening.midstream {
         return Probe::No;
     }
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
+    opening.either(|bytes| {
         let begins = match bytes {
-            [] => return Probe::No,
             [b'R', ..] => authentication(bytes).map(drop),
             _ => Start::parse(&mut Cursor::new(bytes)).map(drop),
         };
-        match begins {
-            Ok(()) => Probe::Yes,
-            Err(Reject::Short(_)) => Probe::More,
-            Err(_) => Probe::No,
-        }
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+        Probe::of(begins)
+    })
 }
 
 /// The first request to authenticate: its length follows from its method.

@@ -36,11 +36,7 @@ pub(super) const RMI: Protocol = Protocol {
 const MAGIC: &[u8; 4] = b"JRMI";
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    match Header::parse(opening.spoken()) {
-        Ok(_) => Probe::Yes,
-        Err(Reject::Short(_)) => Probe::More,
-        Err(_) => Probe::No,
-    }
+    Probe::of(Header::parse(opening.spoken()))
 }
 
 /// Magic, version and mode.

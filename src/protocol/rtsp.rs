@@ -63,11 +63,7 @@ fn probe(opening: &Opening<'_>) -> Probe {
             start(bytes)
         }
     });
-    answers.fold(Probe::No, |best, answer| match (best, answer) {
-        (Probe::Yes, _) | (_, Probe::Yes) => Probe::Yes,
-        (Probe::More, _) | (_, Probe::More) => Probe::More,
-        (Probe::No, Probe::No) => Probe::No,
-    })
+    answers.fold(Probe::No, Probe::or)
 }
 
 /// Whether a message that is cut in its first line cannot be anything else: a method and a URL of RTSP (RFC 2326 §3.2), or

@@ -42,14 +42,7 @@ const MAX_LINE: usize = 255;
 const MAX_LINES_BEFORE: u16 = 128;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(look);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(look)
 }
 
 /// Whether one side begins with an identification line or lists of algorithms.
@@ -57,7 +50,7 @@ fn look(bytes: &[u8]) -> Probe {
     if bytes.first() == Some(&0) {
         return algorithms(bytes);
     }
-    let is_begun = |version: &&[u8]| !bytes.is_empty() && version.starts_with(bytes);
+    let is_begun = |version: &&[u8]| version.starts_with(bytes);
     if VERSIONS.iter().any(is_begun) {
         return Probe::More;
     }

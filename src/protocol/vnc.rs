@@ -74,20 +74,10 @@ const CHALLENGE_BYTES: usize = 16;
 const VENCRYPT_BYTES: usize = 6;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match version(bytes) {
-        Ok(_) => Probe::Yes,
-        Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-        Err(_) => Probe::No,
-    });
     if opening.midstream {
-        Probe::No
-    } else if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
+        return Probe::No;
     }
+    opening.either(|bytes| Probe::of(version(bytes)))
 }
 
 /// `RFB 003.008` and a line feed.

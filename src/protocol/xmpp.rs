@@ -81,19 +81,14 @@ const MAX_TAG: usize = 10_000;
 const MAX_TEXT: usize = 16 * 1024;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.first, opening.first.other()].map(|side| {
-        let bytes = opening.bytes[side];
+    let answers = opening.bytes.iter().map(|(side, bytes)| {
         if opening.missing[side] > 0 && begins(bytes) {
             Probe::Yes
         } else {
             look(bytes, opening.midstream)
         }
     });
-    match sides {
-        [Probe::Yes, _] | [_, Probe::Yes] => Probe::Yes,
-        [Probe::More, _] | [_, Probe::More] => Probe::More,
-        [Probe::No, Probe::No] => Probe::No,
-    }
+    answers.fold(Probe::No, Probe::or)
 }
 
 fn look(bytes: &[u8], midstream: bool) -> Probe {

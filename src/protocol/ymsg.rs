@@ -75,20 +75,13 @@ impl Header {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let look = |bytes: &[u8]| match Header::parse(bytes) {
+    opening.either(|bytes| match Header::parse(bytes) {
         Ok(_) => Probe::Yes,
-        Err(Reject::Short(_))
-            if !bytes.is_empty() && bytes.iter().zip(MAGIC).all(|(is, want)| is == want) =>
-        {
+        Err(Reject::Short(_)) if bytes.iter().zip(MAGIC).all(|(is, want)| is == want) => {
             Probe::More
         }
         Err(_) => Probe::No,
-    };
-    match [opening.spoken(), opening.reply()].map(look) {
-        [Probe::Yes, _] | [_, Probe::Yes] => Probe::Yes,
-        [Probe::More, _] | [_, Probe::More] => Probe::More,
-        [Probe::No, Probe::No] => Probe::No,
-    }
+    })
 }
 
 struct Connection;

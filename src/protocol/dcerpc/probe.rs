@@ -18,23 +18,7 @@ pub(super) fn probe(opening: &Opening<'_>) -> Probe {
     if bind::refuses_version(opening.reply()) {
         return Probe::Yes;
     }
-    let answers = opening.bytes.iter().map(|(_, bytes)| bytes);
-    let mut unsure = false;
-    let mut yes = false;
-    for bytes in answers.filter(|bytes| !bytes.is_empty()) {
-        match probe_side(bytes, opening.midstream) {
-            Probe::Yes => yes = true,
-            Probe::More => unsure = true,
-            // In the middle of a connection one side's bytes may begin inside a fragment.
-            Probe::No if opening.midstream => {}
-            Probe::No => return Probe::No,
-        }
-    }
-    match (yes, unsure) {
-        (true, _) => Probe::Yes,
-        (false, true) => Probe::More,
-        (false, false) => Probe::No,
-    }
+    opening.agreed(|bytes| probe_side(bytes, opening.midstream))
 }
 
 fn probe_side(bytes: &[u8], midstream: bool) -> Probe {

@@ -174,17 +174,7 @@ impl DatagramDecoder for Flow {
 const PREFIX: usize = 2;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let mut answer = Probe::No;
-    for (_, bytes) in opening.bytes.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        match probe_side(bytes, opening.midstream) {
-            Probe::No if !opening.midstream => return Probe::No,
-            Probe::No => {}
-            Probe::Yes => answer = Probe::Yes,
-            Probe::More if answer == Probe::No => answer = Probe::More,
-            Probe::More => {}
-        }
-    }
-    answer
+    opening.agreed(|bytes| probe_side(bytes, opening.midstream))
 }
 
 /// Where a connection's beginning is missing, a message must be there to its end.

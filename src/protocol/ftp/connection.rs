@@ -1,14 +1,14 @@
 //! One control connection.
 
-use super::super::tls::TLS;
-use super::super::{Next, Reject, Step, StreamDecoder, text};
+use super::super::lines::{LineReader, Lines};
+use super::super::{Reject, Step, StreamDecoder, text};
 use super::line::{Command, Reply, feature};
 use super::{
     AUTH_MECHANISM, AUTH_RESULT, BANNER, COMMAND, DATA, FEATURE, PROTECTION, REPLY_ERROR, STARTTLS,
     STARTTLS_REFUSED, SYSTEM,
 };
 use crate::evidence::{Notes, Offered};
-use crate::net::{Endpoint, PerSide, Side, Transport};
+use crate::net::{Endpoint, Side, Transport};
 
 /// Longest line: paths are long.
 const MAX_LINE: usize = 8192;
@@ -25,10 +25,7 @@ pub(super) struct Connection {
     listing: bool,
     /// What the next final reply answers, where it is worth noting.
     awaited: Awaited,
-    /// A switch to TLS was agreed: the next binary byte begins it.
-    tls: bool,
-    /// The rest of the line is passed over.
-    overlong: PerSide<bool>,
+    lines: Lines,
     strange: u16,
 }
 
@@ -43,44 +40,11 @@ enum Awaited {
 
 impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
-        let mut used: usize = 0;
-        loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            if rest.is_empty() {
-                return Step::Consumed;
-            }
-            let next = match self.overlong[side] {
-                true => text::Next::Text,
-                false => text::next(rest, self.tls),
-            };
-            if next == text::Next::Tls {
-                return Step::Handover {
-                    consumed: used,
-                    next: Next::Protocol(&TLS),
-                };
-            }
-            let Some((line, length)) = text::first_line(rest) else {
-                if rest.len() > MAX_LINE || self.overlong[side] {
-                    self.overlong[side] = true;
-                    return Step::Consumed;
-                }
-                return Step::NeedMore {
-                    consumed: used,
-                    at_least: rest.len().saturating_add(1),
-                };
-            };
-            used = used.saturating_add(length);
-            if std::mem::take(&mut self.overlong[side]) {
-                continue;
-            }
-            if !self.line(side, line, notes) {
-                return Step::Reject(Reject::Other);
-            }
-        }
+        self.read(side, bytes, notes)
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
-        self.overlong[side] = false;
+        self.lines.restart(side);
         self.awaited = Awaited::Other;
         let (line, _) = text::first_line(bytes)?;
         let is_line = match self.client {
@@ -92,33 +56,45 @@ impl StreamDecoder for Connection {
     }
 }
 
-impl Connection {
-    /// Reads a line; false where too many were strange.
-    fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> bool {
+impl LineReader for Connection {
+    fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn longest(&self, _side: Side) -> usize {
+        MAX_LINE
+    }
+
+    fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<(), Reject> {
         if self.client != Some(side)
             && let Some(reply) = Reply::parse(line)
         {
             self.identify(side.other(), notes);
             self.reply(reply, notes);
-            return true;
+            return Ok(());
         }
         if self.client != Some(side.other())
             && let Some(command) = Command::parse(line)
         {
             self.identify(side, notes);
             self.command(command, notes);
-            return true;
+            return Ok(());
         }
         if self.listing
             && let Some(name) = feature(line)
         {
             notes.bytes(FEATURE, name.trim_ascii());
-            return true;
+            return Ok(());
         }
         self.strange = self.strange.saturating_add(1);
-        self.strange < MAX_STRANGE
+        if self.strange >= MAX_STRANGE {
+            return Err(Reject::Other);
+        }
+        Ok(())
     }
+}
 
+impl Connection {
     fn identify(&mut self, client: Side, notes: &mut Notes<'_>) {
         self.strange = 0;
         self.client = Some(client);
@@ -172,7 +148,7 @@ impl Connection {
         match (std::mem::take(&mut self.awaited), reply.code) {
             (Awaited::Tls(agreed), 234) => {
                 notes.text(STARTTLS, agreed);
-                self.tls = true;
+                self.lines.expect_tls();
             }
             (Awaited::Tls(_), code @ 400..) => notes.number(STARTTLS_REFUSED, u64::from(code)),
             (Awaited::Login, code @ (230 | 232 | 400..)) => {

@@ -67,14 +67,7 @@ pub(super) const H225: Protocol = Protocol {
 };
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(probe_side);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(probe_side)
 }
 
 /// Looks for a message that is proof behind those that are none.

@@ -107,17 +107,7 @@ const MAX_BASES: usize = 64;
 const STARTTLS_OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let mut answer = Probe::No;
-    for (_, bytes) in opening.bytes.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        match probe_side(bytes, opening.midstream) {
-            Probe::No if !opening.midstream => return Probe::No,
-            Probe::No => {}
-            Probe::Yes => answer = Probe::Yes,
-            Probe::More if answer == Probe::No => answer = Probe::More,
-            Probe::More => {}
-        }
-    }
-    answer
+    opening.agreed(|bytes| probe_side(bytes, opening.midstream))
 }
 
 fn probe_side(bytes: &[u8], midstream: bool) -> Probe {

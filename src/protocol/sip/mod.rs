@@ -416,11 +416,7 @@ fn probe(opening: &Opening<'_>) -> Probe {
             Some(bytes) => head::probe(bytes),
         }
     });
-    answers.fold(Probe::No, |best, answer| match (best, answer) {
-        (Probe::Yes, _) | (_, Probe::Yes) => Probe::Yes,
-        (Probe::More, _) | (_, Probe::More) => Probe::More,
-        (Probe::No, Probe::No) => Probe::No,
-    })
+    answers.fold(Probe::No, Probe::or)
 }
 
 #[cfg(test)]

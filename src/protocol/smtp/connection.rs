@@ -10,7 +10,8 @@ use super::{
     RCPT_TO, REPLY_ERROR, STARTTLS, STARTTLS_REFUSED, probe,
 };
 use crate::evidence::Notes;
-use crate::net::{PerSide, Side};
+use crate::net::Side;
+use crate::protocol::lines::Lines;
 use crate::protocol::tls::TLS;
 use crate::protocol::{Next, Reject, Step, StreamDecoder, gss};
 
@@ -35,8 +36,7 @@ pub(super) struct Connection {
     reply_lines: u64,
     /// A switch to TLS was agreed, or may have been: the next binary byte begins it.
     tls: bool,
-    /// The rest of an overlong line is passed over.
-    overlong: PerSide<bool>,
+    lines: Lines,
     strange: u8,
 }
 
@@ -49,7 +49,7 @@ impl Default for Connection {
             outstanding: VecDeque::from([Awaited::Greeting]),
             reply_lines: 0,
             tls: false,
-            overlong: PerSide::default(),
+            lines: Lines::default(),
             strange: 0,
         }
     }
@@ -124,14 +124,11 @@ impl StreamDecoder for Connection {
                     next: Next::Protocol(&TLS),
                 };
             }
-            let Some(end) = memchr(b'\n', rest) else {
-                return self.unfinished(side, rest.len(), used);
+            let line = match self.lines.take(side, bytes, &mut used, MAX_LINE) {
+                Ok(line) if line.is_whole => line.text,
+                Ok(_) => continue,
+                Err(step) => return step,
             };
-            let line = rest.get(..end).unwrap_or_default();
-            used = used.saturating_add(end).saturating_add(1);
-            if std::mem::take(&mut self.overlong[side]) {
-                continue;
-            }
             match self.line(side, line, notes) {
                 Ok(0) => {}
                 Ok(chunk) => {
@@ -146,7 +143,7 @@ impl StreamDecoder for Connection {
     }
 
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
-        self.overlong[side] = false;
+        self.lines.restart(side);
         if self.client == Some(side) {
             if let Mode::Data { .. } = self.mode {
                 self.mode = Mode::Data { matched: 0 };
@@ -162,21 +159,8 @@ impl StreamDecoder for Connection {
 }
 
 impl Connection {
-    /// No line end is there yet.
-    fn unfinished(&mut self, side: Side, length: usize, used: usize) -> Step {
-        if length > MAX_LINE || self.overlong[side] {
-            self.overlong[side] = true;
-            return Step::Consumed;
-        }
-        Step::NeedMore {
-            consumed: used,
-            at_least: length.saturating_add(1),
-        }
-    }
-
     /// Reads one line; the number says how many bytes after it are to be passed over.
     fn line(&mut self, side: Side, line: &[u8], notes: &mut Notes<'_>) -> Result<u64, Reject> {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let reply = Reply::parse(line).filter(|_| self.client != Some(side));
         let command = match reply {
             None => Command::parse(line).filter(|_| self.client != Some(side.other())),

@@ -109,14 +109,7 @@ impl Framing {
 }
 
 pub(super) fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| look(bytes).0);
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(|bytes| look(bytes).0)
 }
 
 /// Whether one side begins with a message, and how it stands there.

@@ -128,21 +128,14 @@ impl<'a> Packet<'a> {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| {
+    opening.either(|bytes| {
         let mut cursor = Cursor::new(bytes);
         match Packet::parse(&mut cursor) {
             Ok(packet) if proves(&packet) => Probe::Yes,
             Err(Reject::Short(_)) if may_begin(bytes) => Probe::More,
             _ => Probe::No,
         }
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    })
 }
 
 /// Whether the header of a packet that is not whole yet may be one that proves something.

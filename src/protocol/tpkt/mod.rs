@@ -55,18 +55,7 @@ const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_MESSAGES: u8 = 64;
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    let sides = [opening.spoken(), opening.reply()].map(|bytes| match Tpdu::parse(bytes) {
-        Ok(_) => Probe::Yes,
-        Err(Reject::Short(_)) if !bytes.is_empty() => Probe::More,
-        Err(_) => Probe::No,
-    });
-    if sides.contains(&Probe::Yes) {
-        Probe::Yes
-    } else if sides.contains(&Probe::More) {
-        Probe::More
-    } else {
-        Probe::No
-    }
+    opening.either(|bytes| Probe::of(Tpdu::parse(bytes)))
 }
 
 /// One connection.

@@ -334,9 +334,13 @@ impl Judge<'_> {
             .map(|service| combined(&evidence, service, encryption, fits));
         let rows = self.order(flow, fits, chosen.as_ref(), strength);
         let verdict = self.verdict(fits, &rows, chosen.as_ref(), strength, spoken);
-        let (claims, shown): (Vec<_>, Vec<_>) = evidence
+        let (mut claims, shown): (Vec<_>, Vec<_>) = evidence
             .into_iter()
             .partition(|evidence| evidence.strength == Strength::Assumed);
+        // Once more than a port speaks, what the port claims of other services is no evidence any more.
+        if strength > Some(Strength::Assumed) {
+            claims.retain(|claim| chosen.as_ref() == Some(&claim.service));
+        }
         let sentences = |evidence: Vec<Evidence>| evidence.into_iter().map(|known| known.text);
         let mut because: Vec<Arc<str>> = Vec::new();
         for sentence in sentences(shown)

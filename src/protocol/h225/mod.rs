@@ -17,8 +17,8 @@ use super::{
     About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
     StreamDecoder, StreamEntry, h245, tpkt,
 };
-use crate::evidence::Notes;
-use crate::net::Side;
+use crate::evidence::{Notes, Offered};
+use crate::net::{Side, Transport};
 
 /// Kind of message: `setup`, `connect`, `registration_request` ...
 const MESSAGE: &str = "message";
@@ -41,7 +41,7 @@ pub(super) const H225: Protocol = Protocol {
     about: About {
         title: "H.323 call signalling and RAS (H.225.0)",
         sources: "ITU-T H.225.0, H.323, Q.931, X.691",
-        reads: "Kinds of messages, causes, call identifiers, control and signalling addresses; media of fast start become offers.",
+        reads: "Kinds of messages, causes, call identifiers, control and signalling addresses; control channels and the media of fast start become offers.",
         proves: "A Q.931 message with H.323's object identifier in it, or a RAS discovery or registration with it.",
         limits: "Fields behind forms that are not in use are not read; RAS without discovery or registration proves nothing.",
     },
@@ -163,6 +163,11 @@ fn call(side: Side, message: Message<'_>, notes: &mut Notes<'_>) {
     notes.text(RELEASE_REASON, body.reason.unwrap_or_default());
     if let Some(control) = body.control {
         notes.text(CONTROL_ADDRESS, &control.to_string());
+        let offered = Offered::Protocol {
+            protocol: h245::H245.name,
+            name: Box::default(),
+        };
+        notes.offer(Transport::TCP, control, offered);
     }
     for channel in body.channels {
         h245::fast_start(channel, &call_id, notes);

@@ -181,6 +181,22 @@ fn a_call_is_read_from_setup_to_release() {
         values(&recorder, "h225", "control_address"),
         ["192.0.2.9:1232", "192.0.2.9:1233"]
     );
+    let offered: Vec<_> = offers(&recorder)
+        .into_iter()
+        .filter(|offer| !matches!(offer.offered, Offered::Media(_)))
+        .map(|offer| (offer.endpoint.to_string(), offer.offered))
+        .collect();
+    let control = |endpoint: &str| {
+        let protocol = Offered::Protocol {
+            protocol: "h245",
+            name: "".into(),
+        };
+        (endpoint.to_owned(), protocol)
+    };
+    assert_eq!(
+        offered,
+        [control("192.0.2.9:1232"), control("192.0.2.9:1233")]
+    );
     assert_eq!(values(&recorder, "h225", "cause"), ["19"]);
     assert_eq!(values(&recorder, "h225", "release_reason"), ["undefined"]);
     assert_eq!(recorder.client, Some(CLIENT));
@@ -191,7 +207,8 @@ fn a_call_is_read_from_setup_to_release() {
 #[test]
 fn fast_start_offers_media() {
     let recorder = conversation(&[(CLIENT, &setup())]);
-    let offers = offers(&recorder);
+    let mut offers = offers(&recorder);
+    offers.retain(|offer| matches!(offer.offered, Offered::Media(_)));
     let [offer] = &offers[..] else {
         panic!("{offers:?}");
     };

@@ -191,13 +191,7 @@ impl StreamDecoder for Connection {
             match step {
                 Ok(None) => {}
                 Ok(Some(step)) => return step,
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return Step::NeedMore {
-                        consumed,
-                        at_least: rest.len().saturating_add(missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, rest.len()),
             }
         }
     }

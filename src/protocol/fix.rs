@@ -117,13 +117,7 @@ impl StreamDecoder for Connection {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
         let head = match Head::parse(bytes) {
             Ok(head) => head,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         notes.proved();
         notes.bytes(VERSION, head.version);

@@ -138,11 +138,7 @@ impl StreamDecoder for Control {
                     bytes: 0,
                 }
             }
-            Err(Reject::Short(short)) => Step::NeedMore {
-                consumed: 0,
-                at_least: bytes.len().saturating_add(short.missing.max(1)),
-            },
-            Err(reject) => Step::Reject(reject),
+            Err(reject) => reject.into_step(0, bytes.len()),
         }
     }
 

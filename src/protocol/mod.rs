@@ -380,6 +380,23 @@ pub enum Reject {
     Other,
 }
 
+impl Reject {
+    /// What a stream decoder answers with it: a message that is short waits for what it lacks, others are refused. `consumed`
+    /// bytes are done with, and `left` bytes stand after them.
+    pub const fn into_step(self, consumed: usize, left: usize) -> Step {
+        match self {
+            Self::Short(short) => {
+                let missing = if short.missing == 0 { 1 } else { short.missing };
+                Step::NeedMore {
+                    consumed,
+                    at_least: left.saturating_add(missing),
+                }
+            }
+            Self::Invalid(_) | Self::Other => Step::Reject(self),
+        }
+    }
+}
+
 impl From<Short> for Reject {
     fn from(short: Short) -> Self {
         Self::Short(short)

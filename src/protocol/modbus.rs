@@ -179,13 +179,7 @@ impl StreamDecoder for Units {
     fn data(&mut self, _side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
         let unit = match Unit::parse(bytes) {
             Ok(unit) => unit,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         notes.proved();
         notes.text(FUNCTION, &unit.function.to_string());

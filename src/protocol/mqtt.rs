@@ -4,7 +4,7 @@
 //! protocol's name with its own length, and a level and flags that fit it.
 
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 
@@ -134,11 +134,7 @@ impl StreamDecoder for Connection {
         };
         match step {
             Ok(step) => step,
-            Err(Reject::Short(Short { missing, .. })) => Step::NeedMore {
-                consumed: 0,
-                at_least: bytes.len().saturating_add(missing.max(1)),
-            },
-            Err(reject) => Step::Reject(reject),
+            Err(reject) => reject.into_step(0, bytes.len()),
         }
     }
 }

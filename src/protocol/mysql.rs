@@ -9,7 +9,7 @@ use super::tls::TLS;
 use super::{
     About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text,
 };
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 
@@ -236,13 +236,7 @@ impl StreamDecoder for Connection {
                     Ok(Some(step)) => return step(cursor.offset()),
                     Err(reject) => return Step::Reject(reject),
                 },
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return Step::NeedMore {
-                        consumed,
-                        at_least: cursor.len().saturating_add(missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, cursor.len()),
             }
         }
     }

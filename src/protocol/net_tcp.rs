@@ -7,7 +7,7 @@
 use super::negotiate_stream::NNS;
 use super::tls::TLS;
 use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 
@@ -169,13 +169,7 @@ impl StreamDecoder for Connection {
                         return step;
                     }
                 }
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return Step::NeedMore {
-                        consumed,
-                        at_least: rest.saturating_add(missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, rest),
             }
         }
     }

@@ -166,13 +166,7 @@ impl StreamDecoder for Header {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
         let header = match parse(bytes) {
             Ok(header) => header,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         notes.proved();
         notes.client(side);

@@ -269,13 +269,7 @@ impl StreamDecoder for Messages {
     fn data(&mut self, side: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         notes.proved();
         // Numbers below 0x80 are those of phones.

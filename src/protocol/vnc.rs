@@ -5,7 +5,7 @@
 
 use super::tls::TLS;
 use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 use crate::open_enum;
@@ -164,13 +164,7 @@ impl StreamDecoder for Connection {
                     };
                 }
                 Ok(Some(step)) => return step,
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return Step::NeedMore {
-                        consumed,
-                        at_least: rest.saturating_add(missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, rest),
             }
         }
     }

@@ -70,13 +70,7 @@ impl StreamDecoder for Frames {
         let mut cursor = Cursor::new(bytes);
         let frame = match Frame::parse(&mut cursor) {
             Ok(frame) => frame,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         let known = self.masked[side].or(self.masked[side.other()].map(|other| !other));
         if known.is_some_and(|known| known != frame.masked) {

@@ -154,13 +154,7 @@ impl StreamDecoder for Stream {
         }
         let message = match Message::parse(bytes) {
             Ok(message) => message,
-            Err(Reject::Short(short)) => {
-                return Step::NeedMore {
-                    consumed: 0,
-                    at_least: bytes.len().saturating_add(short.missing.max(1)),
-                };
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         if self.operations.insert(message.operation.0) {
             notes.proved();

@@ -146,13 +146,7 @@ impl StreamDecoder for Stream {
             }
             match self.frame(rest, notes) {
                 Ok(length) => used = used.saturating_add(length),
-                Err(Reject::Short(short)) => {
-                    return Step::NeedMore {
-                        consumed: used,
-                        at_least: rest.len().saturating_add(short.missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(used, rest.len()),
             }
         }
     }

@@ -16,7 +16,7 @@ use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
 };
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::{PerSide, Side};
 
@@ -219,13 +219,7 @@ impl StreamDecoder for Connection {
             match done {
                 Ok(true) => return Step::Done,
                 Ok(false) => {}
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return Step::NeedMore {
-                        consumed,
-                        at_least: rest.len().saturating_add(missing.max(1)),
-                    };
-                }
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, rest.len()),
             }
         }
     }

@@ -29,31 +29,18 @@ pub struct Recording {
 impl Recording {
     /// Reads the files as one chain. They must have one link type.
     pub fn read(paths: &[PathBuf]) -> Self {
-        let mut reader = Reader::open(&chain(paths), &Options::default()).unwrap();
-        let (mut block, mut frames, mut link) = (Block::new(), Vec::new(), None);
-        while reader.fill(&mut block).unwrap() {
-            for packet in block.packets() {
-                assert_eq!(*link.get_or_insert(packet.link.0), packet.link.0);
-                frames.push(Frame {
-                    nanos: packet.time.nanos(),
-                    bytes: packet.bytes.to_vec(),
-                    wire_len: packet.wire_len,
-                });
-            }
-        }
-        Self {
-            link: link.unwrap(),
-            frames,
-        }
+        Self::read_chain(&chain(paths)).unwrap()
     }
 
     /// Reads what can be read of one file; none where that is nothing, or of several link types.
     pub fn read_one(path: &Path) -> Option<Self> {
-        let chain = plan(&[Input::Path(path.to_owned())], Grouping::Chain)
-            .ok()?
-            .chains
-            .pop()?;
-        let mut reader = Reader::open(&chain, &Options::default()).ok()?;
+        let inputs = [Input::Path(path.to_owned())];
+        let chain = plan(&inputs, Grouping::Chain).ok()?.chains.pop()?;
+        Self::read_chain(&chain)
+    }
+
+    fn read_chain(chain: &Chain) -> Option<Self> {
+        let mut reader = Reader::open(chain, &Options::default()).ok()?;
         let (mut block, mut frames, mut link) = (Block::new(), Vec::new(), None);
         while reader.fill(&mut block).ok()? {
             for packet in block.packets() {

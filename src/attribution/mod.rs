@@ -8,6 +8,7 @@ mod candidates;
 mod claims;
 mod ends;
 mod flow;
+mod names;
 mod offers;
 mod proof;
 mod rows;
@@ -16,14 +17,16 @@ mod security;
 mod unknown;
 
 pub use calls::{Call, CallStream, ClockSource, Far, calls};
-pub use ends::{Ends, Party};
+pub use ends::{Ends, Listener, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
+pub use names::{Name, NameSource, Names};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
 pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
 
 use std::cmp::Reverse;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use candidates::Rules;
@@ -200,6 +203,11 @@ impl Judged {
                 .filter_map(|record| record.last_seen)
                 .max(),
         }
+    }
+
+    /// The name of an address that stands: of the topology file, else of the captures.
+    pub fn name(&self, address: IpAddr, topology: &Topology) -> Option<Name> {
+        ends::name(address, topology, &self.flows.names)
     }
 
     /// Flows with their attributions, in order.

@@ -18,7 +18,7 @@ use crate::attribution::{self, Judged};
 use crate::audit::{self as findings, Finding};
 use crate::capture::{Input, PassedOver, plan};
 use crate::protocol::PROTOCOLS;
-use crate::report::{CallRecord, EndpointRecord, FlowRecord};
+use crate::report::{CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
@@ -89,7 +89,8 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let mut run = Run::of(scanning)?;
     let records = EndpointRecord::all(&run.judged, &run.signatures);
     let count = records.len();
-    run.output.write(records.into_iter())?;
+    let named = |record| NamedEndpoint::new(record, &run.judged, &run.topology);
+    run.output.write(records.into_iter().map(named))?;
     if !scanning.output.quiet {
         summary::endpoints(count, &run.scanned);
     }
@@ -101,8 +102,11 @@ fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let findings = findings::audit(&run.judged, &run.signatures, &run.topology);
     let codes = codes_by_flow(&run.judged, &findings);
     let calls = attribution::calls(&run.judged);
-    run.output
-        .write(calls.iter().map(|call| CallRecord::new(call, &codes)))?;
+    run.output.write(
+        calls
+            .iter()
+            .map(|call| CallRecord::new(call, &codes).named(&run.judged, &run.topology)),
+    )?;
     if !scanning.output.quiet {
         summary::calls(&calls, &run.scanned);
     }

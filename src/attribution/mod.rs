@@ -34,7 +34,7 @@ use candidates::Rules;
 use claims::Claims;
 
 use crate::evidence::{Ledger, Strength};
-use crate::net::Transport;
+use crate::net::{Timestamp, Transport};
 use crate::signature::{Role, RowId, ServiceId, Signatures};
 use crate::topology::{Inferred, Topology};
 
@@ -155,6 +155,8 @@ pub struct Judged<'a> {
     pub offers: Offers,
     /// Roles inferred from facts.
     pub inferred: Inferred,
+    /// Time of the latest packet of the captures.
+    pub last_seen: Option<Timestamp>,
 }
 
 impl<'a> Judged<'a> {
@@ -162,6 +164,7 @@ impl<'a> Judged<'a> {
     pub fn of(ledger: Ledger, signatures: &'a Signatures, topology: &'a Topology) -> Self {
         let is_documented = |transport: Transport, port: u16| {
             signatures.matrix.by_port(transport, port).next().is_some()
+                || topology.moved_ports().any(|moved| moved.port == port)
         };
         let flows = Flows::settle(&ledger, is_documented);
         let offers = Offers::of(&flows);
@@ -193,6 +196,11 @@ impl<'a> Judged<'a> {
             .map(|flow| judge.attribute(flow))
             .collect();
         drop(judge);
+        let last_seen = ledger
+            .captures()
+            .values()
+            .filter_map(|record| record.last_seen)
+            .max();
         Self {
             ledger,
             signatures,
@@ -201,6 +209,7 @@ impl<'a> Judged<'a> {
             attributions,
             offers,
             inferred,
+            last_seen,
         }
     }
 

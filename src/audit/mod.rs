@@ -4,16 +4,23 @@
 //! evidence: what is only assumed never becomes an error, and where products or roles are unknown no finding is made
 //! that only one version of the documents supports (`contradictions`: general order of resolution).
 
+mod baseline;
 mod codes;
 mod media;
 mod membership;
 mod numbers;
 mod protection;
 mod reachability;
+mod selection;
+mod waiving;
 
+pub use baseline::{Baseline, BaselineError};
 pub use codes::{CODES, Code};
 pub use numbers::{FlowCodes, FlowNumbers, codes_of};
+pub use selection::Selection;
+pub use waiving::verify;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -81,6 +88,20 @@ pub struct Finding {
     pub advice: &'static str,
     /// A Wireshark display filter that shows the packets.
     pub display_filter: String,
+    /// What stays the same where the same cause shows again: of code, row and the hosts and ports that the cause names, never
+    /// of names, packet numbers, times or flows.
+    pub fingerprint: String,
+}
+
+/// What an audit comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Findings that a waiver of the topology silences, with its index there.
+    pub waived: Vec<(Finding, usize)>,
+    /// Waivers that spoke of a finding and are expired, by their index.
+    pub expired: BTreeSet<usize>,
 }
 
 /// Sentences of evidence kept for one finding.
@@ -92,8 +113,13 @@ const MAX_LISTENERS: usize = 64;
 /// Clients of one finding that are told apart: beyond this they are those of a flood, and their number says no more.
 const MAX_CLIENTS: usize = 10_000;
 
-/// All findings: worst first, then by code, then by first flow.
+/// All findings that no waiver silences: worst first, then by code, then by first flow.
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    review(judged, signatures, topology).findings
+}
+
+/// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let is_signalling = |attribution: &Attribution| {
         let service = attribution.service.as_ref().map(|service| service.as_str());
         matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
@@ -105,25 +131,31 @@ pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> V
             hidden_signalling.extend([flow.key.a.address, flow.key.b.address]);
         }
     });
-    let mut audit = Audit {
-        judged,
-        signatures,
-        topology,
-        drafts: BTreeMap::new(),
-        hidden_signalling,
-        at: None,
-    };
+    let mut drafts = Drafts::default();
     judged.for_each(|flow, attribution| {
         let subject = Subject { flow, attribution };
-        audit.at = Some(Place::of(flow));
+        let mut audit = Audit {
+            judged,
+            signatures,
+            topology,
+            hidden_signalling: &hidden_signalling,
+            subject: Some(subject),
+            drafts: &mut drafts,
+        };
         membership::check(&mut audit, subject);
         protection::check(&mut audit, subject);
         media::check(&mut audit, subject);
         reachability::check(&mut audit, subject);
     });
-    audit.at = None;
-    membership::check_hosts(&mut audit);
-    audit.finish()
+    membership::check_hosts(&mut Audit {
+        judged,
+        signatures,
+        topology,
+        hidden_signalling: &hidden_signalling,
+        subject: None,
+        drafts: &mut drafts,
+    });
+    drafts.finish(signatures)
 }
 
 /// One flow with what it is.
@@ -244,8 +276,9 @@ struct Draft {
     evidence: Vec<String>,
 }
 
-/// What makes two drafts one finding: the code, the row, the listening end, and the asking host.
-type Cause = (&'static str, Option<RowId>, String);
+/// What makes two drafts one finding: the code, the row, the listening end, and the asking host; and the waiver that silences
+/// it, because one client of many may be allowed.
+type Cause = (&'static str, Option<RowId>, String, Option<usize>);
 
 /// What is kept of a flow that a finding names: flows go by once.
 #[derive(Clone, Copy, Debug)]
@@ -269,6 +302,7 @@ impl Place {
 
 struct Gathered {
     draft: Draft,
+    fingerprint: String,
     flows: FlowNumbers,
     /// The first flows, for the display filter.
     first: Vec<Place>,
@@ -278,9 +312,10 @@ struct Gathered {
 }
 
 impl Gathered {
-    const fn new(draft: Draft) -> Self {
+    const fn new(draft: Draft, fingerprint: String) -> Self {
         Self {
             draft,
+            fingerprint,
             flows: FlowNumbers::new(),
             first: Vec::new(),
             clients: BTreeSet::new(),
@@ -302,6 +337,50 @@ impl Gathered {
         let listener = (place.transport, place.server);
         keep(&mut self.listeners, listener, MAX_LISTENERS);
     }
+
+    fn finding(self, signatures: &Signatures) -> Finding {
+        let display_filter = display_filter(&self);
+        let Self {
+            draft,
+            fingerprint,
+            flows,
+            clients,
+            ..
+        } = self;
+        let Draft {
+            code,
+            severity,
+            row,
+            mut message,
+            evidence,
+            ..
+        } = draft;
+        match (clients.len(), flows.len()) {
+            (_, 0 | 1) => {}
+            (1, flows) => message.push_str(&format!(" ({flows} flows)")),
+            (clients, flows) => {
+                let is_more = clients > MAX_CLIENTS;
+                let more = if is_more { "more than " } else { "" };
+                let clients = clients.min(MAX_CLIENTS);
+                message.push_str(&format!(
+                    " ({flows} flows of {more}{clients} clients, this one first)"
+                ));
+            }
+        }
+        Finding {
+            code: code.code,
+            name: code.name,
+            severity,
+            message,
+            documents: citations(signatures, row.as_ref(), code.code),
+            row,
+            display_filter,
+            flows,
+            evidence,
+            advice: code.advice,
+            fingerprint,
+        }
+    }
 }
 
 /// Adds to a set that need not hold more than one beyond `most`: that many are counted, not told apart.
@@ -311,29 +390,49 @@ fn keep<T: Ord>(set: &mut BTreeSet<T>, value: T, most: usize) {
     }
 }
 
+/// What was found so far.
+#[derive(Default)]
+struct Drafts {
+    by_cause: BTreeMap<Cause, Gathered>,
+    /// Waivers that spoke of a finding and are expired.
+    expired: BTreeSet<usize>,
+}
+
+/// What the checks of one flow, or of no flow, look at.
 struct Audit<'a> {
     judged: &'a Judged<'a>,
     signatures: &'a Signatures,
     topology: &'a Topology,
-    drafts: BTreeMap<Cause, Gathered>,
     /// Hosts that take part in encrypted signalling.
-    hidden_signalling: BTreeSet<IpAddr>,
-    /// The flow that is being checked.
-    at: Option<Place>,
+    hidden_signalling: &'a BTreeSet<IpAddr>,
+    /// The flow that is being looked at.
+    subject: Option<Subject<'a>>,
+    drafts: &'a mut Drafts,
 }
 
 impl Audit<'_> {
     /// Adds what a check found to its cause.
     fn find(&mut self, cause: String, draft: Draft) {
-        let place = self.at.filter(|place| draft.flow == Some(place.number));
-        let key = (draft.code.code, draft.row.clone(), cause);
+        let subject = self
+            .subject
+            .filter(|subject| draft.flow == Some(subject.flow.number));
+        // A digest for each flow of a flood would cost more than the flow: it is made once a cause where nothing is waived.
+        let fingerprint = |cause: &str| waiving::fingerprint(&draft, subject, cause);
+        let waiver = match self.topology.waivers() {
+            [] => None,
+            _ => self.waiver(&draft, subject, &fingerprint(&cause)),
+        };
+        let key = (draft.code.code, draft.row.clone(), cause, waiver);
         let (severity, evidence) = (draft.severity, draft.evidence.clone());
-        let gathered = self
-            .drafts
-            .entry(key)
-            .or_insert_with(|| Gathered::new(draft));
-        if let Some(place) = place {
-            gathered.take(place);
+        let gathered = match self.drafts.by_cause.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let fingerprint = fingerprint(&free.key().2);
+                free.insert(Gathered::new(draft, fingerprint))
+            }
+        };
+        if let Some(subject) = subject {
+            gathered.take(Place::of(subject.flow));
         }
         gathered.draft.severity = gathered.draft.severity.max(severity);
         for sentence in evidence {
@@ -344,59 +443,16 @@ impl Audit<'_> {
             }
         }
     }
+}
 
-    fn finish(self) -> Vec<Finding> {
-        let Self {
-            signatures, drafts, ..
-        } = self;
-        let mut findings: Vec<Finding> = drafts
-            .into_values()
-            .map(|gathered| {
-                let display_filter = display_filter(&gathered);
-                let Gathered {
-                    draft,
-                    flows,
-                    clients,
-                    ..
-                } = gathered;
-                let Draft {
-                    code,
-                    severity,
-                    row,
-                    mut message,
-                    evidence,
-                    ..
-                } = draft;
-                match (clients.len(), flows.len()) {
-                    (_, 0 | 1) => {}
-                    (1, flows) => message.push_str(&format!(" ({flows} flows)")),
-                    (clients, flows) => {
-                        let more = if clients > MAX_CLIENTS {
-                            "more than "
-                        } else {
-                            ""
-                        };
-                        let clients = clients.min(MAX_CLIENTS);
-                        message.push_str(&format!(
-                            " ({flows} flows of {more}{clients} clients, this one first)"
-                        ));
-                    }
-                }
-                Finding {
-                    code: code.code,
-                    name: code.name,
-                    severity,
-                    message,
-                    documents: citations(signatures, row.as_ref(), code.code),
-                    row,
-                    display_filter,
-                    flows,
-                    evidence,
-                    advice: code.advice,
-                }
-            })
+impl Drafts {
+    fn finish(self, signatures: &Signatures) -> Review {
+        let Self { by_cause, expired } = self;
+        let mut findings: Vec<(Finding, Option<usize>)> = by_cause
+            .into_iter()
+            .map(|((.., waiver), gathered)| (gathered.finding(signatures), waiver))
             .collect();
-        findings.sort_by(|one, other| {
+        findings.sort_by(|(one, _), (other, _)| {
             (
                 std::cmp::Reverse(one.severity),
                 one.code,
@@ -410,7 +466,17 @@ impl Audit<'_> {
                     &other.message,
                 ))
         });
-        findings
+        let mut review = Review {
+            expired,
+            ..Review::default()
+        };
+        for (finding, waiver) in findings {
+            match waiver {
+                None => review.findings.push(finding),
+                Some(waiver) => review.waived.push((finding, waiver)),
+            }
+        }
+        review
     }
 }
 

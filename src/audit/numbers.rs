@@ -251,6 +251,7 @@ mod tests {
             documents: Vec::new(),
             advice: "",
             display_filter: String::new(),
+            fingerprint: String::new(),
         }
     }
 

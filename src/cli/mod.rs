@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes are decided in one place.
 
 mod args;
+mod audit;
 mod explain;
 mod output;
 mod progress;
@@ -15,7 +16,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::attribution::{self, Call, CallFlows, Judged};
-use crate::audit::{FlowCodes, audit, codes_of};
+use crate::audit::{self as findings, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
@@ -23,9 +24,7 @@ use crate::report::{CallRecord, EndpointRecord, FlowRecord};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
-use args::{
-    Arguments, Auditing, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles,
-};
+use args::{Arguments, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles};
 use output::{Output, say};
 use progress::Bar;
 use summary::Tally;
@@ -54,7 +53,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Classify(scanning) => classify(&scanning),
-        Command::Audit(auditing) => audit_command(&auditing),
+        Command::Audit(auditing) => audit::run(&auditing),
         Command::Endpoints(scanning) => endpoints(&scanning),
         Command::Calls(scanning) => calls(&scanning),
         Command::Matrix(searching) => matrix(&searching),
@@ -73,7 +72,7 @@ pub fn main() -> ExitCode {
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
     let judged = Judged::of(ledger, &run.signatures, &run.topology);
-    let findings = audit(&judged, judged.signatures(), judged.topology());
+    let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let mut codes = FlowCodes::of(&findings);
     let mut tally = Tally::default();
     run.output.write_with::<FlowRecord<'_>>(|writer| {
@@ -87,27 +86,6 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
         summary::flows(&tally, &run, judged.ledger(), &findings);
     }
     Ok(run.ending(Ending::Clean, judged))
-}
-
-fn audit_command(auditing: &Auditing) -> anyhow::Result<Ending> {
-    let (run, ledger) = Run::of(&auditing.scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
-    let findings = audit(&judged, judged.signatures(), judged.topology());
-    run.output.write(findings.iter())?;
-    if !auditing.scanning.output.quiet {
-        let mut tally = Tally::default();
-        judged.for_each(|_, attribution| tally.count(attribution));
-        summary::findings(&tally, &run, judged.ledger(), &findings);
-    }
-    let fails = findings
-        .iter()
-        .any(|finding| auditing.fail_on.admits(finding.severity));
-    let ending = if fails {
-        Ending::Findings
-    } else {
-        Ending::Clean
-    };
-    Ok(run.ending(ending, judged))
 }
 
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
@@ -125,7 +103,7 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
 fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
     let judged = Judged::of(ledger, &run.signatures, &run.topology);
-    let findings = audit(&judged, judged.signatures(), judged.topology());
+    let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let flows = CallFlows::of(&judged);
     let calls = attribution::calls(&flows);
     let numbers: BTreeSet<u64> = calls.iter().flat_map(Call::flows).collect();
@@ -200,12 +178,22 @@ struct Run {
 
 impl Run {
     fn of(scanning: &Scanning) -> anyhow::Result<(Self, Ledger)> {
+        Self::with(scanning, |_| Ok(()))
+    }
+
+    /// A run whose topology the command adds to.
+    fn with(
+        scanning: &Scanning,
+        add: impl FnOnce(&mut Topology) -> anyhow::Result<()>,
+    ) -> anyhow::Result<(Self, Ledger)> {
         // Everything that can be wrong with the arguments is said before the first packet.
         let signatures = signatures(&scanning.signatures, &scanning.port)?;
-        let topology = match &scanning.topology {
+        let mut topology = match &scanning.topology {
             Some(path) => Topology::read(path)?,
             None => Topology::default(),
         };
+        add(&mut topology)?;
+        findings::verify(&topology, &signatures)?;
         let output = Output::new(&scanning.output);
         let inputs: Vec<Input> = scanning
             .captures

@@ -4,13 +4,19 @@
 //! evidence: what is only assumed never becomes an error, and where products or roles are unknown no finding is made
 //! that only one version of the documents supports (`contradictions`: general order of resolution).
 
+mod baseline;
 mod codes;
 mod media;
 mod membership;
 mod protection;
 mod reachability;
+mod selection;
+mod waiving;
 
+pub use baseline::{Baseline, BaselineError};
 pub use codes::{CODES, Code};
+pub use selection::Selection;
+pub use waiving::verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -79,6 +85,20 @@ pub struct Finding {
     pub advice: &'static str,
     /// A Wireshark display filter that shows the packets.
     pub display_filter: String,
+    /// What stays the same where the same cause shows again: of code, row and the hosts and ports that the cause names, never
+    /// of names, packet numbers, times or flows.
+    pub fingerprint: String,
+}
+
+/// What an audit comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Findings that a waiver of the topology silences, with its index there.
+    pub waived: Vec<(Finding, usize)>,
+    /// Waivers that spoke of a finding and are expired, by their index.
+    pub expired: BTreeSet<usize>,
 }
 
 /// Sentences of evidence kept for one finding.
@@ -86,8 +106,13 @@ const MAX_EVIDENCE: usize = 6;
 /// Flows that a display filter names one by one; more are shown by their server.
 const MAX_FILTERED: usize = 8;
 
-/// All findings: worst first, then by code, then by first flow.
+/// All findings that no waiver silences: worst first, then by code, then by first flow.
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    review(judged, signatures, topology).findings
+}
+
+/// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let is_signalling = |attribution: &Attribution| {
         let service = attribution.service.as_ref().map(|service| service.as_str());
         matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
@@ -104,14 +129,18 @@ pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> V
         topology,
         drafts: BTreeMap::new(),
         hidden_signalling,
+        subject: None,
+        expired: BTreeSet::new(),
     };
     for (flow, attribution) in judged.iter() {
         let subject = Subject { flow, attribution };
+        audit.subject = Some(subject);
         membership::check(&mut audit, subject);
         protection::check(&mut audit, subject);
         media::check(&mut audit, subject);
         reachability::check(&mut audit, subject);
     }
+    audit.subject = None;
     membership::check_hosts(&mut audit);
     audit.finish()
 }
@@ -234,11 +263,13 @@ struct Draft {
     evidence: Vec<String>,
 }
 
-/// What makes two drafts one finding: the code, the row, the listening end, and the asking host.
-type Cause = (&'static str, Option<RowId>, String);
+/// What makes two drafts one finding: the code, the row, the listening end, and the asking host; and the waiver that silences
+/// it, because one client of many may be allowed.
+type Cause = (&'static str, Option<RowId>, String, Option<usize>);
 
 struct Gathered {
     draft: Draft,
+    fingerprint: String,
     flows: BTreeSet<u64>,
     clients: BTreeSet<IpAddr>,
 }
@@ -250,20 +281,26 @@ struct Audit<'a> {
     drafts: BTreeMap<Cause, Gathered>,
     /// Hosts that take part in encrypted signalling.
     hidden_signalling: BTreeSet<IpAddr>,
+    /// The flow that is being looked at.
+    subject: Option<Subject<'a>>,
+    /// Waivers that spoke of a finding and are expired.
+    expired: BTreeSet<usize>,
 }
 
 impl Audit<'_> {
     /// Adds what a check found to its cause.
     fn find(&mut self, cause: String, draft: Draft) {
-        let client = draft
-            .flow
-            .and_then(|number| usize::try_from(number.saturating_sub(1)).ok())
-            .and_then(|index| self.judged.flows.flows.get(index))
-            .map(|flow| flow.client().address);
-        let key = (draft.code.code, draft.row.clone(), cause);
+        let subject = self
+            .subject
+            .filter(|subject| draft.flow == Some(subject.flow.number));
+        let client = subject.map(|subject| subject.flow.client().address);
+        let fingerprint = waiving::fingerprint(&draft, subject, &cause);
+        let waiver = self.waiver(&draft, subject, &fingerprint);
+        let key = (draft.code.code, draft.row.clone(), cause, waiver);
         let (flow, severity, evidence) = (draft.flow, draft.severity, draft.evidence.clone());
         let gathered = self.drafts.entry(key).or_insert_with(|| Gathered {
             draft,
+            fingerprint,
             flows: BTreeSet::new(),
             clients: BTreeSet::new(),
         });
@@ -279,21 +316,26 @@ impl Audit<'_> {
         }
     }
 
-    fn finish(self) -> Vec<Finding> {
+    fn finish(self) -> Review {
         let Self {
             judged,
             signatures,
             drafts,
+            expired,
             ..
         } = self;
-        let mut findings: Vec<Finding> = drafts
-            .into_values()
+        let mut findings: Vec<(Finding, Option<usize>)> = drafts
+            .into_iter()
             .map(
-                |Gathered {
-                     draft,
-                     flows,
-                     clients,
-                 }| {
+                |(
+                    (.., waiver),
+                    Gathered {
+                        draft,
+                        fingerprint,
+                        flows,
+                        clients,
+                    },
+                )| {
                     let Draft {
                         code,
                         severity,
@@ -311,7 +353,7 @@ impl Audit<'_> {
                             ));
                         }
                     }
-                    Finding {
+                    let finding = Finding {
                         code: code.code,
                         name: code.name,
                         severity,
@@ -322,11 +364,13 @@ impl Audit<'_> {
                         flows: flows.into_iter().collect(),
                         evidence,
                         advice: code.advice,
-                    }
+                        fingerprint,
+                    };
+                    (finding, waiver)
                 },
             )
             .collect();
-        findings.sort_by(|one, other| {
+        findings.sort_by(|(one, _), (other, _)| {
             (
                 std::cmp::Reverse(one.severity),
                 one.code,
@@ -340,7 +384,17 @@ impl Audit<'_> {
                     &other.message,
                 ))
         });
-        findings
+        let mut review = Review {
+            expired,
+            ..Review::default()
+        };
+        for (finding, waiver) in findings {
+            match waiver {
+                None => review.findings.push(finding),
+                Some(waiver) => review.waived.push((finding, waiver)),
+            }
+        }
+        review
     }
 }
 

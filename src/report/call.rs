@@ -1,5 +1,6 @@
 //! The record of a call, as `calls` puts it out.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
@@ -8,7 +9,6 @@ use super::{Column, Record};
 use crate::attribution::{Call, CallStream, Far, Judged, NameSource};
 use crate::evidence::Reports;
 use crate::net::{Endpoint, Timestamp};
-use crate::topology::Topology;
 
 /// Milliseconds, printed to the microsecond.
 #[derive(Clone, Copy, Debug)]
@@ -223,11 +223,11 @@ pub struct CallRecord<'a> {
 }
 
 impl<'a> CallRecord<'a> {
-    /// The record of a call; `codes` are those of the findings that name each flow, in the order of flows.
-    pub fn new(call: &'a Call<'a>, codes: &[Vec<&'static str>]) -> Self {
+    /// The record of a call; `codes` are those of the findings that name its flows.
+    pub fn new(call: &'a Call<'a>, codes: &BTreeMap<u64, Vec<&'static str>>) -> Self {
         let mut findings: Vec<&'static str> = call
             .flows()
-            .filter_map(|number| codes.get(usize::try_from(number.checked_sub(1)?).ok()?))
+            .filter_map(|number| codes.get(&number))
             .flatten()
             .copied()
             .collect();
@@ -250,10 +250,10 @@ impl<'a> CallRecord<'a> {
 
     /// With the names of the ends of its streams.
     #[must_use]
-    pub fn named(mut self, judged: &Judged, topology: &Topology) -> Self {
+    pub fn named(mut self, judged: &Judged<'_>) -> Self {
         let ends = self.streams.iter_mut();
         for end in ends.flat_map(|stream| [&mut stream.from, &mut stream.to]) {
-            let name = judged.name(end.address, topology);
+            let name = judged.name(end.address);
             end.name_source = name.as_ref().map(|name| name.source);
             end.name = name.map(|name| name.text);
         }

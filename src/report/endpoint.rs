@@ -8,7 +8,6 @@ use super::{Column, Record};
 use crate::attribution::{Judged, NameSource, Standing};
 use crate::evidence::Offered;
 use crate::signature::{ServiceId, Signatures};
-use crate::topology::Topology;
 
 /// An endpoint that somebody announced.
 #[derive(Clone, Debug, Serialize)]
@@ -157,15 +156,19 @@ pub enum EndpointRecord<'a> {
 
 impl<'a> EndpointRecord<'a> {
     /// The records of all offers with a port, by the packet that made them.
-    pub fn all(judged: &'a Judged, signatures: &'a Signatures) -> Vec<Self> {
+    pub fn all(judged: &'a Judged<'a>, signatures: &'a Signatures) -> Vec<Self> {
         let mut used: std::collections::HashMap<_, Vec<u64>> = std::collections::HashMap::new();
-        for flow in &judged.flows.flows {
-            for endpoint in [flow.key.a, flow.key.b] {
-                used.entry((flow.key.transport, endpoint))
-                    .or_default()
-                    .push(flow.number);
-            }
+        for standing in judged.offers.iter() {
+            used.entry((standing.offer.transport, standing.offer.endpoint))
+                .or_default();
         }
+        judged.for_each(|flow, _| {
+            for endpoint in [flow.key.a, flow.key.b] {
+                if let Some(flows) = used.get_mut(&(flow.key.transport, endpoint)) {
+                    flows.push(flow.number);
+                }
+            }
+        });
         let flows = |standing: &Standing| {
             used.get(&(standing.offer.transport, standing.offer.endpoint))
                 .cloned()
@@ -298,8 +301,8 @@ pub struct NamedEndpoint<'a> {
 
 impl<'a> NamedEndpoint<'a> {
     /// The record of an endpoint, and the name of its host.
-    pub fn new(endpoint: EndpointRecord<'a>, judged: &Judged, topology: &Topology) -> Self {
-        let name = judged.name(endpoint.address(), topology);
+    pub fn new(endpoint: EndpointRecord<'a>, judged: &Judged<'_>) -> Self {
+        let name = judged.name(endpoint.address());
         Self {
             host_name_source: name.as_ref().map(|name| name.source),
             host_name: name.map(|name| name.text),

@@ -51,6 +51,9 @@ def build(options):
         try:
             for outcome in scenario.run(module):
                 before = compare.read(options.output / f"{outcome.name}.toml")
+                # The names of a rotated series tell the time.
+                for stale in (before or {}).get("captures", []):
+                    (options.output / stale).unlink(missing_ok=True)
                 taps.compress(outcome.paths, options.output)
                 (options.output / f"{outcome.name}.toml").write_text(outcome.text)
                 changes = compare.changes(before, compare.read(options.output / f"{outcome.name}.toml"))

@@ -144,7 +144,9 @@ class Host:
         wait_until(listening, f"{self.name} serves {port}")
 
     def stop(self, process, signal="TERM"):
-        """Ends one server and what it started."""
+        """Ends one server and what it started; once is enough."""
+        if process not in self.processes:
+            return
         subprocess.run(["pkill", f"-{signal}", "-s", str(process.pid)], check=False)
         try:
             process.wait(timeout=5)
@@ -230,6 +232,16 @@ class Network:
             yield
         finally:
             self.nft(at, "delete table inet outage")
+
+    @contextmanager
+    def redirect(self, rule):
+        """A rule of the firewall's address translation."""
+        self.nft("fw", f"table ip outage_nat {{\nchain prerouting {{ type nat hook prerouting priority -100; }}\n}}\n"
+                       f"add rule ip outage_nat prerouting {rule}")
+        try:
+            yield
+        finally:
+            self.nft("fw", "delete table ip outage_nat")
 
 
 def resolver_of(machine):

@@ -14,11 +14,10 @@ mod cli_support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
-use assert_cmd::Command;
-use cli_support::{Run, folder_with, names, program, sample};
+use cli_support::{Run, folder_with, names, sample};
 use serde_json::Value;
 
 const SCANNING: [&str; 4] = ["classify", "audit", "endpoints", "calls"];

@@ -42,11 +42,12 @@ fn read(file: &[u8]) -> (BTreeMap<String, u64>, u64) {
         .collect();
     let vocabulary = Vocabulary { protocols: &known };
     let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
-    let judged = Judged::of(&scanned.ledger, &signatures, &Topology::default());
+    let topology = Topology::default();
+    let judged = Judged::of(scanned.ledger, &signatures, &topology);
     let mut found: BTreeMap<String, u64> = BTreeMap::new();
-    for (_, attribution) in judged.iter() {
+    judged.for_each(|_, attribution| {
         *found.entry(attribution.protocols.join(" ")).or_default() += 1;
-    }
+    });
     (found, scanned.packets)
 }
 

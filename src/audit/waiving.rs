@@ -84,7 +84,7 @@ impl Audit<'_> {
             if !waiver.is_expired(now) {
                 return Some(index);
             }
-            self.expired.insert(index);
+            self.drafts.expired.insert(index);
         }
         None
     }

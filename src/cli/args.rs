@@ -198,7 +198,7 @@ impl std::str::FromStr for PortArgument {
 /// Where results go, and how they look.
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// table, csv, json or jsonl [default: table on a terminal, else jsonl]
+    /// table, csv, json, jsonl or parquet [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     /// Write to this file, whole or not at all

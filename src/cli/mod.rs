@@ -151,7 +151,7 @@ fn matrix(searching: &Searching) -> anyhow::Result<Ending> {
     };
     let rows = signatures.matrix.search(&query);
     let count = rows.len();
-    Output::new(&searching.output).write(rows.into_iter())?;
+    Output::new(&searching.output)?.write(rows.into_iter())?;
     if !searching.output.quiet {
         say(&format!(
             "{count} of {} rows",
@@ -194,7 +194,7 @@ impl Run {
         };
         add(&mut topology)?;
         findings::verify(&topology, &signatures)?;
-        let output = Output::new(&scanning.output);
+        let output = Output::new(&scanning.output)?;
         let inputs: Vec<Input> = scanning
             .captures
             .iter()

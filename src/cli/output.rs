@@ -21,24 +21,36 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(args: &args::Output) -> Self {
+    /// # Errors
+    /// A format that cannot be written there.
+    pub(super) fn new(args: &args::Output) -> anyhow::Result<Self> {
         let to_terminal = args.output.is_none() && io::stdout().is_terminal();
         let format = args.format.unwrap_or(if to_terminal {
             Format::Table
         } else {
             Format::Jsonl
         });
+        if !format.is_available() {
+            anyhow::bail!(
+                "--format {format}: this build cannot write it, expected one with the feature `{format}`"
+            );
+        }
+        if format.is_binary() && to_terminal {
+            anyhow::bail!(
+                "--format {format} is binary, which no terminal shows: name a file with --output"
+            );
+        }
         let width = match terminal_width() {
             Some(width) if to_terminal => width,
             _ => columns().unwrap_or(DEFAULT_WIDTH),
         };
         let choice = anstream::AutoStream::choice(&io::stdout());
         let colour = to_terminal && choice != anstream::ColorChoice::Never;
-        Self {
+        Ok(Self {
             format,
             file: args.output.clone(),
             style: Style { width, colour },
-        }
+        })
     }
 
     /// Writes all records of the run.

@@ -493,7 +493,7 @@ fn overlay(mut one: Tracker, other: &Tracker) -> Tracker {
 #[derive(Clone, Debug, Default)]
 pub struct Flows {
     /// The flows; number N is at index N - 1.
-    pub flows: Vec<Flow>,
+    pub(super) flows: Vec<Flow>,
     /// Names of the taps.
     pub taps: Vec<Arc<str>>,
     /// Names of addresses: from DNS answers and name resolution blocks.

@@ -1,5 +1,6 @@
 //! The record of a call, as `calls` puts it out.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
@@ -210,11 +211,11 @@ pub struct CallRecord<'a> {
 }
 
 impl<'a> CallRecord<'a> {
-    /// The record of a call; `codes` are those of the findings that name each flow, in the order of flows.
-    pub fn new(call: &'a Call<'a>, codes: &[Vec<&'static str>]) -> Self {
+    /// The record of a call; `codes` are those of the findings that name its flows.
+    pub fn new(call: &'a Call<'a>, codes: &BTreeMap<u64, Vec<&'static str>>) -> Self {
         let mut findings: Vec<&'static str> = call
             .flows()
-            .filter_map(|number| codes.get(usize::try_from(number.checked_sub(1)?).ok()?))
+            .filter_map(|number| codes.get(&number))
             .flatten()
             .copied()
             .collect();

@@ -156,15 +156,19 @@ pub enum EndpointRecord<'a> {
 
 impl<'a> EndpointRecord<'a> {
     /// The records of all offers with a port, by the packet that made them.
-    pub fn all(judged: &'a Judged, signatures: &'a Signatures) -> Vec<Self> {
+    pub fn all(judged: &'a Judged<'a>, signatures: &'a Signatures) -> Vec<Self> {
         let mut used: std::collections::HashMap<_, Vec<u64>> = std::collections::HashMap::new();
-        for flow in &judged.flows.flows {
-            for endpoint in [flow.key.a, flow.key.b] {
-                used.entry((flow.key.transport, endpoint))
-                    .or_default()
-                    .push(flow.number);
-            }
+        for standing in judged.offers.iter() {
+            used.entry((standing.offer.transport, standing.offer.endpoint))
+                .or_default();
         }
+        judged.for_each(|flow, _| {
+            for endpoint in [flow.key.a, flow.key.b] {
+                if let Some(flows) = used.get_mut(&(flow.key.transport, endpoint)) {
+                    flows.push(flow.number);
+                }
+            }
+        });
         let flows = |standing: &Standing| {
             used.get(&(standing.offer.transport, standing.offer.endpoint))
                 .cloned()

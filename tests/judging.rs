@@ -886,6 +886,7 @@ fn the_housekeeping_of_a_network_is_no_warning() {
     };
     assert_eq!(to(137, "netbios_ns"), [("EXW102", Severity::Info)]);
     assert_eq!(to(123, "ntp"), [("EXW102", Severity::Info)]);
+    assert_eq!(to(3702, "ws_discovery"), [("EXW102", Severity::Info)]);
     assert_eq!(to(161, "snmp"), [("EXW102", Severity::Warning)]);
 }
 

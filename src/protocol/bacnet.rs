@@ -47,7 +47,7 @@ impl DatagramDecoder for Messages {
             0 | 5 => body == 2,
             2 | 6 => body == 0,
             8 => body == 6,
-            1 | 3 | 7 => body > 0 && body % 10 == 0,
+            1 | 3 | 7 => body > 0 && body.is_multiple_of(10),
             // Forwarded with its origin, distributed, unicast and broadcast.
             4 => {
                 cursor.skip(6)?;

@@ -1,7 +1,7 @@
 //! EtherNet/IP (ODVA, The CIP Networks Library volume 2, chapter 2): sessions with controllers.
 //!
 //! Reads the encapsulation header of each message; what the Common Industrial Protocol carries is never looked at. Proof is a
-//! known command and status, options of zero and a length that the command may have.
+//! known command and status, options of zero, and data as the command must have.
 
 use super::{
     About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
@@ -24,7 +24,7 @@ pub(super) const ENIP: Protocol = Protocol {
         title: "EtherNet/IP",
         sources: "The CIP Networks Library, volume 2, chapter 2",
         reads: "Commands and their status.",
-        proves: "A known command and status, options of zero and a length that the command may have.",
+        proves: "A known command and status, options of zero, and data as the command must have; a bare question only over UDP.",
         limits: "What the Common Industrial Protocol carries is not looked at; its input and output over UDP is not known.",
     },
     attributes: &[COMMAND, STATUS],
@@ -41,6 +41,10 @@ pub(super) const ENIP: Protocol = Protocol {
 
 /// Octets before the data.
 const HEADER: usize = 24;
+/// Items of data, and of an answer to a search.
+const ITEMS: std::ops::RangeInclusive<u16> = 1..=16;
+const IDENTITY: u16 = 0x000c;
+const SERVICE: u16 = 0x0100;
 /// Status codes (table 2-3.3).
 const STATUSES: [u32; 7] = [0, 1, 2, 3, 0x64, 0x65, 0x69];
 
@@ -68,6 +72,8 @@ struct Message {
     command: Command,
     length: u16,
     status: u32,
+    /// The data shows it as well.
+    is_proof: bool,
 }
 
 impl Message {
@@ -76,25 +82,45 @@ impl Message {
         let (session, status) = (cursor.u32_le()?, cursor.u32_le()?);
         let _context = cursor.u64()?;
         let options = cursor.u32()?;
-        let fits = match command {
-            // Interface, time-out and items; an error has none of them.
-            Command::SEND_RR_DATA | Command::SEND_UNIT_DATA => {
-                session != 0 && (length >= 16 || (length == 0 && status != 0))
-            }
-            Command::REGISTER_SESSION => length == 4,
-            Command::UNREGISTER_SESSION => length == 0,
-            Command::LIST_SERVICES | Command::LIST_IDENTITY | Command::LIST_INTERFACES => {
-                length == 0 || length >= 2
-            }
-            _ => false,
-        };
-        if !fits || options != 0 || !STATUSES.contains(&status) {
+        if options != 0 || !STATUSES.contains(&status) {
             return Err(Reject::Other);
         }
+        let is_proof = match (command, length) {
+            // An error says no more.
+            (Command::SEND_RR_DATA | Command::SEND_UNIT_DATA, 0) if status != 0 => false,
+            (Command::SEND_RR_DATA | Command::SEND_UNIT_DATA, 16..) if session != 0 => {
+                let (interface, _time_out) = (cursor.u32()?, cursor.u16()?);
+                if interface != 0 || !ITEMS.contains(&cursor.u16_le()?) {
+                    return Err(Reject::Invalid("interface or items"));
+                }
+                true
+            }
+            (Command::REGISTER_SESSION, 4) => {
+                let (version, flags) = (cursor.u16_le()?, cursor.u16_le()?);
+                if version != 1 || flags != 0 {
+                    return Err(Reject::Invalid("version"));
+                }
+                true
+            }
+            (Command::UNREGISTER_SESSION, 0) => false,
+            (Command::LIST_SERVICES | Command::LIST_IDENTITY | Command::LIST_INTERFACES, 0) => {
+                false
+            }
+            (Command::LIST_SERVICES | Command::LIST_IDENTITY | Command::LIST_INTERFACES, 6..) => {
+                let (items, kind) = (cursor.u16_le()?, cursor.u16_le()?);
+                if !ITEMS.contains(&items) || !matches!(kind, IDENTITY | SERVICE) {
+                    return Err(Reject::Invalid("items"));
+                }
+                true
+            }
+            (Command::LIST_INTERFACES, 2) => false,
+            _ => return Err(Reject::Other),
+        };
         Ok(Self {
             command,
             length,
             status,
+            is_proof,
         })
     }
 
@@ -108,7 +134,10 @@ impl Message {
 }
 
 fn probe(opening: &Opening<'_>) -> Probe {
-    opening.either(|bytes| Probe::of(Message::parse(&mut Cursor::new(bytes))))
+    opening.agreed(|bytes| match Message::parse(&mut Cursor::new(bytes)) {
+        Ok(message) if !message.is_proof => Probe::More,
+        read => Probe::of(read),
+    })
 }
 
 /// All messages of one connection or flow.
@@ -158,6 +187,8 @@ mod tests {
         [&head[..], &[0; 12], data].concat()
     }
 
+    const DATA: &[u8] = &[0, 0, 0, 0, 10, 0, 2, 0, 0, 0, 0, 0, 0xb2, 0, 0, 0];
+
     #[test]
     fn a_session_is_read() {
         let opened = message(0x65, 0, 0, &[1, 0, 0, 0]);
@@ -179,8 +210,20 @@ mod tests {
     fn a_search_over_udp_and_data_in_the_middle_are_known() {
         let recorder = datagrams(&[(C, &message(0x63, 0, 0, &[]))]);
         assert_eq!(values(&recorder, "enip", "command"), ["list_identity"]);
-        let recorder = midstream(&[(S, &message(0x70, 7, 0, &[0; 20]))]);
+        let recorder = midstream(&[(S, &message(0x70, 7, 0, DATA))]);
         assert_eq!(values(&recorder, "enip", "command"), ["send_unit_data"]);
+    }
+
+    #[test]
+    fn a_bare_question_over_tcp_needs_its_answer() {
+        let asked = message(0x63, 0, 0, &[]);
+        assert!(protocols(&conversation(&[(C, &asked)])).is_empty());
+        let answered = message(0x63, 0, 0, &[1, 0, 0x0c, 0, 2, 0, 9, 9]);
+        let segments = [(C, &asked[..]), (S, &answered[..])];
+        assert_eq!(protocols(&conversation(&segments)), ["enip"]);
+        survives_every_cut(&segments);
+        let other = message(0x63, 0, 0, &[1, 0, 0x0d, 0, 2, 0, 9, 9]);
+        assert!(protocols(&conversation(&[(C, &asked), (S, &other)])).is_empty());
     }
 
     #[test]
@@ -190,7 +233,8 @@ mod tests {
         for other in [
             message(0x65, 0, 0, &[1, 0]),
             message(0x67, 0, 0, &[]),
-            message(0x6f, 0, 0, &[0; 16]),
+            message(0x6f, 0, 0, DATA),
+            message(0x6f, 7, 0, &[1; 16]),
             message(0x6f, 7, 0, &[]),
             message(0x63, 0, 9, &[]),
             options,

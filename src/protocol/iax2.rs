@@ -33,6 +33,8 @@ pub(super) const IAX2: Protocol = Protocol {
 const FULL: u8 = 0x80;
 /// The frame type of control messages.
 const CONTROL: u8 = 6;
+/// The only version, as an element (section 8.6.10).
+const VERSION: [u8; 4] = [0x0b, 2, 0, 2];
 /// Elements have numbers up to this (section 8.6).
 const LAST_ELEMENT: u8 = 0x38;
 
@@ -105,9 +107,14 @@ impl DatagramDecoder for Frames {
         if !begins && !self.is_known {
             return Err(Reject::Other);
         }
+        // A call begins with the version, and may hold elements of its maker.
+        let is_call = begins && kind == Kind::NEW;
+        if is_call && *cursor.array()? != VERSION {
+            return Err(Reject::Invalid("version"));
+        }
         while !cursor.is_empty() {
             let (element, length) = (cursor.u8()?, usize::from(cursor.u8()?));
-            if element == 0 || element > LAST_ELEMENT {
+            if element == 0 || (element > LAST_ELEMENT && !is_call) {
                 return Err(Reject::Invalid("element"));
             }
             match cursor.skip(length) {
@@ -136,7 +143,8 @@ mod tests {
 
     #[test]
     fn messages_are_named_and_callers_are_not() {
-        let recorder = datagrams(&[(CLIENT, NEW), (SERVER, ACCEPT)]);
+        let own = [NEW, &[0xff, 1, 7]].concat();
+        let recorder = datagrams(&[(CLIENT, &own), (SERVER, ACCEPT)]);
         assert_eq!(protocols(&recorder), ["iax2"]);
         assert_eq!(values(&recorder, "iax2", "message"), ["accept", "new"]);
         assert!(!format!("{:?}", recorder.facts).contains("joe"));

@@ -128,7 +128,7 @@ fn full(
     }
     // UDP, TCP, SCTP or all, and three octets of zero; options of four octets each may follow.
     fits &= matches!(protocol.to_be_bytes(), [0 | 6 | 17 | 132, 0, 0, 0]);
-    Ok((fits && cursor.len() % 4 == 0).then_some(Some(within)))
+    Ok((fits && cursor.len().is_multiple_of(4)).then_some(Some(within)))
 }
 
 struct Messages;

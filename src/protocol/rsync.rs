@@ -26,7 +26,7 @@ pub(super) const RSYNC: Protocol = Protocol {
     },
     attributes: &[VERSION, MODULE, AUTH_RESULT],
     stream: Some(StreamEntry {
-        first_byte: |byte| byte == GREETING[0],
+        first_byte: |byte| byte == b'@',
         probe,
         start: || Box::<Connection>::default(),
     }),

@@ -55,7 +55,7 @@ impl DatagramDecoder for Samples {
         for number in 0..samples {
             let (_format, length) = (cursor.u32()?, cursor.u32()?);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if length % 4 != 0 {
+            if !length.is_multiple_of(4) {
                 return Err(Reject::Invalid("length of a sample"));
             }
             match cursor.skip(length) {

@@ -34,8 +34,8 @@ const OPENING: &[u8; 2] = b"WA";
 /// A list in the binary form of XML that the old handshake begins with.
 const LIST: u8 = 0xf8;
 /// The hello of the new one: a message in a message, with a key of thirty-two octets.
-const HELLO: &[u8] = &[0x12];
-/// Octets of the hello that hold no more than a key.
+const HELLO: u8 = 0x12;
+/// The field that holds it.
 const KEY: [u8; 2] = [0x0a, 0x20];
 /// Longest first frame.
 const MAX_FRAME: usize = 1024;
@@ -57,9 +57,8 @@ fn opening(cursor: &mut Cursor<'_>) -> Result<(u8, u8), Reject> {
     let first = cursor.array::<4>()?;
     let is_frame = match first {
         [LIST, count, ..] => (1..=16).contains(count),
-        [kind, size, rest @ ..] => {
-            HELLO.contains(kind) && usize::from(*size).saturating_add(2) <= length && *rest == KEY
-        }
+        [HELLO, size, rest @ ..] => usize::from(*size).saturating_add(2) <= length && *rest == KEY,
+        _ => false,
     };
     if !is_frame {
         return Err(Reject::Invalid("first frame"));

@@ -11,23 +11,28 @@ mod candidates;
 mod claims;
 mod ends;
 mod flow;
+mod names;
 mod offers;
 mod proof;
 mod rows;
 mod rpc;
 mod security;
+mod sketch;
 mod unknown;
 
 pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, calls};
-pub use ends::{Ends, Party};
+pub use ends::{Ends, Listener, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
+pub use names::{Name, NameSource, Names};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
 pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
+pub use sketch::{Served, Sketch, Sketched, private};
 
 use std::cmp::Reverse;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use candidates::Rules;
@@ -211,6 +216,11 @@ impl<'a> Judged<'a> {
             inferred,
             last_seen,
         }
+    }
+
+    /// The name of an address that stands: of the topology file, else of the captures.
+    pub fn name(&self, address: IpAddr) -> Option<Name> {
+        ends::name(address, self.topology, &self.flows.names)
     }
 
     /// What was judged.

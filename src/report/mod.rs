@@ -1,6 +1,7 @@
 //! Output in the contract's formats: one record type a command, one file a format. Read only: nothing is decided here.
 
 mod call;
+mod chain;
 mod csv;
 mod endpoint;
 mod finding;
@@ -8,13 +9,18 @@ mod flow;
 mod json;
 mod matrix;
 mod parquet;
+mod sarif;
 mod schema;
 mod table;
+mod topology;
 
 pub use call::CallRecord;
-pub use endpoint::EndpointRecord;
+pub use chain::Chain;
+pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
+pub use sarif::Sarif;
 pub use schema::{Field, Kind};
+pub use topology::write_topology;
 
 use std::io::{self, Write};
 

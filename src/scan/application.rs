@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::worker::Names;
 use crate::evidence::{Episode, Moment, Peek, Recorder, Seen};
 use crate::flow::Tracker;
 use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
@@ -151,13 +152,7 @@ impl Application {
     }
 
     /// The episode that this flow was.
-    pub(super) fn finish(
-        mut self,
-        key: FlowKey,
-        tracker: Tracker,
-        tap: &Arc<str>,
-        names: &[Arc<str>],
-    ) -> Episode {
+    pub(super) fn finish(mut self, key: FlowKey, tracker: Tracker, names: &Names) -> Episode {
         self.flush(key);
         if !self.recorder.protocols.is_empty() {
             self.payload = Vec::new();
@@ -170,13 +165,13 @@ impl Application {
                     disagreements.saturating_add(u64::from(stream.counters().disagreements));
             }
         }
-        let name = |file: &u32| names.get(*file as usize).cloned();
+        let name = |file: &u32| names.files.get(*file as usize).cloned();
         let mut captures: Vec<Arc<str>> = self.files.iter().filter_map(name).collect();
         captures.sort_unstable();
         captures.dedup();
         Episode {
             key,
-            tap: Arc::clone(tap),
+            tap: Arc::clone(&names.tap),
             tracker,
             last_frame: self.last_frame,
             captures,

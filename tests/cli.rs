@@ -9,99 +9,16 @@
     reason = "a test may panic"
 )]
 
+mod cli_support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
-use assert_cmd::Command;
+use cli_support::{Run, folder_with, names, sample};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// What a run gave.
-struct Run {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn of(arguments: &[&str]) -> Self {
-        Self::with(arguments, |_| {})
-    }
-
-    fn with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
-        let mut command = program();
-        command.args(arguments);
-        prepare(&mut command);
-        let output = command.output().unwrap();
-        Self {
-            status: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// The records of `--format jsonl`.
-    fn records(&self) -> Vec<Value> {
-        self.out
-            .lines()
-            .map(|line| {
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-            })
-            .collect()
-    }
-
-    /// Fails with that status and without output, and says all of that.
-    fn assert_fails(&self, status: i32, said: &[&str]) {
-        assert_eq!(self.status, status, "{}", self.err);
-        assert_eq!(self.out, "");
-        self.assert_says(said);
-    }
-
-    fn assert_says(&self, said: &[&str]) {
-        for part in said {
-            assert!(
-                self.err.contains(part),
-                "expected `{part}` in:\n{}",
-                self.err
-            );
-        }
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exwire"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn sample(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("samples")
-        .join(name);
-    path.to_str().unwrap().to_owned()
-}
-
-/// A folder with one file.
-fn folder_with(name: &str, bytes: &[u8]) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
-    (folder, path.to_str().unwrap().to_owned())
-}
-
-fn names(folder: &TempDir) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into())
-        .collect();
-    names.sort();
-    names
-}
 
 const SCANNING: [&str; 4] = ["classify", "audit", "endpoints", "calls"];
 
@@ -485,7 +402,11 @@ fn flows_have_the_fields_of_the_contract() {
             );
             assert_eq!(record["flow"], index + 1);
             for end in ["client", "server"] {
-                assert_fields(&record[end], &["address", "port", "roles", "name"], &[]);
+                assert_fields(
+                    &record[end],
+                    &["address", "port", "roles", "name"],
+                    &["name_source"],
+                );
             }
             for pair in ["packets", "bytes"] {
                 assert_eq!(record[pair].as_array().unwrap().len(), 2);
@@ -588,6 +509,7 @@ fn findings_have_the_fields_of_the_contract() {
                 "documents",
                 "advice",
                 "display_filter",
+                "fingerprint",
             ],
             &[],
         );
@@ -643,7 +565,12 @@ fn endpoints_have_the_fields_of_the_contract() {
                         "frame",
                         "flows",
                     ],
-                    &["protocol_sequence", "tower_address"],
+                    &[
+                        "protocol_sequence",
+                        "tower_address",
+                        "host_name",
+                        "host_name_source",
+                    ],
                 ),
                 "media" => assert_fields(
                     &record,
@@ -660,7 +587,7 @@ fn endpoints_have_the_fields_of_the_contract() {
                         "frame",
                         "flows",
                     ],
-                    &["transport", "keyed"],
+                    &["transport", "keyed", "host_name", "host_name_source"],
                 ),
                 other => assert!(["candidate", "relay"].contains(&other), "{other}"),
             }
@@ -670,6 +597,33 @@ fn endpoints_have_the_fields_of_the_contract() {
     assert!(
         kinds.contains("rpc") && kinds.contains("media"),
         "{kinds:?}"
+    );
+}
+
+#[test]
+fn a_name_says_whose_word_it_is() {
+    let of = |name: &str, port: u16| -> (Value, Value) {
+        let records = Run::of(&["classify", &sample(name)]).records();
+        let is_its = |record: &&Value| record["server"]["port"] == port;
+        let server = records.iter().find(is_its).unwrap()["server"].clone();
+        (server["name"].clone(), server["name_source"].clone())
+    };
+    let pair = |name: &str, source: &str| (Value::from(name), Value::from(source));
+    let site = "exchange2010-site.pcap";
+    assert_eq!(of(site, 50636), pair("edge1.example.com", "certificate"));
+    // Of the controller a certificate says nothing: its name is what it answers of itself.
+    assert_eq!(of(site, 88), pair("dc1.example.com", "announced"));
+    let table = |width: &str| {
+        let arguments = ["classify", &sample(site), "--format", "table"];
+        Run::with(&arguments, |command| {
+            command.env("COLUMNS", width);
+        })
+        .out
+    };
+    assert!(table("200").contains("10.0.0.10:88 (dc1.example.com) tcp"));
+    assert!(
+        table("200").contains("(hub1.example.com?)"),
+        "of an IPv6 address, by DNS alone"
     );
 }
 
@@ -721,8 +675,16 @@ fn calls_have_the_fields_of_the_contract() {
         assert_fields(record, &call, &[]);
         for of_call in record["streams"].as_array().unwrap() {
             assert_fields(of_call, &stream, &more);
-            assert_fields(&of_call["from"], &["address", "port"], &[]);
-            assert_fields(&of_call["to"], &["address", "port"], &[]);
+            assert_fields(
+                &of_call["from"],
+                &["address", "port"],
+                &["name", "name_source"],
+            );
+            assert_fields(
+                &of_call["to"],
+                &["address", "port"],
+                &["name", "name_source"],
+            );
             assert!(of_call["ssrc"].as_str().unwrap().starts_with("0x"));
             streams += 1;
         }
@@ -865,8 +827,8 @@ fn columns_of_csv_are_stable() {
     };
     assert_eq!(
         header("classify"),
-        "flow,captures,transport,client_address,client_port,client_roles,client_name,server_address,server_port,\
-         server_roles,server_name,orientation,tunnel,first_seen,last_seen,packets_client,packets_server,bytes_client,\
+        "flow,captures,transport,client_address,client_port,client_roles,client_name,client_name_source,server_address,server_port,\
+         server_roles,server_name,server_name_source,orientation,tunnel,first_seen,last_seen,packets_client,packets_server,bytes_client,\
          bytes_server,state,protocols,service,strength,because,rows,verdict,encryption_kind,encryption_version,\
          encryption_cipher,encryption_server_name,encryption_certificate_subject,encryption_certificate_issuer,\
          encryption_certificate_names,encryption_certificate_not_before,encryption_certificate_not_after,\
@@ -876,17 +838,18 @@ fn columns_of_csv_are_stable() {
     );
     assert_eq!(
         header("audit"),
-        "code,name,severity,message,row,flows,evidence,documents,advice,display_filter"
+        "code,name,severity,message,row,flows,evidence,documents,advice,display_filter,fingerprint"
     );
     assert_eq!(
         header("endpoints"),
         "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,protocol,tower_address,asked_by,\
-         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation"
+         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation,\
+         host_name,host_name_source"
     );
     assert_eq!(
         header("calls"),
         "call_id,from,to,methods,result,start,answered,end,signalling,streams_flow,streams_ssrc,streams_from_address,\
-         streams_from_port,streams_to_address,streams_to_port,streams_start,streams_end,streams_media,\
+         streams_from_port,streams_from_name,streams_from_name_source,streams_to_address,streams_to_port,streams_to_name,streams_to_name_source,streams_start,streams_end,streams_media,\
          streams_payload_type,streams_codec,streams_clock_rate,streams_clock_source,streams_encryption,streams_packets,\
          streams_lost,streams_out_of_order,streams_duplicates,streams_jitter_ms,streams_mean_jitter_ms,\
          streams_max_jitter_ms,streams_max_delta_ms,streams_mos,streams_rtcp_packets_sent,streams_rtcp_lost,\

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use exwire::attribution::{Encrypted, Judged, UNTOLD};
+use exwire::attribution::{Encrypted, Judged, JudgedFlow, UNTOLD};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
@@ -194,22 +194,27 @@ fn signatures() -> Signatures {
     Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 }
 
-fn judged(topology: &Topology, flows: Vec<Connection>) -> Judged {
+fn ledger(flows: Vec<Connection>) -> Ledger {
     let episodes = flows.into_iter().map(|flow| flow.0).collect();
-    let ledger = Ledger::new(
+    Ledger::new(
         "test".into(),
         CaptureRecord::default(),
         episodes,
         BTreeMap::new(),
-    );
-    Judged::of(&ledger, &signatures(), topology)
+    )
+}
+
+fn judged(topology: &Topology, flows: Vec<Connection>) -> Vec<JudgedFlow> {
+    Judged::of(ledger(flows), &signatures(), topology).all()
 }
 
 fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), topology).unwrap();
     let topology = Topology::read(file.path()).unwrap();
-    audit(&judged(&topology, flows), &signatures(), &topology)
+    let signatures = signatures();
+    let judged = Judged::of(ledger(flows), &signatures, &topology);
+    audit(&judged, &signatures, &topology)
 }
 
 fn findings(flows: Vec<Connection>) -> Vec<Finding> {
@@ -313,7 +318,7 @@ fn operations_have_their_documented_names_and_a_bind_alone_is_as_asked() {
             .says("dcerpc", "opnum", Value::Number(10))
             .says("dcerpc", "opnum", Value::Number(99))
     };
-    let of = |flow| judged(&Topology::default(), vec![flow]).attributions[0].clone();
+    let of = |flow| judged(&Topology::default(), vec![flow])[0].1.clone();
     let open = of(asked());
     let names: Vec<_> = open.rpc[0]
         .operations
@@ -493,7 +498,7 @@ fn a_search_for_persons_of_netmeeting_is_the_user_locator() {
             .proves("ldap")
             .text("ldap", "base", base);
         let judged = judged(&Topology::default(), vec![flow]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         (
             attribution.service.as_ref().unwrap().as_str().to_owned(),
             attribution.strength,
@@ -697,7 +702,7 @@ fn a_port_is_judged_by_what_is_spoken_on_the_transport() {
         let flow = Connection::new("203.0.113.9:50000", &format!("198.51.100.7:{port}"));
         let flow = protocols.iter().fold(flow, |flow, name| flow.proves(name));
         let judged = judged(&Topology::default(), vec![flow]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution.service.as_ref().map(ToString::to_string);
         (service, attribution.verdict.word())
     };
@@ -737,7 +742,7 @@ fn a_contradiction_names_the_application_and_the_frame_that_proved_it() {
 fn media_in_a_relay_are_the_relays() {
     let of = |flow: Connection| {
         let judged = judged(&Topology::default(), vec![over(Transport::UDP, flow)]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution.service.as_ref().map(ToString::to_string);
         (service.unwrap(), attribution.because.clone())
     };
@@ -833,7 +838,7 @@ fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
         );
         let flow = Connection::new("203.0.113.9:50000", "198.51.100.7:40000").proves(name);
         let judged = judged(&Topology::default(), vec![flow]);
-        let kind = judged.attributions[0].encryption.kind;
+        let kind = judged[0].1.encryption.kind;
         assert_eq!(kind == Encrypted::None, CLEAR.contains(&name), "{name}");
     }
     for name in UNTOLD {
@@ -873,7 +878,7 @@ fn flows_that_are_alike_share_what_rows_say_and_others_do_not() {
             Connection::new("10.0.1.4:50003", "10.0.0.4:443").proves("tls"),
         ],
     );
-    let [one, like, port, proven] = &judged.attributions[..] else {
+    let [(_, one), (_, like), (_, port), (_, proven)] = &judged[..] else {
         panic!("{judged:?}");
     };
     assert_eq!(one.because, like.because);

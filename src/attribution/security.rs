@@ -305,6 +305,7 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("http", "authorization"),
         ("ldap", "bind"),
         ("dcerpc", "auth_type"),
+        ("dcerpc", "mechanism"),
         ("pop3", "auth_mechanism"),
         ("imap", "auth_mechanism"),
         ("sip", "authorization"),

@@ -409,7 +409,8 @@ fn proxy_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
 
 /// With a subscribed Edge, mail never passes a standalone Client Access server (contradictions C49).
 fn mail_path(audit: &mut Audit<'_>, subject: Subject<'_>) {
-    if audit.topology.has_edge() != Some(true) || !subject.flow.proves("smtp") {
+    let ends = [subject.client(), subject.server()].map(|party| party.endpoint.address);
+    if audit.topology.has_edge_at(ends) != Some(true) || !subject.flow.proves("smtp") {
         return;
     }
     let standalone = |roles: &[Role]| {
@@ -426,7 +427,7 @@ fn mail_path(audit: &mut Audit<'_>, subject: Subject<'_>) {
     {
         return;
     }
-    let assumed = audit.topology.edge_subscribed.is_none();
+    let assumed = audit.topology.edge_subscribed_at(ends).is_none();
     let draft = Draft {
         code: MAIL_PATH,
         severity: if assumed {

@@ -4,21 +4,30 @@
 //! evidence: what is only assumed never becomes an error, and where products or roles are unknown no finding is made
 //! that only one version of the documents supports (`contradictions`: general order of resolution).
 
+mod baseline;
 mod codes;
 mod media;
 mod membership;
+mod numbers;
 mod protection;
 mod reachability;
+mod selection;
+mod waiving;
 
+pub use baseline::{Baseline, BaselineError};
 pub use codes::{CODES, Code};
+pub use numbers::{FlowCodes, FlowNumbers, codes_of};
+pub use selection::Selection;
+pub use waiving::verify;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::attribution::{Attribution, Flow, Judged, Party};
-use crate::net::Transport;
+use crate::attribution::{Attribution, Flow, Judged, Listener, Party};
+use crate::net::{Endpoint, Transport};
 use crate::signature::{Kind, Role, Row, RowId, Signatures};
 use crate::topology::Topology;
 
@@ -70,7 +79,7 @@ pub struct Finding {
     /// The row that it was measured by.
     pub row: Option<RowId>,
     /// Numbers of the flows that show it.
-    pub flows: Vec<u64>,
+    pub flows: FlowNumbers,
     /// What was seen, with packet numbers.
     pub evidence: Vec<String>,
     /// What the documents say.
@@ -79,41 +88,74 @@ pub struct Finding {
     pub advice: &'static str,
     /// A Wireshark display filter that shows the packets.
     pub display_filter: String,
+    /// What stays the same where the same cause shows again: of code, row and the hosts and ports that the cause names, never
+    /// of names, packet numbers, times or flows.
+    pub fingerprint: String,
+}
+
+/// What an audit comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Findings that a waiver of the topology silences, with its index there.
+    pub waived: Vec<(Finding, usize)>,
+    /// Waivers that spoke of a finding and are expired, by their index.
+    pub expired: BTreeSet<usize>,
 }
 
 /// Sentences of evidence kept for one finding.
 const MAX_EVIDENCE: usize = 6;
 /// Flows that a display filter names one by one; more are shown by their server.
 const MAX_FILTERED: usize = 8;
+/// Listeners or hosts that a display filter names: more make a filter that nobody can read, and Wireshark hardly.
+const MAX_LISTENERS: usize = 64;
+/// Clients of one finding that are told apart: beyond this they are those of a flood, and their number says no more.
+const MAX_CLIENTS: usize = 10_000;
 
-/// All findings: worst first, then by code, then by first flow.
+/// All findings that no waiver silences: worst first, then by code, then by first flow.
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    review(judged, signatures, topology).findings
+}
+
+/// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let is_signalling = |attribution: &Attribution| {
         let service = attribution.service.as_ref().map(|service| service.as_str());
         matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
             && attribution.encryption.kind.hides()
     };
-    let hidden_signalling = judged
-        .iter()
-        .filter(|(_, attribution)| is_signalling(attribution))
-        .flat_map(|(flow, _)| [flow.key.a.address, flow.key.b.address])
-        .collect();
-    let mut audit = Audit {
-        judged,
-        signatures,
-        topology,
-        drafts: BTreeMap::new(),
-        hidden_signalling,
-    };
-    for (flow, attribution) in judged.iter() {
+    let mut hidden_signalling = BTreeSet::new();
+    judged.for_each(|flow, attribution| {
+        if is_signalling(attribution) {
+            hidden_signalling.extend([flow.key.a.address, flow.key.b.address]);
+        }
+    });
+    let mut drafts = Drafts::default();
+    judged.for_each(|flow, attribution| {
         let subject = Subject { flow, attribution };
+        let mut audit = Audit {
+            judged,
+            signatures,
+            topology,
+            hidden_signalling: &hidden_signalling,
+            subject: Some(subject),
+            drafts: &mut drafts,
+        };
         membership::check(&mut audit, subject);
         protection::check(&mut audit, subject);
         media::check(&mut audit, subject);
         reachability::check(&mut audit, subject);
-    }
-    membership::check_hosts(&mut audit);
-    audit.finish()
+    });
+    membership::check_hosts(&mut Audit {
+        judged,
+        signatures,
+        topology,
+        hidden_signalling: &hidden_signalling,
+        subject: None,
+        drafts: &mut drafts,
+    });
+    drafts.finish(signatures)
 }
 
 /// One flow with what it is.
@@ -210,18 +252,12 @@ impl<'a> Subject<'a> {
 
 /// An address with its name.
 fn host(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint.address),
-        None => party.endpoint.address.to_string(),
-    }
+    party.to_string()
 }
 
 /// An endpoint with its name.
 fn listener(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint),
-        None => party.endpoint.to_string(),
-    }
+    Listener(party).to_string()
 }
 
 /// What a check says; one cause gathers many.
@@ -234,41 +270,164 @@ struct Draft {
     evidence: Vec<String>,
 }
 
-/// What makes two drafts one finding: the code, the row, the listening end, and the asking host.
-type Cause = (&'static str, Option<RowId>, String);
+/// What makes two drafts one finding: the code, the row, the listening end, and the asking host; and the waiver that silences
+/// it, because one client of many may be allowed.
+type Cause = (&'static str, Option<RowId>, String, Option<usize>);
+
+/// What is kept of a flow that a finding names: flows go by once.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    number: u64,
+    transport: Transport,
+    client: Endpoint,
+    server: Endpoint,
+}
+
+impl Place {
+    const fn of(flow: &Flow) -> Self {
+        Self {
+            number: flow.number,
+            transport: flow.key.transport,
+            client: flow.client(),
+            server: flow.server(),
+        }
+    }
+}
 
 struct Gathered {
     draft: Draft,
-    flows: BTreeSet<u64>,
+    fingerprint: String,
+    flows: FlowNumbers,
+    /// The first flows, for the display filter.
+    first: Vec<Place>,
     clients: BTreeSet<IpAddr>,
+    servers: BTreeSet<IpAddr>,
+    listeners: BTreeSet<(Transport, Endpoint)>,
 }
 
+impl Gathered {
+    const fn new(draft: Draft, fingerprint: String) -> Self {
+        Self {
+            draft,
+            fingerprint,
+            flows: FlowNumbers::new(),
+            first: Vec::new(),
+            clients: BTreeSet::new(),
+            servers: BTreeSet::new(),
+            listeners: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, place: Place) {
+        if self.flows.last() == Some(place.number) {
+            return;
+        }
+        self.flows.push(place.number);
+        if self.first.len() <= MAX_FILTERED {
+            self.first.push(place);
+        }
+        keep(&mut self.clients, place.client.address, MAX_CLIENTS);
+        keep(&mut self.servers, place.server.address, MAX_LISTENERS);
+        let listener = (place.transport, place.server);
+        keep(&mut self.listeners, listener, MAX_LISTENERS);
+    }
+
+    fn finding(self, signatures: &Signatures) -> Finding {
+        let display_filter = display_filter(&self);
+        let Self {
+            draft,
+            fingerprint,
+            flows,
+            clients,
+            ..
+        } = self;
+        let Draft {
+            code,
+            severity,
+            row,
+            mut message,
+            evidence,
+            ..
+        } = draft;
+        match (clients.len(), flows.len()) {
+            (_, 0 | 1) => {}
+            (1, flows) => message.push_str(&format!(" ({flows} flows)")),
+            (clients, flows) => {
+                let is_more = clients > MAX_CLIENTS;
+                let more = if is_more { "more than " } else { "" };
+                let clients = clients.min(MAX_CLIENTS);
+                message.push_str(&format!(
+                    " ({flows} flows of {more}{clients} clients, this one first)"
+                ));
+            }
+        }
+        Finding {
+            code: code.code,
+            name: code.name,
+            severity,
+            message,
+            documents: citations(signatures, row.as_ref(), code.code),
+            row,
+            display_filter,
+            flows,
+            evidence,
+            advice: code.advice,
+            fingerprint,
+        }
+    }
+}
+
+/// Adds to a set that need not hold more than one beyond `most`: that many are counted, not told apart.
+fn keep<T: Ord>(set: &mut BTreeSet<T>, value: T, most: usize) {
+    if set.len() <= most {
+        set.insert(value);
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Drafts {
+    by_cause: BTreeMap<Cause, Gathered>,
+    /// Waivers that spoke of a finding and are expired.
+    expired: BTreeSet<usize>,
+}
+
+/// What the checks of one flow, or of no flow, look at.
 struct Audit<'a> {
-    judged: &'a Judged,
+    judged: &'a Judged<'a>,
     signatures: &'a Signatures,
     topology: &'a Topology,
-    drafts: BTreeMap<Cause, Gathered>,
     /// Hosts that take part in encrypted signalling.
-    hidden_signalling: BTreeSet<IpAddr>,
+    hidden_signalling: &'a BTreeSet<IpAddr>,
+    /// The flow that is being looked at.
+    subject: Option<Subject<'a>>,
+    drafts: &'a mut Drafts,
 }
 
 impl Audit<'_> {
     /// Adds what a check found to its cause.
     fn find(&mut self, cause: String, draft: Draft) {
-        let client = draft
-            .flow
-            .and_then(|number| usize::try_from(number.saturating_sub(1)).ok())
-            .and_then(|index| self.judged.flows.flows.get(index))
-            .map(|flow| flow.client().address);
-        let key = (draft.code.code, draft.row.clone(), cause);
-        let (flow, severity, evidence) = (draft.flow, draft.severity, draft.evidence.clone());
-        let gathered = self.drafts.entry(key).or_insert_with(|| Gathered {
-            draft,
-            flows: BTreeSet::new(),
-            clients: BTreeSet::new(),
-        });
-        gathered.flows.extend(flow);
-        gathered.clients.extend(client);
+        let subject = self
+            .subject
+            .filter(|subject| draft.flow == Some(subject.flow.number));
+        // A digest for each flow of a flood would cost more than the flow: it is made once a cause where nothing is waived.
+        let fingerprint = |cause: &str| waiving::fingerprint(&draft, subject, cause);
+        let waiver = match self.topology.waivers() {
+            [] => None,
+            _ => self.waiver(&draft, subject, &fingerprint(&cause)),
+        };
+        let key = (draft.code.code, draft.row.clone(), cause, waiver);
+        let (severity, evidence) = (draft.severity, draft.evidence.clone());
+        let gathered = match self.drafts.by_cause.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let fingerprint = fingerprint(&free.key().2);
+                free.insert(Gathered::new(draft, fingerprint))
+            }
+        };
+        if let Some(subject) = subject {
+            gathered.take(Place::of(subject.flow));
+        }
         gathered.draft.severity = gathered.draft.severity.max(severity);
         for sentence in evidence {
             if gathered.draft.evidence.len() < MAX_EVIDENCE
@@ -278,55 +437,16 @@ impl Audit<'_> {
             }
         }
     }
+}
 
-    fn finish(self) -> Vec<Finding> {
-        let Self {
-            judged,
-            signatures,
-            drafts,
-            ..
-        } = self;
-        let mut findings: Vec<Finding> = drafts
-            .into_values()
-            .map(
-                |Gathered {
-                     draft,
-                     flows,
-                     clients,
-                 }| {
-                    let Draft {
-                        code,
-                        severity,
-                        row,
-                        mut message,
-                        evidence,
-                        ..
-                    } = draft;
-                    match (clients.len(), flows.len()) {
-                        (_, 0 | 1) => {}
-                        (1, flows) => message.push_str(&format!(" ({flows} flows)")),
-                        (clients, flows) => {
-                            message.push_str(&format!(
-                                " ({flows} flows of {clients} clients, this one first)"
-                            ));
-                        }
-                    }
-                    Finding {
-                        code: code.code,
-                        name: code.name,
-                        severity,
-                        message,
-                        documents: citations(signatures, row.as_ref(), code.code),
-                        row,
-                        display_filter: display_filter(judged, &flows),
-                        flows: flows.into_iter().collect(),
-                        evidence,
-                        advice: code.advice,
-                    }
-                },
-            )
+impl Drafts {
+    fn finish(self, signatures: &Signatures) -> Review {
+        let Self { by_cause, expired } = self;
+        let mut findings: Vec<(Finding, Option<usize>)> = by_cause
+            .into_iter()
+            .map(|((.., waiver), gathered)| (gathered.finding(signatures), waiver))
             .collect();
-        findings.sort_by(|one, other| {
+        findings.sort_by(|(one, _), (other, _)| {
             (
                 std::cmp::Reverse(one.severity),
                 one.code,
@@ -340,7 +460,17 @@ impl Audit<'_> {
                     &other.message,
                 ))
         });
-        findings
+        let mut review = Review {
+            expired,
+            ..Review::default()
+        };
+        for (finding, waiver) in findings {
+            match waiver {
+                None => review.findings.push(finding),
+                Some(waiver) => review.waived.push((finding, waiver)),
+            }
+        }
+        review
     }
 }
 
@@ -385,54 +515,50 @@ fn citations(signatures: &Signatures, row: Option<&RowId>, code: &str) -> Vec<Ci
     row.into_iter().chain(rule).map(cite).collect()
 }
 
-/// A filter that shows the packets of the flows.
-fn display_filter(judged: &Judged, flows: &BTreeSet<u64>) -> String {
-    let of = |number: &u64| {
-        usize::try_from(number.saturating_sub(1))
-            .ok()
-            .and_then(|i| judged.flows.flows.get(i))
-    };
-    let field = |address: IpAddr| {
-        if address.is_ipv4() {
+/// A filter that shows the packets of the flows: the few one by one; of many their listeners, or their servers, or their
+/// clients, whichever are few enough to be named.
+fn display_filter(gathered: &Gathered) -> String {
+    let host = |address: &IpAddr| {
+        let field = if address.is_ipv4() {
             "ip.addr"
         } else {
             "ipv6.addr"
-        }
+        };
+        format!("{field} == {address}")
     };
-    let one = |flow: &Flow| {
-        let (client, server) = (flow.client(), flow.server());
-        let hosts = format!(
-            "{} == {} && {} == {}",
-            field(client.address),
-            client.address,
-            field(server.address),
-            server.address
-        );
-        match flow.key.transport {
-            Transport::TCP | Transport::UDP | Transport::SCTP => {
-                let transport = flow.key.transport;
-                format!(
-                    "({hosts} && {transport}.port == {} && {transport}.port == {})",
-                    client.port, server.port
-                )
-            }
+    let one = |place: &Place| {
+        let Place {
+            transport,
+            client,
+            server,
+            ..
+        } = place;
+        let hosts = format!("{} && {}", host(&client.address), host(&server.address));
+        match *transport {
+            Transport::TCP | Transport::UDP | Transport::SCTP => format!(
+                "({hosts} && {transport}.port == {} && {transport}.port == {})",
+                client.port, server.port
+            ),
             _ => format!("({hosts})"),
         }
     };
-    let parts: BTreeSet<String> = if flows.len() <= MAX_FILTERED {
-        flows.iter().filter_map(of).map(one).collect()
+    let listener = |(transport, server): &(Transport, Endpoint)| {
+        let host = host(&server.address);
+        format!("({host} && {transport}.port == {})", server.port)
+    };
+    let parts: BTreeSet<String> = if gathered.first.len() <= MAX_FILTERED {
+        gathered.first.iter().map(one).collect()
+    } else if gathered.listeners.len() <= MAX_LISTENERS {
+        gathered.listeners.iter().map(listener).collect()
+    } else if gathered.servers.len() <= MAX_LISTENERS {
+        gathered.servers.iter().map(host).collect()
+    } else if gathered.clients.len() <= MAX_LISTENERS {
+        gathered.clients.iter().map(host).collect()
     } else {
-        let listener = |flow: &Flow| {
-            let server = flow.server();
-            format!(
-                "({} == {} && {}.port == {})",
-                field(server.address),
-                server.address,
-                flow.key.transport,
-                server.port
-            )
-        };
-        flows.iter().filter_map(of).map(listener).collect()
+        let transports = gathered.listeners.iter();
+        transports
+            .map(|(transport, _)| transport.to_string())
+            .collect()
     };
     parts.into_iter().collect::<Vec<_>>().join(" || ")
 }

@@ -214,7 +214,7 @@ pub(crate) mod tokens {
         user: u16,
         response: u16,
     ) -> Vec<u8> {
-        const HEADER: u16 = 64;
+        const HEADER: u16 = 72;
         let (domain, workstation) = (utf16(domain), utf16(workstation));
         let field = |length: u16, offset: u16| {
             let [low, high] = length.to_le_bytes();
@@ -230,7 +230,9 @@ pub(crate) mod tokens {
             &field(user, end),
             &field(workstation.len() as u16, end),
             &field(0, end),
-            &1_u32.to_le_bytes(),
+            // Unicode, and Windows 10.0 in its build 17763.
+            &0x0200_0001_u32.to_le_bytes(),
+            &[10, 0, 0x63, 0x45, 0, 0, 0, 0x0f],
             &domain,
             &workstation,
         ]

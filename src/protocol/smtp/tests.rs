@@ -132,6 +132,7 @@ fn ntlm_of_exchange_is_named_and_no_credential_is_kept() {
     ];
     assert_eq!(smtp(&segments, EXPS_MECHANISM), ["NTLM"]);
     assert_eq!(smtp(&segments, GSS_MECHANISM), ["ntlm", "ntlm"]);
+    assert_eq!(smtp(&segments, "gss_version"), ["6.1.7601"]);
     assert_eq!(smtp(&segments, AUTH_RESULT), ["235"]);
     survives_every_cut(&segments);
     let login = [
@@ -174,6 +175,7 @@ fn tokens_name_service_realm_and_host_but_no_person() {
     assert_eq!(of("gss_service"), ["SmtpSvc/ex1.a.example"]);
     assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
     assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_version"), ["10.0.17763"]);
     assert_eq!(of("gss_anonymous"), ["1"]);
     survives_every_cut(&segments);
 }

@@ -105,7 +105,7 @@ impl Recorder {
     /// Takes back the protocols that were proven so far: one side alone spoke them, and the other shows that it speaks another.
     /// What was said in them stays.
     pub fn withdraw(&mut self) {
-        self.protocols.clear();
+        self.protocols = Least::default();
     }
 
     fn fact(&mut self, fact: Fact, seen: Seen) {
@@ -192,10 +192,11 @@ impl Recorder {
     fn knows(&self, fact: (Attribute, u64, ValueRef<'_>, Side), seen: Seen) -> bool {
         let (attribute, subject, value, side) = fact;
         let is_equal = |known: &Fact| {
+            // Values differ most often, and tell at once.
             known.subject == subject
+                && ValueRef::from(&known.value) == value
                 && known.side == side
                 && known.attribute == attribute
-                && ValueRef::from(&known.value) == value
         };
         let key: &dyn FactParts = &fact;
         self.facts

@@ -22,7 +22,7 @@ use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
 use crate::evidence::{CaptureRecord, Ledger};
 use crate::wire::Counters;
 use share::{Dealt, LANES, Share};
-use worker::{Finished, Names, Worker};
+use worker::{Bounds, Finished, Names, Worker};
 
 /// Blocks between the reader and the workers: enough to ride out a slow moment, few enough to stay in the caches.
 const BLOCKS_IN_FLIGHT: usize = 8;
@@ -140,7 +140,8 @@ fn scan_chain(
         tap: Arc::clone(&tap),
         files: Arc::clone(&files),
     };
-    let new_worker = |index: usize| Worker::new(&names, Share { index, of: workers });
+    let new_worker =
+        |index: usize| Worker::new(&names, Share { index, of: workers }, Bounds::default());
     let finished = if workers == 1 {
         let mut worker = new_worker(0);
         let mut block = Block::new();
@@ -149,7 +150,7 @@ fn scan_chain(
             worker.scan(&block);
             report(&reader, &mut before, progress);
         }
-        vec![worker]
+        vec![worker.finish()]
     } else {
         share_blocks(
             &mut reader,
@@ -165,20 +166,10 @@ fn scan_chain(
     let mut ledgers = Vec::new();
     let mut left_out = Vec::new();
     for worker in finished {
-        counters.merge(&worker.counters());
-        record.frame_bytes = worker.frame_bytes();
-        let Finished {
-            episodes,
-            icmp_errors,
-            left_out: counted,
-        } = worker.finish();
-        left_out.push(counted);
-        ledgers.push(Ledger::new(
-            tap.clone(),
-            CaptureRecord::default(),
-            episodes,
-            icmp_errors,
-        ));
+        counters.merge(&worker.counters);
+        record.frame_bytes = worker.frame_bytes;
+        left_out.push(worker.left_out);
+        ledgers.push(worker.ledger);
     }
     worker::record(&counters, &mut record);
     for (counter, count) in left_out.into_iter().flatten() {
@@ -249,7 +240,7 @@ fn share_blocks(
     reader: &mut Reader,
     workers: Vec<Worker>,
     progress: &dyn Progress,
-) -> Result<Vec<Worker>, CaptureError> {
+) -> Result<Vec<Finished>, CaptureError> {
     let (give_back, free) = bounded::<Dealt>(BLOCKS_IN_FLIGHT.saturating_mul(2));
     std::thread::scope(|scope| {
         let (inputs, running): (Vec<_>, Vec<_>) = workers
@@ -265,7 +256,7 @@ fn share_blocks(
                             let _ = give_back.try_send(dealt);
                         }
                     }
-                    worker
+                    worker.finish()
                 });
                 (send, thread)
             })
@@ -287,7 +278,7 @@ fn share_blocks(
             }
         };
         drop(inputs);
-        let finished: Vec<Worker> = running
+        let finished: Vec<Finished> = running
             .into_iter()
             .map(|thread| {
                 thread

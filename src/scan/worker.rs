@@ -6,21 +6,38 @@ use std::sync::Arc;
 use super::application::Application;
 use super::share::{Dealt, LANES, Lane, Share};
 use crate::capture::{Block, Packet};
-use crate::evidence::{CaptureRecord, Episode, IcmpError, Moment, Seen};
+use crate::evidence::{CaptureRecord, Episode, IcmpError, Ledger, Moment, Seen};
 use crate::flow::{FlowState, FlowTable, MAX_FLOWS, Observation, TcpObservation};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 use crate::wire::{Counters, Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
 
-/// Flows alive at once in one lane: half of them, in all lanes together, are [`MAX_FLOWS`], because address pairs are never
-/// spread evenly, least of all in front of a proxy.
-const LANE_FLOWS: u32 = 2 * MAX_FLOWS / LANES as u32;
-/// Bytes that all streams of a lane may hold out of order together, before the largest holder at hand gives up its own:
-/// real captures hold kilobytes, a flood of holes must not fill the memory. 256 MiB in all lanes.
-const LANE_HELD_BYTES: usize = 256 * 1024 * 1024 / LANES;
-/// Flows of a lane whose ICMP errors are kept: a scan of a network that answers each probe with an error must stay bounded.
-const LANE_QUOTED: usize = (1 << 16) / LANES;
 /// Kinds of ICMP errors kept for one flow.
 const MAX_ERRORS: usize = 8;
+
+/// What one lane may hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Flows alive at once.
+    pub(super) flows: u32,
+    /// Bytes that all streams may hold out of order together, before the largest holder at hand gives up its own.
+    pub(super) held_bytes: usize,
+    /// Flows whose ICMP errors are kept.
+    pub(super) quoted: usize,
+}
+
+impl Default for Bounds {
+    /// Twice a lane's part of [`MAX_FLOWS`], because address pairs are never spread evenly, least of all in front of a proxy;
+    /// 32 MiB out of order, of which real captures hold kilobytes; ICMP errors of 8,192 flows, against scans of a network that
+    /// answers each probe with one.
+    fn default() -> Self {
+        const LANE_FLOWS: u32 = 2 * MAX_FLOWS / LANES as u32;
+        Self {
+            flows: LANE_FLOWS,
+            held_bytes: 32 << 20,
+            quoted: 8192,
+        }
+    }
+}
 
 type State = Box<Application>;
 type IcmpErrors = BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>;
@@ -42,28 +59,41 @@ pub(super) struct Worker {
     /// Reads packets that all workers read: fragments and everything else that one packet leaves for the next is here.
     common: Dissector,
     lanes: [Flows; LANES],
+    ended: Ended,
     /// The latest packet time, of whatever lane: by it all agree on which flows are over.
     clock: Timestamp,
     frame_bytes: u64,
 }
 
 /// What a worker saw.
-#[derive(Default)]
 pub(super) struct Finished {
-    /// Connections and conversations.
-    pub(super) episodes: Vec<Episode>,
-    /// What ICMP says of flows.
-    pub(super) icmp_errors: IcmpErrors,
+    /// Connections and conversations, and what ICMP says of them.
+    pub(super) ledger: Ledger,
     /// What bounds left out.
     pub(super) left_out: BTreeMap<&'static str, u64>,
+    /// What dissectors counted, each packet once over all workers.
+    pub(super) counters: Counters,
+    /// Bytes of all packets on the wire, those of other workers included.
+    pub(super) frame_bytes: u64,
+}
+
+/// Flows that are over: what they held while they lived is free at once.
+struct Ended {
+    names: Names,
+    episodes: Vec<Episode>,
+}
+
+impl Ended {
+    fn take(&mut self, key: FlowKey, state: FlowState<State>) {
+        let episode = state.inner.finish(key, state.tracker, &self.names);
+        self.episodes.push(episode);
+    }
 }
 
 /// The flows of one lane.
 struct Flows {
-    names: Names,
+    bounds: Bounds,
     table: FlowTable<State>,
-    /// Flows that are over.
-    episodes: Vec<Episode>,
     /// Bytes that streams hold out of order.
     held: usize,
     icmp_errors: IcmpErrors,
@@ -71,7 +101,7 @@ struct Flows {
 }
 
 impl Worker {
-    pub(super) fn new(names: &Names, share: Share) -> Self {
+    pub(super) fn new(names: &Names, share: Share, bounds: Bounds) -> Self {
         let limits = Limits {
             verify_checksums: true,
             ..Limits::default()
@@ -80,7 +110,11 @@ impl Worker {
             share,
             own: Dissector::new(limits),
             common: Dissector::new(limits),
-            lanes: std::array::from_fn(|_| Flows::new(names.clone())),
+            lanes: std::array::from_fn(|_| Flows::new(bounds)),
+            ended: Ended {
+                names: names.clone(),
+                episodes: Vec::new(),
+            },
             clock: Timestamp::from_nanos(i64::MIN),
             frame_bytes: 0,
         }
@@ -117,6 +151,7 @@ impl Worker {
             own,
             common,
             lanes,
+            ended,
             clock,
             ..
         } = self;
@@ -142,48 +177,49 @@ impl Worker {
             let (key, side) = FlowKey::of(Transport::UDP, source, destination);
             let make = |_: &Observation| Box::new(Application::carrier(&layers));
             let observation = observe(&packet, key, side, None, &layers);
-            flows.packet(*clock, &observation, file, None, &layers, make);
+            flows.packet(*clock, &observation, file, &layers, make, ended);
         }
         if let Some((transport, source, destination)) = layers.flow()
             && let Some(flows) = lanes.between(source, destination)
         {
             let (key, side) = FlowKey::of(transport, source, destination);
-            let tcp = match &layers.transport {
-                Some(TransportHeader::Tcp(tcp)) => Some(tcp),
-                _ => None,
-            };
             let make = |_: &Observation| Box::new(Application::new(key, &layers));
-            let observation = observe(&packet, key, side, tcp, &layers);
-            flows.packet(*clock, &observation, file, tcp, &layers, make);
+            let observation = observe(&packet, key, side, tcp(&layers), &layers);
+            flows.packet(*clock, &observation, file, &layers, make, ended);
         }
-    }
-
-    /// What the dissectors counted, each packet once over all workers.
-    pub(super) fn counters(&self) -> Counters {
-        let mut counters = *self.own.counters();
-        if self.share.index == 0 {
-            counters.merge(self.common.counters());
-        }
-        counters
-    }
-
-    /// Bytes of all packets on the wire, those of other workers included.
-    pub(super) const fn frame_bytes(&self) -> u64 {
-        self.frame_bytes
     }
 
     /// Everything that this worker saw.
     pub(super) fn finish(self) -> Finished {
-        let mut finished = Finished::default();
-        for mut flows in self.lanes {
-            flows.drain();
-            finished.episodes.append(&mut flows.episodes);
-            finished.icmp_errors.append(&mut flows.icmp_errors);
+        let Self {
+            share,
+            own,
+            common,
+            lanes,
+            mut ended,
+            frame_bytes,
+            ..
+        } = self;
+        let mut counters = *own.counters();
+        if share.index == 0 {
+            counters.merge(common.counters());
+        }
+        let (mut icmp_errors, mut left_out) = (IcmpErrors::new(), BTreeMap::new());
+        for mut flows in lanes {
+            flows.drain(&mut ended);
+            icmp_errors.append(&mut flows.icmp_errors);
             for (counter, count) in flows.left_out {
-                add(&mut finished.left_out, counter, count);
+                add(&mut left_out, counter, count);
             }
         }
-        finished
+        let Ended { names, episodes } = ended;
+        let record = CaptureRecord::default();
+        Finished {
+            ledger: Ledger::new(names.tap, record, episodes, icmp_errors),
+            left_out,
+            counters,
+            frame_bytes,
+        }
     }
 }
 
@@ -222,6 +258,10 @@ pub(super) fn record(counters: &Counters, record: &mut CaptureRecord) {
     }
     for (name, count) in [
         ("waiting_fragments", counters.waiting_fragments),
+        ("fragments_cut", counters.fragments.cut),
+        ("fragments_overlapping", counters.fragments.overlapping),
+        ("fragments_expired", counters.fragments.expired),
+        ("fragments_given_up", counters.fragments.evicted),
         ("nesting_limit", counters.nesting_limit),
         ("bad_network_checksums", counters.bad_network_checksums),
         ("bad_transport_checksums", counters.bad_transport_checksums),
@@ -234,6 +274,13 @@ fn add(counters: &mut BTreeMap<&'static str, u64>, counter: &'static str, count:
     if count > 0 {
         let sum = counters.entry(counter).or_default();
         *sum = sum.saturating_add(count);
+    }
+}
+
+fn tcp<'a>(layers: &'a Layers<'_>) -> Option<&'a TcpHeader> {
+    match &layers.transport {
+        Some(TransportHeader::Tcp(tcp)) => Some(tcp),
+        _ => None,
     }
 }
 
@@ -261,11 +308,10 @@ fn observe(
 }
 
 impl Flows {
-    fn new(names: Names) -> Self {
+    fn new(bounds: Bounds) -> Self {
         Self {
-            names,
-            table: FlowTable::with_limit(LANE_FLOWS),
-            episodes: Vec::new(),
+            bounds,
+            table: FlowTable::with_limit(bounds.flows),
             held: 0,
             icmp_errors: IcmpErrors::new(),
             left_out: BTreeMap::new(),
@@ -278,52 +324,32 @@ impl Flows {
         clock: Timestamp,
         observation: &Observation,
         file: u32,
-        tcp: Option<&TcpHeader>,
         layers: &Layers<'_>,
         make: impl FnOnce(&Observation) -> State,
+        ended: &mut Ended,
     ) {
-        let Self {
-            names,
-            table,
-            episodes,
-            held,
-            left_out,
-            ..
-        } = self;
-        let mut retire = |key: FlowKey, state: FlowState<State>| {
-            episodes.push(state.inner.finish(key, state.tracker, names));
-        };
-        table.expire(clock, &mut retire);
-        let state = table.observe(observation, make, &mut retire);
+        let mut retire = |key: FlowKey, state: FlowState<State>| ended.take(key, state);
+        self.table.expire(clock, &mut retire);
+        let state = self.table.observe(observation, make, &mut retire);
         let moment = Moment {
             time: observation.time,
             frame: observation.number,
             key: observation.key,
             side: observation.side,
         };
-        let (before, after) = state.inner.packet(moment, file, tcp, layers);
-        *held = held.saturating_sub(before).saturating_add(after);
-        if *held > LANE_HELD_BYTES && after > 0 {
+        let (before, after) = state.inner.packet(moment, file, tcp(layers), layers);
+        self.held = self.held.saturating_sub(before).saturating_add(after);
+        if self.held > self.bounds.held_bytes && after > 0 {
             state.inner.flush(observation.key);
-            *held = held.saturating_sub(after);
-            add(left_out, "reassembly_given_up", 1);
+            self.held = self.held.saturating_sub(after);
+            add(&mut self.left_out, "reassembly_given_up", 1);
         }
     }
 
     /// Lets all flows go.
-    fn drain(&mut self) {
-        let Self {
-            names,
-            table,
-            episodes,
-            left_out,
-            ..
-        } = self;
-        add(left_out, "flows_evicted", table.evicted());
-        episodes.reserve(table.len());
-        table.drain(&mut |key, state| {
-            episodes.push(state.inner.finish(key, state.tracker, names));
-        });
+    fn drain(&mut self, ended: &mut Ended) {
+        add(&mut self.left_out, "flows_evicted", self.table.evicted());
+        self.table.drain(&mut |key, state| ended.take(key, state));
     }
 
     fn quoted(&mut self, quoted: &Quoted, layers: &Layers<'_>, seen: Seen) {
@@ -331,7 +357,7 @@ impl Flows {
             return;
         };
         let (key, quoted_sender) = FlowKey::of(quoted.transport, quoted.source, quoted.destination);
-        if self.icmp_errors.len() >= LANE_QUOTED && !self.icmp_errors.contains_key(&key) {
+        if self.icmp_errors.len() >= self.bounds.quoted && !self.icmp_errors.contains_key(&key) {
             add(&mut self.left_out, "icmp_errors_left_out", 1);
             return;
         }

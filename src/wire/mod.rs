@@ -92,11 +92,12 @@ impl Layers<'_> {
 
     /// The flow of the tunnel around a packet without ports (ICMP or nothing in VXLAN, Teredo ...): source, destination.
     pub fn carrier_flow(&self) -> Option<(Endpoint, Endpoint)> {
+        let carrier = self.carrier?;
         let has_none = match self.flow() {
             Some((transport, ..)) => !transport.has_ports(),
             None => self.stop == Stop::Complete,
         };
-        self.carrier.filter(|_| has_none)
+        has_none.then_some(carrier)
     }
 
     /// The flow that the packet belongs to: transport, source, destination; ports are 0 where the transport has none.

@@ -404,7 +404,10 @@ fn every_cut_and_every_flipped_byte_is_survived() {
         let mut flipped = there.clone();
         flipped[length] ^= 0xff;
         let flipped = play(&[(CLIENT, &flipped, there.len())]);
-        assert!(flipped.protocols.keys().all(|name| *name != "tls"), "byte {length}");
+        assert!(
+            flipped.protocols.keys().all(|name| *name != "tls"),
+            "byte {length}"
+        );
     }
 }
 

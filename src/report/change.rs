@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::schema::{Field, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::attribution::{Change, ChangeKind, Conversation, Name, NameSource};
 
@@ -113,6 +114,23 @@ const fn column(name: &'static str, from_width: u16) -> Column {
     }
 }
 
+/// One end.
+const END: Kind = Kind::Group(&[
+    field("address", Kind::Text),
+    field("name", Kind::Text),
+    field("name_source", Kind::Text),
+]);
+
+/// A conversation in one of the captures.
+const SIDE: Kind = Kind::Group(&[
+    field("flows", Kind::Integer),
+    field("failed", Kind::Integer),
+    field("verdicts", TEXTS),
+    field("encryption", TEXTS),
+    field("handshake_us", Kind::Integer),
+    field("answer_us", Kind::Integer),
+]);
+
 impl Record for ChangeRecord<'_> {
     const CSV: &'static [&'static str] = &[
         "changes",
@@ -135,6 +153,14 @@ impl Record for ChangeRecord<'_> {
         "after_encryption",
         "after_handshake_us",
         "after_answer_us",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("changes", TEXTS),
+        field("service", Kind::Text),
+        field("client", END),
+        field("server", END),
+        field("before", SIDE),
+        field("after", SIDE),
     ];
     const TABLE: &'static [Column] = &[
         column("change", 0),

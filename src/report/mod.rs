@@ -10,7 +10,9 @@ mod flow;
 mod json;
 mod ladder;
 mod matrix;
+mod parquet;
 mod sarif;
+mod schema;
 mod table;
 mod topology;
 
@@ -21,6 +23,7 @@ pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 pub use ladder::write_ladders;
 pub use sarif::Sarif;
+pub use schema::{Field, Kind};
 pub use topology::write_topology;
 
 use std::io::{self, Write};
@@ -40,6 +43,20 @@ vocabulary! {
         Json = "json",
         /// One JSON object a line.
         Jsonl = "jsonl",
+        /// Typed columns, for files.
+        Parquet = "parquet",
+    }
+}
+
+impl Format {
+    /// Whether a terminal can show nothing of it.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet)
+    }
+
+    /// Whether this build can write it.
+    pub const fn is_available(self) -> bool {
+        !matches!(self, Self::Parquet) || parquet::IS_AVAILABLE
     }
 }
 
@@ -49,6 +66,8 @@ pub trait Record: Serialize {
     const CSV: &'static [&'static str];
     /// Columns of the table, by importance: those that do not fit the width are left out from the end.
     const TABLE: &'static [Column];
+    /// The fields, with their types.
+    const FIELDS: &'static [Field];
 
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
@@ -92,6 +111,7 @@ pub struct Batch {
     style: Style,
     bytes: Vec<u8>,
     rows: Vec<Vec<String>>,
+    columns: parquet::Rows,
 }
 
 impl Batch {
@@ -102,6 +122,7 @@ impl Batch {
             style,
             bytes: Vec::new(),
             rows: Vec::new(),
+            columns: parquet::Rows::new(),
         }
     }
 
@@ -121,29 +142,33 @@ impl Batch {
                 json::push(record, &mut self.bytes)?;
                 self.bytes.push(b'\n');
             }
+            Format::Parquet => self.columns.push(R::FIELDS, record)?,
         }
         Ok(())
     }
 
     /// Bytes that wait to be written.
-    pub const fn len(&self) -> usize {
-        self.bytes.len()
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_add(self.columns.bytes())
     }
 
     /// Whether nothing waits.
     pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.rows.is_empty()
+        self.bytes.is_empty() && self.rows.is_empty() && self.columns.is_empty()
     }
 }
 
 /// Bytes of records that are gathered before they are written.
 const GATHERED: usize = 1 << 16;
+/// Records that are gathered as columns before they go to the file's row group.
+const GATHERED_ROWS: usize = 1 << 10;
 
 /// Writes the records of one command, in the order in which they come.
 pub struct Writer<'a> {
     out: &'a mut dyn Write,
     batch: Batch,
     drawing: table::Drawing,
+    file: Option<parquet::File>,
     is_first: bool,
 }
 
@@ -165,6 +190,9 @@ impl<'a> Writer<'a> {
             out,
             batch,
             drawing: table::Drawing::of::<R>(style),
+            file: (format == Format::Parquet)
+                .then(|| parquet::File::new(R::FIELDS))
+                .transpose()?,
             is_first: true,
         })
     }
@@ -180,7 +208,10 @@ impl<'a> Writer<'a> {
     /// What the output says; a broken pipe is for the caller to take quietly.
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         self.batch.push(record)?;
-        if self.batch.bytes.len() >= GATHERED || !self.batch.rows.is_empty() {
+        if self.batch.bytes.len() >= GATHERED
+            || !self.batch.rows.is_empty()
+            || self.batch.columns.len() >= GATHERED_ROWS
+        {
             self.flush()?;
         }
         Ok(())
@@ -208,6 +239,9 @@ impl<'a> Writer<'a> {
         }
         self.out.write_all(bytes)?;
         self.batch.bytes.clear();
+        if let Some(file) = &mut self.file {
+            file.extend(&mut self.batch.columns, self.out)?;
+        }
         let rows = std::mem::take(&mut self.batch.rows);
         self.drawing.extend(rows, self.out)
     }
@@ -221,6 +255,9 @@ impl<'a> Writer<'a> {
         if self.batch.format == Format::Json {
             self.out
                 .write_all(if self.is_first { b"[]\n" } else { b"\n]\n" })?;
+        }
+        if let Some(file) = self.file {
+            file.finish(self.out)?;
         }
         self.drawing.draw(self.out)?;
         self.out.flush()

@@ -1,25 +1,35 @@
-//! Findings: what does not belong, is not protected as documented, or does not work.
+//! Findings: what does not belong, is not protected as documented, or does not work, and why.
 //!
-//! Pure functions over attributions. Findings are grouped by cause, not by flow. Severity follows the documents and the
-//! evidence: what is only assumed never becomes an error, and where products or roles are unknown no finding is made
-//! that only one version of the documents supports (`contradictions`: general order of resolution).
+//! A check is one file with its codes beside it ([`check`]): it sees each flow once, in order, and keeps what it needs for
+//! what only all flows show. Findings are grouped by cause, not by flow, and folded where there are too many ([`gather`]).
+//! Severity follows the documents and the evidence: what is only assumed never becomes an error, and where products or
+//! roles are unknown no finding is made that only one version of the documents supports (`contradictions`: general order of
+//! resolution). What was not visible is told apart from what is well (`missing::coverage`).
 
-mod codes;
-mod media;
+mod check;
+mod cite;
+mod directory;
+mod filter;
+mod gather;
+mod handshake;
+mod mail;
 mod membership;
+mod missing;
 mod protection;
 mod reachability;
+mod rpc;
+mod scene;
+mod telephony;
+mod transport;
 
-pub use codes::{CODES, Code};
+pub use check::{CODES, Code};
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
-
+use gather::Findings;
+use scene::{Scene, Subject};
 use serde::Serialize;
 
-use crate::attribution::{Attribution, Flow, Judged, Party};
-use crate::net::Transport;
-use crate::signature::{Kind, Role, Row, RowId, Signatures};
+use crate::attribution::{Attribution, Flow, Judged};
+use crate::signature::{RowId, Signatures};
 use crate::topology::Topology;
 
 /// How bad a finding is.
@@ -83,356 +93,50 @@ pub struct Finding {
 
 /// Sentences of evidence kept for one finding.
 const MAX_EVIDENCE: usize = 6;
-/// Flows that a display filter names one by one; more are shown by their server.
-const MAX_FILTERED: usize = 8;
-
-/// All findings: worst first, then by code, then by first flow.
-pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
-    let is_signalling = |attribution: &Attribution| {
-        let service = attribution.service.as_ref().map(|service| service.as_str());
-        matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
-            && attribution.encryption.kind.hides()
-    };
-    let hidden_signalling = judged
-        .iter()
-        .filter(|(_, attribution)| is_signalling(attribution))
-        .flat_map(|(flow, _)| [flow.key.a.address, flow.key.b.address])
-        .collect();
-    let mut audit = Audit {
-        judged,
-        signatures,
-        topology,
-        drafts: BTreeMap::new(),
-        hidden_signalling,
-    };
-    for (flow, attribution) in judged.iter() {
-        let subject = Subject { flow, attribution };
-        membership::check(&mut audit, subject);
-        protection::check(&mut audit, subject);
-        media::check(&mut audit, subject);
-        reachability::check(&mut audit, subject);
-    }
-    membership::check_hosts(&mut audit);
-    audit.finish()
+/// An audit at work: flows go in one after the other, findings come out.
+pub struct Auditor<'a> {
+    scene: Scene<'a>,
+    watches: Vec<Box<dyn check::Watch>>,
+    findings: Findings,
 }
 
-/// One flow with what it is.
-#[derive(Clone, Copy)]
-struct Subject<'a> {
-    flow: &'a Flow,
-    attribution: &'a Attribution,
-}
-
-impl<'a> Subject<'a> {
-    /// The row that the verdict was measured by.
-    fn best(&self) -> Option<&'a RowId> {
-        self.attribution.rows.first()
-    }
-
-    /// Rows that it fits.
-    fn rows(&self, signatures: &'a Signatures) -> impl Iterator<Item = &'a Row> {
-        self.attribution
-            .rows
-            .iter()
-            .filter_map(|id| signatures.matrix.row(id))
-    }
-
-    /// Data paths that it fits.
-    fn paths(&self, signatures: &'a Signatures) -> Vec<&'a Row> {
-        self.rows(signatures)
-            .filter(|row| row.kind == Kind::DataPath)
-            .collect()
-    }
-
-    /// The attribution's own evidence, after `more`.
-    fn evidence(&self, more: &[String]) -> Vec<String> {
-        let because = self.attribution.because.iter().map(ToString::to_string);
-        more.iter()
-            .cloned()
-            .chain(because)
-            .take(MAX_EVIDENCE)
-            .collect()
-    }
-
-    const fn client(&self) -> &'a Party {
-        &self.attribution.ends.client
-    }
-
-    const fn server(&self) -> &'a Party {
-        &self.attribution.ends.server
-    }
-
-    /// Both ends' roles are known from the topology file.
-    fn is_known(&self) -> bool {
-        self.client().is_known && self.server().is_known
-    }
-
-    /// What it is called in messages.
-    fn what(&self, signatures: &Signatures) -> String {
-        let service = self
-            .attribution
-            .service
-            .as_ref()
-            .and_then(|id| signatures.catalog.service(id));
-        let carriers = self.flow.carriers();
-        let within = match carriers.as_slice() {
-            [] => String::new(),
-            carriers => format!(" through {}", carriers.join(" and ")),
-        };
-        match service {
-            Some(service) => format!("{}{within}", service.name),
-            None => match self.spoken() {
-                Some(spoken) => format!("{spoken}{within}"),
-                None => format!(
-                    "{} port {}",
-                    self.flow.key.transport,
-                    self.server().endpoint.port
-                ),
+impl<'a> Auditor<'a> {
+    /// An audit of what `judged` knows beside its flows.
+    pub fn new(judged: &'a Judged, signatures: &'a Signatures, topology: &'a Topology) -> Self {
+        Self {
+            scene: Scene {
+                signatures,
+                topology,
+                offers: &judged.offers,
+                taps: &judged.flows.taps,
             },
+            watches: check::CHECKS.iter().map(|check| (check.start)()).collect(),
+            findings: Findings::default(),
         }
     }
 
-    /// The protocols that are spoken, in words.
-    fn spoken(&self) -> Option<String> {
-        let spoken = &self.attribution.spoken;
-        (!spoken.is_empty()).then(|| spoken.join(" and "))
-    }
-
-    /// "from X to Y:port".
-    fn path(&self) -> String {
-        format!(
-            "from {} to {}",
-            host(self.client()),
-            listener(self.server())
-        )
-    }
-}
-
-/// An address with its name.
-fn host(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint.address),
-        None => party.endpoint.address.to_string(),
-    }
-}
-
-/// An endpoint with its name.
-fn listener(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint),
-        None => party.endpoint.to_string(),
-    }
-}
-
-/// What a check says; one cause gathers many.
-struct Draft {
-    code: &'static Code,
-    severity: Severity,
-    row: Option<RowId>,
-    message: String,
-    flow: Option<u64>,
-    evidence: Vec<String>,
-}
-
-/// What makes two drafts one finding: the code, the row, the listening end, and the asking host.
-type Cause = (&'static str, Option<RowId>, String);
-
-struct Gathered {
-    draft: Draft,
-    flows: BTreeSet<u64>,
-    clients: BTreeSet<IpAddr>,
-}
-
-struct Audit<'a> {
-    judged: &'a Judged,
-    signatures: &'a Signatures,
-    topology: &'a Topology,
-    drafts: BTreeMap<Cause, Gathered>,
-    /// Hosts that take part in encrypted signalling.
-    hidden_signalling: BTreeSet<IpAddr>,
-}
-
-impl Audit<'_> {
-    /// Adds what a check found to its cause.
-    fn find(&mut self, cause: String, draft: Draft) {
-        let client = draft
-            .flow
-            .and_then(|number| usize::try_from(number.saturating_sub(1)).ok())
-            .and_then(|index| self.judged.flows.flows.get(index))
-            .map(|flow| flow.client().address);
-        let key = (draft.code.code, draft.row.clone(), cause);
-        let (flow, severity, evidence) = (draft.flow, draft.severity, draft.evidence.clone());
-        let gathered = self.drafts.entry(key).or_insert_with(|| Gathered {
-            draft,
-            flows: BTreeSet::new(),
-            clients: BTreeSet::new(),
-        });
-        gathered.flows.extend(flow);
-        gathered.clients.extend(client);
-        gathered.draft.severity = gathered.draft.severity.max(severity);
-        for sentence in evidence {
-            if gathered.draft.evidence.len() < MAX_EVIDENCE
-                && !gathered.draft.evidence.contains(&sentence)
-            {
-                gathered.draft.evidence.push(sentence);
-            }
+    /// Takes in a flow. Flows come in the order of their numbers.
+    pub fn observe(&mut self, flow: &Flow, attribution: &Attribution) {
+        let subject = Subject { flow, attribution };
+        for watch in &mut self.watches {
+            watch.observe(&self.scene, subject, &mut self.findings);
         }
     }
 
-    fn finish(self) -> Vec<Finding> {
-        let Self {
-            judged,
-            signatures,
-            drafts,
-            ..
-        } = self;
-        let mut findings: Vec<Finding> = drafts
-            .into_values()
-            .map(
-                |Gathered {
-                     draft,
-                     flows,
-                     clients,
-                 }| {
-                    let Draft {
-                        code,
-                        severity,
-                        row,
-                        mut message,
-                        evidence,
-                        ..
-                    } = draft;
-                    match (clients.len(), flows.len()) {
-                        (_, 0 | 1) => {}
-                        (1, flows) => message.push_str(&format!(" ({flows} flows)")),
-                        (clients, flows) => {
-                            message.push_str(&format!(
-                                " ({flows} flows of {clients} clients, this one first)"
-                            ));
-                        }
-                    }
-                    Finding {
-                        code: code.code,
-                        name: code.name,
-                        severity,
-                        message,
-                        documents: citations(signatures, row.as_ref(), code.code),
-                        row,
-                        display_filter: display_filter(judged, &flows),
-                        flows: flows.into_iter().collect(),
-                        evidence,
-                        advice: code.advice,
-                    }
-                },
-            )
-            .collect();
-        findings.sort_by(|one, other| {
-            (
-                std::cmp::Reverse(one.severity),
-                one.code,
-                one.flows.first(),
-                &one.message,
-            )
-                .cmp(&(
-                    std::cmp::Reverse(other.severity),
-                    other.code,
-                    other.flows.first(),
-                    &other.message,
-                ))
-        });
-        findings
+    /// All findings: worst first, then by code, then by first flow.
+    pub fn finish(mut self) -> Vec<Finding> {
+        for watch in self.watches {
+            watch.finish(&self.scene, &mut self.findings);
+        }
+        self.findings.settle(self.scene.signatures)
     }
 }
 
-/// The row's own words, and those of the first rule that asks for the check.
-fn citations(signatures: &Signatures, row: Option<&RowId>, code: &str) -> Vec<Citation> {
-    let cite = |row: &Row| Citation {
-        document: row.document.to_string(),
-        table: row.table.to_string(),
-        quote: row.quote.as_ref().unwrap_or(&row.title).to_string(),
-    };
-    let row = row.and_then(|id| signatures.matrix.row(id));
-    // A rule speaks of the row where it shares a service with it and names no other hosts.
-    let meets = |one: &[Role], other: &[Role]| one.iter().any(|role| other.contains(role));
-    let ends = |rule: &Row, row: &Row| {
-        let straight = [
-            (&rule.from_roles, &row.from_roles),
-            (&rule.to_roles, &row.to_roles),
-        ];
-        let met = straight
-            .iter()
-            .filter(|(rule, row)| meets(rule, row))
-            .count();
-        let other = straight
-            .iter()
-            .any(|(rule, row)| !rule.is_empty() && !meets(rule, row));
-        (!other).then_some(met)
-    };
-    let fit = |rule: &Row| match row {
-        None => Some(0),
-        Some(row) if rule.document != row.document => None,
-        Some(row) if !row.services.iter().any(|service| rule.documents(service)) => None,
-        Some(row) => ends(rule, row),
-    };
-    let rule = signatures
-        .matrix
-        .rows()
-        .iter()
-        .filter(|rule| rule.kind == Kind::Rule && rule.check.as_deref() == Some(code))
-        .filter_map(|rule| Some((fit(rule)?, rule)))
-        .min_by_key(|(met, _)| std::cmp::Reverse(*met))
-        .map(|(_, rule)| rule);
-    row.into_iter().chain(rule).map(cite).collect()
-}
-
-/// A filter that shows the packets of the flows.
-fn display_filter(judged: &Judged, flows: &BTreeSet<u64>) -> String {
-    let of = |number: &u64| {
-        usize::try_from(number.saturating_sub(1))
-            .ok()
-            .and_then(|i| judged.flows.flows.get(i))
-    };
-    let field = |address: IpAddr| {
-        if address.is_ipv4() {
-            "ip.addr"
-        } else {
-            "ipv6.addr"
-        }
-    };
-    let one = |flow: &Flow| {
-        let (client, server) = (flow.client(), flow.server());
-        let hosts = format!(
-            "{} == {} && {} == {}",
-            field(client.address),
-            client.address,
-            field(server.address),
-            server.address
-        );
-        match flow.key.transport {
-            Transport::TCP | Transport::UDP | Transport::SCTP => {
-                let transport = flow.key.transport;
-                format!(
-                    "({hosts} && {transport}.port == {} && {transport}.port == {})",
-                    client.port, server.port
-                )
-            }
-            _ => format!("({hosts})"),
-        }
-    };
-    let parts: BTreeSet<String> = if flows.len() <= MAX_FILTERED {
-        flows.iter().filter_map(of).map(one).collect()
-    } else {
-        let listener = |flow: &Flow| {
-            let server = flow.server();
-            format!(
-                "({} == {} && {}.port == {})",
-                field(server.address),
-                server.address,
-                flow.key.transport,
-                server.port
-            )
-        };
-        flows.iter().filter_map(of).map(listener).collect()
-    };
-    parts.into_iter().collect::<Vec<_>>().join(" || ")
+/// The findings of everything that was judged.
+pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    let mut auditor = Auditor::new(judged, signatures, topology);
+    for (flow, attribution) in judged.iter() {
+        auditor.observe(flow, attribution);
+    }
+    auditor.finish()
 }

@@ -9,6 +9,8 @@
     reason = "a test may panic"
 )]
 
+mod cli_support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -16,92 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use assert_cmd::Command;
+use cli_support::{Run, folder_with, names, program, sample};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// What a run gave.
-struct Run {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn of(arguments: &[&str]) -> Self {
-        Self::with(arguments, |_| {})
-    }
-
-    fn with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
-        let mut command = program();
-        command.args(arguments);
-        prepare(&mut command);
-        let output = command.output().unwrap();
-        Self {
-            status: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// The records of `--format jsonl`.
-    fn records(&self) -> Vec<Value> {
-        self.out
-            .lines()
-            .map(|line| {
-                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-            })
-            .collect()
-    }
-
-    /// Fails with that status and without output, and says all of that.
-    fn assert_fails(&self, status: i32, said: &[&str]) {
-        assert_eq!(self.status, status, "{}", self.err);
-        assert_eq!(self.out, "");
-        self.assert_says(said);
-    }
-
-    fn assert_says(&self, said: &[&str]) {
-        for part in said {
-            assert!(
-                self.err.contains(part),
-                "expected `{part}` in:\n{}",
-                self.err
-            );
-        }
-    }
-}
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exwire"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn sample(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("samples")
-        .join(name);
-    path.to_str().unwrap().to_owned()
-}
-
-/// A folder with one file.
-fn folder_with(name: &str, bytes: &[u8]) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, bytes).unwrap();
-    (folder, path.to_str().unwrap().to_owned())
-}
-
-fn names(folder: &TempDir) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into())
-        .collect();
-    names.sort();
-    names
-}
 
 const SCANNING: [&str; 4] = ["classify", "audit", "endpoints", "calls"];
 
@@ -588,6 +506,7 @@ fn findings_have_the_fields_of_the_contract() {
                 "documents",
                 "advice",
                 "display_filter",
+                "fingerprint",
             ],
             &[],
         );
@@ -876,7 +795,7 @@ fn columns_of_csv_are_stable() {
     );
     assert_eq!(
         header("audit"),
-        "code,name,severity,message,row,flows,evidence,documents,advice,display_filter"
+        "code,name,severity,message,row,flows,evidence,documents,advice,display_filter,fingerprint"
     );
     assert_eq!(
         header("endpoints"),

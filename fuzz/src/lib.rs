@@ -9,7 +9,7 @@ use std::io::Read;
 use exwire::capture::{Block, Options, Packet, Reader};
 use exwire::evidence::{Moment, Recorder};
 use exwire::net::{Endpoint, FlowKey, PerSide, Side, Timestamp, Transport};
-use exwire::protocol::{Context, Conversation, Datagram, Datagrams, find};
+use exwire::protocol::{Context, Conversation, Datagram, Datagrams, PROTOCOLS};
 use exwire::stream::{Chunk, Stream};
 use exwire::wire::{Dissector, Layers, Limits};
 
@@ -112,8 +112,10 @@ pub fn said(recorder: &Recorder) -> impl PartialEq + std::fmt::Debug + use<> {
 /// What is noted must be registered with its protocol, and within its bounds.
 pub fn check(recorder: &Recorder, messages: usize) {
     for fact in recorder.facts.keys() {
-        let registered = find(fact.attribute.protocol)
-            .is_some_and(|protocol| protocol.attributes.contains(&fact.attribute.name));
+        let attribute = fact.attribute;
+        let registered = PROTOCOLS.iter().any(|protocol| {
+            protocol.name == attribute.protocol && protocol.attributes.contains(&attribute.name)
+        });
         assert!(registered, "{} is not registered", fact.attribute);
     }
     assert!(recorder.offers.len() <= Recorder::MAX_OFFERS);

@@ -391,8 +391,13 @@ impl Judge<'_> {
                     continue;
                 }
                 let secured = encryption.kind.hides() && fit.is_secured();
+                let claim = if self.moved(flow) == Some(service) {
+                    "was given by the topology file to"
+                } else {
+                    "is documented for"
+                };
                 let text = format!(
-                    "port {}/{} is documented for {}{}",
+                    "port {}/{} {claim} {}{}",
                     flow.server().port,
                     flow.key.transport,
                     known.name,

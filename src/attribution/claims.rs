@@ -14,7 +14,7 @@ use super::flow::Flow;
 use super::rows::RowFit;
 use super::{Encrypted, Encryption, Ends, Evidence, Judge, Outcome, Party};
 use crate::net::Transport;
-use crate::signature::{Product, Role};
+use crate::signature::{Product, Role, ServiceId};
 
 /// Situations that are remembered: more than a network has services, few enough that hostile ports cost megabytes at most.
 const MAX_KNOWN: usize = 4096;
@@ -24,6 +24,7 @@ const MAX_KNOWN: usize = 4096;
 pub(super) struct Situation {
     transport: Transport,
     port: u16,
+    moved: Option<ServiceId>,
     client: Who,
     server: Who,
     protocols: SmallVec<[&'static str; 4]>,
@@ -82,6 +83,7 @@ impl<'a> Judge<'a> {
         let situation = Situation {
             transport: flow.key.transport,
             port: flow.server().port,
+            moved: self.moved(flow).cloned(),
             client: Who::of(&ends.client),
             server: Who::of(&ends.server),
             protocols: SmallVec::from_slice(protocols),

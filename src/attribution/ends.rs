@@ -59,7 +59,7 @@ impl Judge<'_> {
             endpoint,
             roles,
             is_known,
-            product: host.and_then(|host| host.product),
+            product: host.and_then(|host| host.product).or(self.topology.product),
             zone,
             name: named
                 .or_else(|| self.flows.name(address))

@@ -30,7 +30,7 @@ use candidates::Rules;
 use claims::Claims;
 
 use crate::evidence::{Ledger, Strength};
-use crate::net::Transport;
+use crate::net::{Timestamp, Transport};
 use crate::signature::{Role, RowId, ServiceId, Signatures};
 use crate::topology::{Inferred, Topology};
 
@@ -148,6 +148,8 @@ pub struct Judged {
     pub offers: Offers,
     /// Roles inferred from facts.
     pub inferred: Inferred,
+    /// Time of the latest packet of the captures.
+    pub last_seen: Option<Timestamp>,
 }
 
 impl Judged {
@@ -155,6 +157,7 @@ impl Judged {
     pub fn of(ledger: &Ledger, signatures: &Signatures, topology: &Topology) -> Self {
         let is_documented = |transport: Transport, port: u16| {
             signatures.matrix.by_port(transport, port).next().is_some()
+                || topology.moved_ports().any(|moved| moved.port == port)
         };
         let flows = Flows::settle(ledger, is_documented);
         let offers = Offers::of(&flows);
@@ -191,6 +194,11 @@ impl Judged {
             attributions,
             offers,
             inferred,
+            last_seen: ledger
+                .captures()
+                .values()
+                .filter_map(|record| record.last_seen)
+                .max(),
         }
     }
 

@@ -107,6 +107,24 @@ impl<'a> Judge<'a> {
         for row in matrix.by_port(transport, port) {
             fits.push(self.fit(row, row.port_entry(transport, port), true, ends, spoken));
         }
+        // A port that the topology file gives to a service of this host stands for those that its rows list.
+        if let Some(service) = self.moved(flow) {
+            for row in matrix.by_service(service) {
+                let is_its = |entry: &&RowPort| {
+                    entry.transport.admits(transport)
+                        && !entry.reversed
+                        && row.services_at(entry).contains(service)
+                };
+                let entry = row.ports.iter().find(is_its);
+                let may_be = entry.is_some()
+                    && row.kind != Kind::Rule
+                    && row.polarity != Some(Polarity::MustNot)
+                    && !fits.iter().any(|fit| fit.row.id == row.id);
+                if may_be {
+                    fits.push(self.fit(row, entry, true, ends, spoken));
+                }
+            }
+        }
         let mut dynamic: Vec<&ServiceId> = Vec::new();
         if protocols.contains(&"dcerpc") || self.offers.of_server(flow).next().is_some() {
             dynamic.extend(self.rpc_services(flow));
@@ -137,6 +155,12 @@ impl<'a> Judge<'a> {
             }
         }
         fits
+    }
+
+    /// The service that the topology file moved to the server's port.
+    pub(super) fn moved(&self, flow: &Flow) -> Option<&'a ServiceId> {
+        let server = flow.server();
+        self.topology.moved_to(server.address, server.port)
     }
 
     /// Services of the interfaces that the flow bound, or that were offered at its server's endpoint.

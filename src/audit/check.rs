@@ -26,17 +26,17 @@ pub(super) struct Check {
 /// A check at work: it sees each flow once, in order, and keeps what it needs for what only all of them show.
 pub(super) trait Watch {
     /// Looks at one flow.
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings);
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>);
 
     /// Says what only the whole shows.
-    fn finish(self: Box<Self>, _scene: &Scene<'_>, _findings: &mut Findings) {}
+    fn finish(self: Box<Self>, _scene: &Scene<'_>, _findings: &mut Findings<'_>) {}
 }
 
 /// A check that looks at each flow alone.
-pub(super) struct Each(pub(super) fn(&Scene<'_>, Subject<'_>, &mut Findings));
+pub(super) struct Each(pub(super) fn(&Scene<'_>, Subject<'_>, &mut Findings<'_>));
 
 impl Watch for Each {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         (self.0)(scene, subject, findings);
     }
 }

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use super::check::Code;
 use super::filter::Shown;
 use super::scene::Subject;
-use super::{Finding, MAX_EVIDENCE, Severity, cite};
+use super::waiving::{fingerprint, waiver};
+use super::{Finding, MAX_EVIDENCE, Review, Severity, cite};
 use crate::attribution::Party;
-use crate::net::{Endpoint, Transport};
-use crate::signature::{RowId, Signatures};
+use crate::net::{Endpoint, Timestamp, Transport};
+use crate::signature::{RowId, ServiceId, Signatures};
+use crate::topology::Topology;
 
 /// Findings of one code before they are folded: what a person can take in at a glance.
 const MAX_OF_CODE: usize = 12;
@@ -74,12 +76,13 @@ impl Draft {
 }
 
 /// A flow as a finding names it: for checks that speak after it went by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Named {
     pub(super) number: u64,
     pub(super) transport: Transport,
     pub(super) client: Endpoint,
     pub(super) server: Endpoint,
+    pub(super) service: Option<ServiceId>,
 }
 
 impl From<Subject<'_>> for Named {
@@ -90,6 +93,7 @@ impl From<Subject<'_>> for Named {
             transport: flow.key.transport,
             client: flow.client(),
             server: flow.server(),
+            service: subject.attribution.service.clone(),
         }
     }
 }
@@ -157,6 +161,9 @@ struct Key {
     severity: Option<Severity>,
     row: Option<RowId>,
     cause: Cause,
+    transport: Option<Transport>,
+    /// The waiver that silences it, because one client of many may be allowed.
+    waiver: Option<usize>,
 }
 
 /// A finding that grows.
@@ -179,7 +186,7 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, flow: Named) {
+    fn add(&mut self, flow: &Named) {
         // Flows come in order; one may be found twice.
         if self.flows.last() == Some(&flow.number) {
             return;
@@ -223,7 +230,7 @@ impl Gathered {
         self.flows.first().copied()
     }
 
-    fn finding(self, signatures: &Signatures) -> Finding {
+    fn finding(self, key: &Key, signatures: &Signatures) -> Finding {
         let Self {
             draft,
             mut flows,
@@ -265,47 +272,86 @@ impl Gathered {
             flows,
             evidence: draft.evidence,
             advice: draft.code.advice,
+            fingerprint: key.fingerprint(draft.code),
         }
     }
 }
 
-/// What the checks found so far.
-#[derive(Default)]
-pub(super) struct Findings {
-    by_code: BTreeMap<&'static str, BTreeMap<Key, Gathered>>,
+impl Key {
+    fn fingerprint(&self, code: &Code) -> String {
+        let severity = self.severity.map(Severity::word);
+        fingerprint(
+            code,
+            self.row.as_ref(),
+            self.transport,
+            &self.cause,
+            severity,
+        )
+    }
 }
 
-impl Findings {
+/// What the checks found so far.
+pub(super) struct Findings<'a> {
+    topology: &'a Topology,
+    /// The end of the capture: what waivers are measured by.
+    now: Timestamp,
+    by_code: BTreeMap<&'static str, BTreeMap<Key, Gathered>>,
+    /// Waivers that spoke of a finding and are expired.
+    expired: BTreeSet<usize>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(topology: &'a Topology, now: Option<Timestamp>) -> Self {
+        Self {
+            topology,
+            now: now.unwrap_or_default(),
+            by_code: BTreeMap::new(),
+            expired: BTreeSet::new(),
+        }
+    }
+
     /// Adds what a check found in a flow to its cause.
     pub(super) fn find(&mut self, flow: impl Into<Named>, draft: Draft) {
-        self.gather(draft).add(flow.into());
+        let flow = flow.into();
+        self.gather(draft, Some(&flow)).add(&flow);
+    }
+
+    /// Adds what several flows show together, the one that carries it first.
+    pub(super) fn find_in(&mut self, flows: &[Named], draft: Draft) {
+        let gathered = self.gather(draft, flows.first());
+        for flow in flows {
+            gathered.add(flow);
+        }
     }
 
     /// Adds what no single flow shows.
     pub(super) fn tell(&mut self, draft: Draft) {
-        self.gather(draft);
+        self.gather(draft, None);
     }
 
-    fn gather(&mut self, draft: Draft) -> &mut Gathered {
-        let causes = self.by_code.entry(draft.code.code).or_default();
-        let level = match causes.len() {
-            0..MAX_CAUSES => 0,
-            _ => 3,
-        };
-        let key = Key {
+    fn gather(&mut self, draft: Draft, flow: Option<&Named>) -> &mut Gathered {
+        let mut key = Key {
             severity: None,
             row: draft.row.clone(),
             cause: draft.cause.clone(),
+            transport: flow.map(|flow| flow.transport),
+            waiver: None,
         };
-        let key = if level == 0 || causes.contains_key(&key) {
-            key
-        } else {
-            Key {
+        if !self.topology.waivers().is_empty() {
+            let fingerprint = key.fingerprint(draft.code);
+            let (topology, now) = (self.topology, self.now);
+            key.waiver = waiver(topology, now, &draft, flow, &fingerprint, &mut self.expired);
+        }
+        let causes = self.by_code.entry(draft.code.code).or_default();
+        if causes.len() >= MAX_CAUSES && !causes.contains_key(&key) {
+            key = Key {
                 severity: Some(draft.severity),
-                cause: draft.cause.folded(LEVELS),
                 row: None,
-            }
-        };
+                cause: Cause::default(),
+                transport: None,
+                waiver: key.waiver,
+            };
+        }
         match causes.entry(key) {
             std::collections::btree_map::Entry::Vacant(free) => free.insert(Gathered::new(draft)),
             std::collections::btree_map::Entry::Occupied(taken) => {
@@ -349,7 +395,7 @@ impl Findings {
     }
 
     /// All findings, folded where there are too many: worst first, then by code, then by first flow.
-    pub(super) fn settle(self, signatures: &Signatures) -> Vec<Finding> {
+    pub(super) fn settle(self, signatures: &Signatures) -> Review {
         let mut by_code: Vec<(usize, BTreeMap<Key, Gathered>)> = self
             .by_code
             .into_values()
@@ -373,14 +419,22 @@ impl Findings {
             *level += 1;
             *causes = fold(std::mem::take(causes), *level);
         }
-        let gathered = by_code
-            .into_iter()
-            .flat_map(|(_, causes)| causes.into_values());
-        let mut findings: Vec<Finding> = gathered
-            .map(|gathered| gathered.finding(signatures))
+        let gathered = by_code.into_iter().flat_map(|(_, causes)| causes);
+        let mut findings: Vec<(Finding, Option<usize>)> = gathered
+            .map(|(key, gathered)| (gathered.finding(&key, signatures), key.waiver))
             .collect();
-        findings.sort_by(|one, other| order(one).cmp(&order(other)));
-        findings
+        findings.sort_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
+        let mut review = Review {
+            expired: self.expired,
+            ..Review::default()
+        };
+        for (finding, waiver) in findings {
+            match waiver {
+                None => review.findings.push(finding),
+                Some(waiver) => review.waived.push((finding, waiver)),
+            }
+        }
+        review
     }
 }
 
@@ -400,6 +454,8 @@ fn fold(causes: BTreeMap<Key, Gathered>, level: usize) -> BTreeMap<Key, Gathered
             severity: Some(gathered.draft.severity),
             row: key.row.filter(|_| level < 4),
             cause: key.cause.folded(level),
+            transport: key.transport.filter(|_| level < 4),
+            waiver: key.waiver,
         };
         match folded.entry(key) {
             std::collections::btree_map::Entry::Vacant(free) => {

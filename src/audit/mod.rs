@@ -6,6 +6,7 @@
 //! roles are unknown no finding is made that only one version of the documents supports (`contradictions`: general order of
 //! resolution). What was not visible is told apart from what is well (`missing::coverage`).
 
+mod baseline;
 mod check;
 mod cite;
 mod directory;
@@ -19,10 +20,17 @@ mod protection;
 mod reachability;
 mod rpc;
 mod scene;
+mod selection;
 mod telephony;
 mod transport;
+mod waiving;
 
+pub use baseline::{Baseline, BaselineError};
 pub use check::{CODES, Code};
+pub use selection::Selection;
+pub use waiving::verify;
+
+use std::collections::BTreeSet;
 
 use gather::Findings;
 use scene::{Scene, Subject};
@@ -89,15 +97,30 @@ pub struct Finding {
     pub advice: &'static str,
     /// A Wireshark display filter that shows the packets.
     pub display_filter: String,
+    /// What stays the same where the same cause shows again: of code, row and the hosts and ports that the cause names, never
+    /// of names, packet numbers, times or flows.
+    pub fingerprint: String,
+}
+
+/// What an audit comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    /// The findings.
+    pub findings: Vec<Finding>,
+    /// Findings that a waiver of the topology silences, with its index there.
+    pub waived: Vec<(Finding, usize)>,
+    /// Waivers that spoke of a finding and are expired, by their index.
+    pub expired: BTreeSet<usize>,
 }
 
 /// Sentences of evidence kept for one finding.
 const MAX_EVIDENCE: usize = 6;
+
 /// An audit at work: flows go in one after the other, findings come out.
 pub struct Auditor<'a> {
     scene: Scene<'a>,
     watches: Vec<Box<dyn check::Watch>>,
-    findings: Findings,
+    findings: Findings<'a>,
 }
 
 impl<'a> Auditor<'a> {
@@ -111,7 +134,7 @@ impl<'a> Auditor<'a> {
                 taps: &judged.flows.taps,
             },
             watches: check::CHECKS.iter().map(|check| (check.start)()).collect(),
-            findings: Findings::default(),
+            findings: Findings::new(topology, judged.last_seen),
         }
     }
 
@@ -123,8 +146,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// All findings: worst first, then by code, then by first flow.
-    pub fn finish(mut self) -> Vec<Finding> {
+    /// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+    pub fn finish(mut self) -> Review {
         for watch in self.watches {
             watch.finish(&self.scene, &mut self.findings);
         }
@@ -132,8 +155,13 @@ impl<'a> Auditor<'a> {
     }
 }
 
-/// The findings of everything that was judged.
+/// All findings that no waiver silences: worst first, then by code, then by first flow.
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
+    review(judged, signatures, topology).findings
+}
+
+/// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let mut auditor = Auditor::new(judged, signatures, topology);
     for (flow, attribution) in judged.iter() {
         auditor.observe(flow, attribution);

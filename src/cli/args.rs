@@ -87,6 +87,21 @@ pub(super) struct Auditing {
     /// Least severity that makes the exit status 1
     #[arg(long, value_name = "SEVERITY", default_value = "error")]
     pub(super) fail_on: FailOn,
+    /// Only findings of these codes, such as EXW101,EXW103
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// No findings of these codes
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) ignore: Vec<String>,
+    /// Product of every host for which the topology file names none
+    #[arg(long, value_name = "PRODUCT")]
+    pub(super) product: Option<Product>,
+    /// Show only what is new against this earlier output (JSON or JSON lines)
+    #[arg(long, value_name = "FILE")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Findings that are allowed for a time: `[[allow]]` tables (TOML; see samples/topology.toml)
+    #[arg(long, value_name = "FILE")]
+    pub(super) waivers: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

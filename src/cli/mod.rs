@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error. Exit codes are decided in one place.
 
 mod args;
+mod audit;
 mod explain;
 mod output;
 mod progress;
@@ -14,16 +15,14 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use crate::attribution::{self, Judged};
-use crate::audit::{Finding, audit};
+use crate::audit::{self as findings, Finding};
 use crate::capture::{Input, PassedOver, plan};
 use crate::protocol::PROTOCOLS;
 use crate::report::{CallRecord, EndpointRecord, FlowRecord};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
-use args::{
-    Arguments, Auditing, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles,
-};
+use args::{Arguments, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles};
 use output::{Output, say};
 use progress::Bar;
 
@@ -51,7 +50,7 @@ pub fn main() -> ExitCode {
     };
     let done = match arguments.command {
         Command::Classify(scanning) => classify(&scanning),
-        Command::Audit(auditing) => audit_command(&auditing),
+        Command::Audit(auditing) => audit::run(&auditing),
         Command::Endpoints(scanning) => endpoints(&scanning),
         Command::Calls(scanning) => calls(&scanning),
         Command::Matrix(searching) => matrix(&searching),
@@ -69,7 +68,7 @@ pub fn main() -> ExitCode {
 
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let mut run = Run::of(scanning)?;
-    let findings = audit(&run.judged, &run.signatures, &run.topology);
+    let findings = findings::audit(&run.judged, &run.signatures, &run.topology);
     let codes = codes_by_flow(&run.judged, &findings);
     let none: Vec<&'static str> = Vec::new();
     let records = run
@@ -86,23 +85,6 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     Ok(run.ending(Ending::Clean))
 }
 
-fn audit_command(auditing: &Auditing) -> anyhow::Result<Ending> {
-    let mut run = Run::of(&auditing.scanning)?;
-    let findings = audit(&run.judged, &run.signatures, &run.topology);
-    run.output.write(findings.iter())?;
-    if !auditing.scanning.output.quiet {
-        summary::findings(&run.judged, &run.scanned, &findings);
-    }
-    let fails = findings
-        .iter()
-        .any(|finding| auditing.fail_on.admits(finding.severity));
-    Ok(run.ending(if fails {
-        Ending::Findings
-    } else {
-        Ending::Clean
-    }))
-}
-
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let mut run = Run::of(scanning)?;
     let records = EndpointRecord::all(&run.judged, &run.signatures);
@@ -116,7 +98,7 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
 
 fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let mut run = Run::of(scanning)?;
-    let findings = audit(&run.judged, &run.signatures, &run.topology);
+    let findings = findings::audit(&run.judged, &run.signatures, &run.topology);
     let codes = codes_by_flow(&run.judged, &findings);
     let calls = attribution::calls(&run.judged);
     run.output
@@ -189,12 +171,22 @@ struct Run {
 
 impl Run {
     fn of(scanning: &Scanning) -> anyhow::Result<Self> {
+        Self::with(scanning, |_| Ok(()))
+    }
+
+    /// A run whose topology the command adds to.
+    fn with(
+        scanning: &Scanning,
+        add: impl FnOnce(&mut Topology) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         // Everything that can be wrong with the arguments is said before the first packet.
         let signatures = signatures(&scanning.signatures, &scanning.port)?;
-        let topology = match &scanning.topology {
+        let mut topology = match &scanning.topology {
             Some(path) => Topology::read(path)?,
             None => Topology::default(),
         };
+        add(&mut topology)?;
+        findings::verify(&topology, &signatures)?;
         let output = Output::new(&scanning.output);
         let inputs: Vec<Input> = scanning
             .captures

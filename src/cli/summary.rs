@@ -41,9 +41,40 @@ pub(super) fn flows(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
     }
 }
 
-pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
+/// What an audit does not show.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LeftOut {
+    /// Findings that are allowed.
+    pub(super) waived: usize,
+    /// Findings of the baseline, where there is one.
+    pub(super) known: Option<usize>,
+    /// Findings of the baseline that are not found any more.
+    pub(super) gone: usize,
+    /// Whether only some codes were asked for.
+    pub(super) is_selected: bool,
+}
+
+pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding], left: &LeftOut) {
     say(&read(judged, scanned));
     say(&format!("verdicts: {}", verdicts(judged)));
+    let LeftOut {
+        waived,
+        known,
+        gone,
+        is_selected,
+    } = *left;
+    if waived > 0 {
+        say(&format!("allowed, and not shown: {waived}"));
+    }
+    if let Some(known) = known {
+        say(&format!(
+            "known from the baseline, and not shown: {known}; in the baseline, and not found now: {gone}"
+        ));
+    }
+    if findings.is_empty() && (waived > 0 || known > Some(0) || is_selected) {
+        say("no other findings");
+        return;
+    }
     say(&if findings.is_empty() {
         "no findings; what the captures do not show is not thereby healthy".to_owned()
     } else {

@@ -1,8 +1,11 @@
 //! GSS tokens (RFC 2743, RFC 4178, RFC 4121, MS-SPNG, MS-NLMP, RFC 4120), as SMTP, HTTP, LDAP and DCE/RPC carry them:
-//! which mechanism authenticates, and the names of hosts, domains and services that stand in clear beside it.
+//! which mechanism authenticates, and the names of hosts, domains and services and the sender's version that stand in clear
+//! beside it.
 //!
 //! A helper for decoders, no protocol of its own. It never reads a user name, a response, a key or an authenticator.
 //! What a short token still shows is said; a length beyond its end is cut, not refused.
+
+mod ntlm;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -22,6 +25,8 @@ pub(super) const GSS_DOMAIN: &str = "gss_domain";
 pub(super) const GSS_HOST: &str = "gss_host";
 /// The service that a Kerberos ticket is for.
 pub(super) const GSS_SERVICE: &str = "gss_service";
+/// Version of the sender's operating system, as `major.minor.build` (NTLM).
+pub(super) const GSS_VERSION: &str = "gss_version";
 /// 1 where nobody was authenticated.
 pub(super) const GSS_ANONYMOUS: &str = "gss_anonymous";
 
@@ -49,6 +54,9 @@ pub(super) struct Token {
     pub(super) server_names: Vec<String>,
     /// The service that a Kerberos ticket is for, as `class/host`.
     pub(super) service: Option<String>,
+    /// Version of the sender's operating system, as an NTLM message says it: `10.0.17763`. Servers that are no Windows say
+    /// what they stand for.
+    pub(super) version: Option<String>,
     /// An NTLM authenticate message without a user and a response.
     pub(super) anonymous: bool,
 }
@@ -62,6 +70,7 @@ impl Token {
             host: None,
             server_names: Vec::new(),
             service: None,
+            version: None,
             anonymous: false,
         }
     }
@@ -72,15 +81,21 @@ impl Token {
         for offered in &self.offered {
             notes.text(GSS_OFFERED, offered);
         }
+        notes.text(GSS_SERVICE, self.service.as_deref().unwrap_or_default());
+        self.note_sender(notes);
+        if self.anonymous {
+            notes.number(GSS_ANONYMOUS, 1);
+        }
+    }
+
+    /// Notes domain, host and version of the sender, for decoders that have names of their own for the rest.
+    pub(super) fn note_sender(&self, notes: &mut Notes<'_>) {
         for (name, value) in [
             (GSS_DOMAIN, &self.domain),
             (GSS_HOST, &self.host),
-            (GSS_SERVICE, &self.service),
+            (GSS_VERSION, &self.version),
         ] {
             notes.text(name, value.as_deref().unwrap_or_default());
-        }
-        if self.anonymous {
-            notes.number(GSS_ANONYMOUS, 1);
         }
     }
 }
@@ -88,7 +103,7 @@ impl Token {
 /// Reads one token: SPNEGO, NTLMSSP, or Kerberos with or without the GSS frame. `None` where it is none of them.
 pub(super) fn mechanism(token: &[u8]) -> Option<Token> {
     let token = token.get(..MAX_TOKEN).unwrap_or(token);
-    if let Some(token) = ntlm(token) {
+    if let Some(token) = ntlm::message(token) {
         return Some(token);
     }
     if token.starts_with(b"NEGOEXTS") {
@@ -159,7 +174,7 @@ fn initial(mut body: Cursor<'_>) -> Option<Token> {
             };
             Some(found.unwrap_or(Token::of(name)))
         }
-        _ => Some(ntlm(body.rest()).unwrap_or(Token::of(name))),
+        _ => Some(ntlm::message(body.rest()).unwrap_or(Token::of(name))),
     }
 }
 
@@ -283,115 +298,6 @@ fn element<'a>(cursor: &mut Cursor<'a>) -> Option<(u8, Cursor<'a>)> {
     Some((element.tag, element.cursor()))
 }
 
-const NTLM_SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
-/// `NTLMSSP_NEGOTIATE_UNICODE`, MS-NLMP §2.2.2.5.
-const UNICODE: u32 = 1;
-
-/// NTLMSSP messages, MS-NLMP §2.2.1.
-fn ntlm(bytes: &[u8]) -> Option<Token> {
-    let mut cursor = Cursor::new(bytes);
-    if cursor.array().ok()? != NTLM_SIGNATURE {
-        return None;
-    }
-    let kind = cursor.u32_le().ok()?;
-    let mut token = Token::of("ntlm");
-    // What is cut off stays unsaid: the signature and the type are proof enough.
-    let _cut = match kind {
-        1 => negotiate(bytes, cursor, &mut token),
-        2 => challenge(bytes, cursor, &mut token),
-        3 => authenticate(bytes, cursor, &mut token),
-        _ => return None,
-    };
-    Some(token)
-}
-
-/// `NEGOTIATE_MESSAGE`, §2.2.1.1: flags, domain and workstation, both in the OEM character set.
-fn negotiate(bytes: &[u8], mut cursor: Cursor<'_>, token: &mut Token) -> Option<()> {
-    cursor.u32_le().ok()?;
-    token.domain = payload(bytes, &mut cursor).and_then(name);
-    token.host = payload(bytes, &mut cursor).and_then(name);
-    Some(())
-}
-
-/// `CHALLENGE_MESSAGE`, §2.2.1.2, and the pairs of its target information, §2.2.2.1.
-fn challenge(bytes: &[u8], mut cursor: Cursor<'_>, token: &mut Token) -> Option<()> {
-    let target = payload(bytes, &mut cursor);
-    let unicode = cursor.u32_le().ok()? & UNICODE != 0;
-    token.domain = target.and_then(|target| text(target, unicode));
-    cursor.skip(16).ok()?;
-    let mut pairs = Cursor::new(payload(bytes, &mut cursor)?);
-    while token.server_names.len() < MAX_NAMES {
-        let kind = pairs.u16_le().ok()?;
-        let length = pairs.u16_le().ok()?;
-        let value = pairs.take(usize::from(length)).ok()?;
-        let Some(value) = text(value, true).filter(|_| matches!(kind, 1..=5)) else {
-            match kind {
-                0 => break,
-                _ => continue,
-            }
-        };
-        match kind {
-            // The DNS name says more than the NetBIOS name, which comes first or last.
-            1 => {
-                token.host.get_or_insert_with(|| value.clone());
-            }
-            2 => {
-                token.domain.get_or_insert_with(|| value.clone());
-            }
-            3 => token.host = Some(value.clone()),
-            _ => {}
-        }
-        if !token.server_names.contains(&value) {
-            token.server_names.push(value);
-        }
-    }
-    Some(())
-}
-
-/// `AUTHENTICATE_MESSAGE`, §2.2.1.3: domain and workstation. Responses and the user are measured, never read.
-fn authenticate(bytes: &[u8], mut cursor: Cursor<'_>, token: &mut Token) -> Option<()> {
-    cursor.skip(8).ok()?;
-    let response = cursor.u16_le().ok()?;
-    cursor.skip(6).ok()?;
-    let domain = payload(bytes, &mut cursor);
-    let user = cursor.u16_le().ok()?;
-    cursor.skip(6).ok()?;
-    let host = payload(bytes, &mut cursor);
-    cursor.skip(8).ok()?;
-    // Flags are optional in the oldest messages, which are not Unicode.
-    let unicode = cursor.u32_le().is_ok_and(|flags| flags & UNICODE != 0);
-    token.domain = domain.and_then(|domain| text(domain, unicode));
-    token.host = host.and_then(|host| text(host, unicode));
-    token.anonymous = user == 0 && response == 0;
-    Some(())
-}
-
-/// A field of the payload: length, allocated length, offset from the start of the message. The cursor moves on even
-/// where the field points nowhere.
-fn payload<'a>(bytes: &'a [u8], cursor: &mut Cursor<'_>) -> Option<&'a [u8]> {
-    let length = usize::from(cursor.u16_le().ok()?);
-    cursor.u16_le().ok()?;
-    let offset = usize::try_from(cursor.u32_le().ok()?).ok()?;
-    let end = offset.checked_add(length)?;
-    bytes.get(offset..end).filter(|field| !field.is_empty())
-}
-
-fn text(bytes: &[u8], unicode: bool) -> Option<String> {
-    if !unicode {
-        return name(bytes);
-    }
-    let units = bytes
-        .as_chunks::<2>()
-        .0
-        .iter()
-        .map(|&pair| u16::from_le_bytes(pair));
-    let text: String = char::decode_utf16(units)
-        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .take(MAX_NAME)
-        .collect();
-    (!text.is_empty()).then_some(text)
-}
-
 fn name(bytes: &[u8]) -> Option<String> {
     let bytes = bytes.get(..MAX_NAME).unwrap_or(bytes);
     (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
@@ -419,13 +325,14 @@ mod tests {
         ]
         .concat();
         let mut message = b"NTLMSSP\0\x02\0\0\0".to_vec();
-        message.extend_from_slice(&[14, 0, 14, 0, 48, 0, 0, 0]);
-        message.extend_from_slice(&0x0002_8201_u32.to_le_bytes());
+        message.extend_from_slice(&[14, 0, 14, 0, 56, 0, 0, 0]);
+        message.extend_from_slice(&0x0202_8201_u32.to_le_bytes());
         message.extend_from_slice(&[7; 8]);
         message.extend_from_slice(&[0; 8]);
         message.extend_from_slice(&(info.len() as u16).to_le_bytes());
         message.extend_from_slice(&(info.len() as u16).to_le_bytes());
-        message.extend_from_slice(&62_u32.to_le_bytes());
+        message.extend_from_slice(&70_u32.to_le_bytes());
+        message.extend_from_slice(&[6, 3, 0x80, 0x25, 0, 0, 0, 0x0f]);
         message.extend_from_slice(&target);
         message.extend_from_slice(&info);
         message
@@ -512,6 +419,23 @@ mod tests {
             token.server_names,
             ["CONTOSO", "EX1", "contoso.example", "ex1.contoso.example"]
         );
+        assert_eq!(token.version.as_deref(), Some("6.3.9600"));
+    }
+
+    #[test]
+    fn a_version_is_said_only_where_it_is_announced_and_ends_with_its_revision() {
+        let version = |flags: u8, version: [u8; 8]| {
+            let mut message = b"NTLMSSP\0\x01\0\0\0\x97\x82\x08".to_vec();
+            message.push(flags);
+            message.extend([0; 16]);
+            message.extend(version);
+            mechanism(&message).unwrap().version
+        };
+        let windows = [10, 0, 0x63, 0x45, 0, 0, 0, 0x0f];
+        assert_eq!(version(0xe2, windows).as_deref(), Some("10.0.17763"));
+        assert_eq!(version(0xe0, windows), None);
+        assert_eq!(version(0xe2, [0; 8]), None);
+        assert_eq!(version(0xe2, *b"WORKDOMA"), None);
     }
 
     #[test]
@@ -519,6 +443,7 @@ mod tests {
         let token = mechanism(&ntlm_authenticate("CONTOSO", "PC7", 6, 24)).unwrap();
         assert_eq!(token.domain.as_deref(), Some("CONTOSO"));
         assert_eq!(token.host.as_deref(), Some("PC7"));
+        assert_eq!(token.version.as_deref(), Some("10.0.17763"));
         assert!(!token.anonymous);
         assert!(
             mechanism(&ntlm_authenticate("CONTOSO", "PC7", 0, 0))

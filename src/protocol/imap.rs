@@ -7,7 +7,7 @@
 //! together with a response to it.
 
 use super::gss::{
-    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::lines::Lines;
 use super::{About, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
@@ -64,6 +64,7 @@ pub(super) const IMAP: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {

@@ -5,7 +5,7 @@
 //! fixed fields. Tokens are read by the helper for GSS, which keeps no user and no key.
 
 use super::gss::{
-    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
 use crate::bytes::{Cursor, Short};
@@ -32,6 +32,7 @@ pub(super) const NNS: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
         PROTECTION,
         ERROR,
@@ -249,9 +250,11 @@ mod tests {
     #[test]
     fn nobody_is_said_to_be_anonymous_but_who_sends_no_name() {
         let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
-        message.extend([0; 52]);
+        message.extend([0; 48]);
+        message.extend([0, 0, 0, 2, 10, 0, 0x63, 0x45, 0, 0, 0, 0x0f]);
         let recorder = conversation(&[(C, &frame(GOING_ON, &message))]);
         assert_eq!(values(&recorder, "nns", "gss_anonymous"), ["1"]);
+        assert_eq!(values(&recorder, "nns", "gss_version"), ["10.0.17763"]);
     }
 
     #[test]

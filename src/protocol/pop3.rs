@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use super::gss::{
-    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::lines::{LineReader, Lines};
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry, text};
@@ -56,6 +56,7 @@ pub(super) const POP3: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {

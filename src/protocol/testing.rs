@@ -23,6 +23,22 @@ pub(crate) fn conversation(segments: &[(Side, &[u8])]) -> Recorder {
     play(segments, false)
 }
 
+/// The same with a second between packets, for what depends on time.
+pub(crate) fn conversation_in_seconds(segments: &[(Side, &[u8])]) -> Recorder {
+    let mut recorder = Recorder::default();
+    let mut conversation = Conversation::default();
+    for (number, (side, bytes)) in segments.iter().enumerate() {
+        let mut moment = moment(Transport::TCP, *side, number as u64 + 1);
+        moment.time = Timestamp::from_nanos(number as i64 * 1_000_000_000);
+        let context = Context {
+            moment,
+            midstream: false,
+        };
+        conversation.data(bytes, context, &mut recorder);
+    }
+    recorder
+}
+
 /// The same for a connection whose beginning is missing.
 pub(crate) fn midstream(segments: &[(Side, &[u8])]) -> Recorder {
     play(segments, true)
@@ -214,7 +230,7 @@ pub(crate) mod tokens {
         user: u16,
         response: u16,
     ) -> Vec<u8> {
-        const HEADER: u16 = 64;
+        const HEADER: u16 = 72;
         let (domain, workstation) = (utf16(domain), utf16(workstation));
         let field = |length: u16, offset: u16| {
             let [low, high] = length.to_le_bytes();
@@ -230,7 +246,9 @@ pub(crate) mod tokens {
             &field(user, end),
             &field(workstation.len() as u16, end),
             &field(0, end),
-            &1_u32.to_le_bytes(),
+            // Unicode, and Windows 10.0 in its build 17763.
+            &0x0200_0001_u32.to_le_bytes(),
+            &[10, 0, 0x63, 0x45, 0, 0, 0, 0x0f],
             &domain,
             &workstation,
         ]

@@ -7,7 +7,7 @@
 use memchr::{memchr, memmem};
 
 use super::gss::{
-    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::tls::TLS;
 use super::{
@@ -59,6 +59,7 @@ pub(super) const XMPP: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {
@@ -480,6 +481,7 @@ mod tests {
         assert_eq!(of("gss_service"), ["xmpp/ex1.a.example"]);
         assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
         assert_eq!(of("gss_host"), ["EX1"]);
+        assert_eq!(of("gss_version"), ["10.0.17763"]);
         assert_eq!(of("gss_anonymous"), ["1"]);
         survives_every_cut(&segments);
     }

@@ -23,6 +23,7 @@ impl Record for &Finding {
         "documents",
         "advice",
         "display_filter",
+        "fingerprint",
     ];
     const TABLE: &'static [Column] = &[
         column("severity", 0),

@@ -38,8 +38,8 @@ pub const CHECKS: &[&str] = &[
     "EXW408", "EXW410", "EXW411", "EXW412", "EXW413", "EXW414", "EXW501", "EXW502", "EXW503",
     "EXW504", "EXW505", "EXW506", "EXW507", "EXW508", "EXW509", "EXW601", "EXW602", "EXW603",
     "EXW604", "EXW605", "EXW606", "EXW607", "EXW608", "EXW701", "EXW702", "EXW703", "EXW704",
-    "EXW705", "EXW706", "EXW707", "EXW801", "EXW802", "EXW803", "EXW804", "EXW805", "EXW901",
-    "EXW902", "EXW903", "EXW904", "EXW905", "EXW990",
+    "EXW705", "EXW706", "EXW801", "EXW802", "EXW803", "EXW804", "EXW805", "EXW901", "EXW902",
+    "EXW903", "EXW904", "EXW905", "EXW990",
 ];
 
 /// The signature files that are compiled in.

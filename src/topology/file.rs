@@ -1,6 +1,6 @@
 //! The topology file: TOML, strictly read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Host, Topology, Zone};
-use crate::signature::{Product, Role};
+use super::allow::AllowEntry;
+use super::{Host, MovedPort, Site, Topology, Zone};
+use crate::signature::{Product, Role, ServiceId, UnknownWord};
 
 /// A topology file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +40,35 @@ pub enum TopologyError {
 #[serde(deny_unknown_fields)]
 struct File {
     edge_subscribed: Option<bool>,
+    product: Option<Product>,
     #[serde(default)]
     zones: Zones,
+    #[serde(default)]
+    site: Vec<Spanned<SiteEntry>>,
     #[serde(default)]
     host: Vec<Spanned<HostEntry>>,
     #[serde(default)]
     network: Vec<Spanned<NetworkEntry>>,
+    #[serde(default)]
+    allow: Vec<Spanned<AllowEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SiteEntry {
+    name: Arc<str>,
+    edge_subscribed: Option<bool>,
+}
+
+/// A port, or several.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a port from 1 to 65535, or a list of them"
+)]
+enum PortList {
+    One(std::num::NonZeroU16),
+    Several(Vec<std::num::NonZeroU16>),
 }
 
 #[derive(Default, Deserialize)]
@@ -66,6 +90,9 @@ struct HostEntry {
     #[serde(default)]
     roles: BTreeSet<Role>,
     product: Option<Product>,
+    site: Option<Spanned<Arc<str>>>,
+    #[serde(default)]
+    ports: BTreeMap<Spanned<Arc<str>>, PortList>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +103,9 @@ struct NetworkEntry {
     #[serde(default)]
     roles: BTreeSet<Role>,
     product: Option<Product>,
+    site: Option<Spanned<Arc<str>>>,
+    #[serde(default)]
+    ports: BTreeMap<Spanned<Arc<str>>, PortList>,
 }
 
 impl Topology {
@@ -88,30 +118,66 @@ impl Topology {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text).map_err(|(line, message)| TopologyError::Wrong {
+        let wrong = |(line, message)| TopologyError::Wrong {
             path: path.to_owned(),
             line,
             message,
-        })
+        };
+        let mut topology = Self::parse(&text).map_err(wrong)?;
+        topology.path = path.into();
+        for waiver in &mut topology.waivers {
+            waiver.path = path.into();
+        }
+        Ok(topology)
+    }
+
+    /// Reads a file that holds `[[allow]]` tables alone, and adds them.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn read_waivers(&mut self, path: &Path) -> Result<(), TopologyError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TopologyError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let wrong = |(line, message)| TopologyError::Wrong {
+            path: path.to_owned(),
+            line,
+            message,
+        };
+        let file: Waivers =
+            toml::from_str(&text).map_err(|error| wrong(describe(&text, &error)))?;
+        for entry in file.allow {
+            let mut waiver = self.waiver(&text, entry).map_err(wrong)?;
+            waiver.path = path.into();
+            self.waivers.push(waiver);
+        }
+        Ok(())
     }
 
     /// Reads the text of a topology file; an error is a line, from 1, and a message.
     pub(crate) fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let line = |offset: usize| {
-            text.get(..offset)
-                .unwrap_or(text)
-                .matches('\n')
-                .count()
-                .saturating_add(1)
-        };
-        let file: File = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(1, |span| line(span.start));
-            (at, error.message().trim().replace('\n', ", "))
-        })?;
+        let line = |offset: usize| line(text, offset);
+        let file: File = toml::from_str(text).map_err(|error| describe(text, &error))?;
         let mut topology = Self {
             edge_subscribed: file.edge_subscribed,
+            product: file.product,
             ..Self::default()
         };
+        for entry in file.site {
+            let at = line(entry.span().start);
+            let SiteEntry {
+                name,
+                edge_subscribed,
+            } = entry.into_inner();
+            let site = Site { edge_subscribed };
+            if topology.sites.insert(Arc::clone(&name), site).is_some() {
+                return Err((
+                    at,
+                    format!("expected one entry for a site, found `{name}` in two"),
+                ));
+            }
+        }
         let zones = [
             (file.zones.internal, Zone::Internal),
             (file.zones.perimeter, Zone::Perimeter),
@@ -137,7 +203,11 @@ impl Topology {
                 addresses,
                 roles,
                 product,
+                site,
+                ports,
             } = entry.into_inner();
+            let site = topology.site(site).map_err(|(from, m)| (line(from), m))?;
+            let ports = moved(text, ports);
             if addresses.is_empty() {
                 return Err((
                     at,
@@ -156,6 +226,8 @@ impl Topology {
                     name: name.clone(),
                     roles: roles.clone(),
                     product,
+                    site: site.clone(),
+                    ports: ports.clone(),
                 };
                 if topology.hosts.insert(address, host).is_some() {
                     return Err((
@@ -165,13 +237,18 @@ impl Topology {
                 }
             }
         }
+        let whole = text;
         for entry in file.network {
             let NetworkEntry {
                 name,
                 network: text,
                 roles,
                 product,
+                site,
+                ports,
             } = entry.into_inner();
+            let site = topology.site(site).map_err(|(from, m)| (line(from), m))?;
+            let ports = moved(whole, ports);
             let at = line(text.span().start);
             let network = network(text.get_ref()).map_err(|message| (at, message))?;
             if topology.networks.iter().any(|(known, _)| *known == network) {
@@ -186,15 +263,70 @@ impl Topology {
                     name,
                     roles,
                     product,
+                    site,
+                    ports,
                 },
             ));
         }
+        for entry in file.allow {
+            let waiver = topology.waiver(text, entry)?;
+            topology.waivers.push(waiver);
+        }
         Ok(topology)
+    }
+
+    /// The name of a site that has an entry; an error is an offset and a message.
+    fn site(&self, name: Option<Spanned<Arc<str>>>) -> Result<Option<Arc<str>>, (usize, String)> {
+        let Some(name) = name else { return Ok(None) };
+        let at = name.span().start;
+        let name = name.into_inner();
+        if self.sites.contains_key(&name) {
+            return Ok(Some(name));
+        }
+        let known = self.sites.keys().map(|site| &**site);
+        Err((at, UnknownWord::new("site", &name, known).to_string()))
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Waivers {
+    #[serde(default)]
+    allow: Vec<Spanned<AllowEntry>>,
+}
+
+/// The line of an offset, from 1.
+pub(super) fn line(text: &str, offset: usize) -> usize {
+    let before = text.get(..offset).unwrap_or(text);
+    before.matches('\n').count().saturating_add(1)
+}
+
+/// Line and message of what the parser says.
+fn describe(text: &str, error: &toml::de::Error) -> (usize, String) {
+    let at = error.span().map_or(1, |span| line(text, span.start));
+    (at, error.message().trim().replace('\n', ", "))
+}
+
+fn moved(text: &str, ports: BTreeMap<Spanned<Arc<str>>, PortList>) -> Vec<MovedPort> {
+    let mut moved = Vec::new();
+    for (service, ports) in ports {
+        let line = line(text, service.span().start);
+        let service = ServiceId(service.into_inner());
+        let ports = match ports {
+            PortList::One(port) => vec![port],
+            PortList::Several(ports) => ports,
+        };
+        moved.extend(ports.into_iter().map(|port| MovedPort {
+            service: service.clone(),
+            port: port.get(),
+            line,
+        }));
+    }
+    moved
+}
+
 /// A network, or a single address as a network of one.
-fn network(text: &str) -> Result<IpNet, String> {
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .map(|network| network.trunc())
@@ -242,7 +374,8 @@ roles = ["client"]
             topology.zone("8.8.8.8".parse().unwrap()),
             Some(Zone::Internet)
         );
-        assert_eq!(topology.has_edge(), Some(true));
+        let ends = ["10.9.0.25".parse().unwrap(), "8.8.8.8".parse().unwrap()];
+        assert_eq!(topology.has_edge_at(ends), Some(true));
     }
 
     #[test]

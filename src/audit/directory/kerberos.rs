@@ -55,7 +55,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("60", "unspecified"),
 ];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for (text, sentence) in subject.texts(scene, "kerberos", "error") {
         let number = text.split(' ').next().unwrap_or_default();
         if ORDINARY.contains(&number) {

@@ -40,7 +40,7 @@ const DATA: &[(&str, &str)] = &[
 /// Results that tell of trouble of the server, not of a question without an answer.
 const TROUBLE: &[&str] = &["1", "2", "3", "11", "51", "52", "53", "80"];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let is_success = |text: &str| matches!(text.split(' ').next(), Some("0" | "14"));
     for (text, sentence) in subject.texts(scene, "ldap", "bind_result") {
         if is_success(text) {

@@ -31,7 +31,7 @@ struct Names {
 }
 
 impl Watch for Names {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         for name in ["srv", "mx"] {
             let texts = subject.flow.texts("dns", name);
             self.given
@@ -62,7 +62,7 @@ impl Watch for Names {
         }
     }
 
-    fn finish(mut self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings) {
+    fn finish(mut self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
         for standing in scene.offers.iter() {
             if let Offered::Host { name } = &standing.offer.offered {
                 self.given.insert(first_label(name).into());

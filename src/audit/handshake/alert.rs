@@ -158,7 +158,7 @@ const MEANINGS: &[(&str, &Code, &str)] = &[
     ),
 ];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     for protocol in ["tls", "dtls"] {
         for (fact, sight) in flow.facts_of(protocol, "alert") {

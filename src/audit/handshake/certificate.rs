@@ -27,7 +27,7 @@ const OTHER_NAME: &Code = &Code {
 const SELF_SIGNED: &Code = &Code {
     code: "EXW507",
     name: "certificate-self-signed",
-    meaning: "A service for clients shows a certificate that it signed itself; clients that do not know it refuse it or warn.",
+    meaning: "A service for clients shows a certificate that it signed itself, and a client does not complete the handshake.",
     advice: "Use a certificate of an issuer that the clients trust; between transport servers of one organization self-signed certificates are as documented.",
 };
 
@@ -36,7 +36,7 @@ pub(in crate::audit) const CERTIFICATE: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     for protocol in ["tls", "dtls"] {
         for (fact, sight) in flow.facts_of(protocol, "certificate_not_after") {
@@ -78,7 +78,7 @@ fn validity(
     code: &'static Code,
     (side, sight): (crate::net::Side, crate::attribution::Sight),
     when: &str,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let is_client = side == subject.flow.client;
     let by = if is_client {
@@ -114,7 +114,7 @@ fn is_established(subject: Subject<'_>) -> bool {
     subject.flow.facts_of("tls", "established").next().is_some()
 }
 
-fn name(subject: Subject<'_>, findings: &mut Findings) {
+fn name(subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(wanted) = flow.texts("tls", "server_name").next() else {
         return;
@@ -160,14 +160,16 @@ const FOR_CLIENTS: &[&str] = &[
     "smtp_submission",
 ];
 
-fn self_signed(subject: Subject<'_>, findings: &mut Findings) {
+fn self_signed(subject: Subject<'_>, findings: &mut Findings<'_>) {
     let service = subject.attribution.service.as_ref().map(|id| id.as_str());
     let is_for_clients = service.is_some_and(|service| FOR_CLIENTS.contains(&service));
     let certificate = subject.attribution.encryption.certificate.as_deref();
     let Some(certificate) = certificate.filter(|certificate| certificate.self_signed) else {
         return;
     };
-    if !is_for_clients || !subject.server().is_known || !subject.is_ours() {
+    // A client that goes on knows the certificate, or does not mind.
+    let is_refused = !is_established(subject);
+    if !is_for_clients || !is_refused || !subject.server().is_known || !subject.is_ours() {
         return;
     }
     let message = format!(
@@ -175,11 +177,7 @@ fn self_signed(subject: Subject<'_>, findings: &mut Findings) {
         host(subject.server()),
         certificate.subject.as_deref().unwrap_or_default()
     );
-    let severity = match is_established(subject) {
-        true => Severity::Info,
-        false => Severity::Warning,
-    };
-    let draft = Draft::of(SELF_SIGNED, severity, subject, message);
+    let draft = Draft::of(SELF_SIGNED, Severity::Warning, subject, message);
     findings.find(subject, draft.by_row(None));
 }
 

@@ -31,7 +31,7 @@ const SILENCE_NS: i64 = 10_000_000_000;
 /// Bytes of the longest handshake with its certificates: with more, something else was said that the capture does not show.
 const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(tcp) = &flow.tracker.tcp else { return };
     let (client, server) = (flow.client, flow.client.other());

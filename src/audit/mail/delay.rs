@@ -26,7 +26,7 @@ pub(in crate::audit) const DELAY: Check = Check {
 /// Where senders become impatient, in nanoseconds; RFC 5321 4.5.3.2 lets them wait five minutes.
 const LATE_NS: i64 = 5_000_000_000;
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let is_mail = ["smtp", "pop3", "imap"]
         .iter()

@@ -17,7 +17,7 @@ pub(in crate::audit) const LOGIN: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for protocol in ["smtp", "pop3", "imap"] {
         let failed = subject
             .flow

@@ -113,7 +113,7 @@ const MEANINGS: &[(&str, &str, bool)] = &[
 /// Commands of no account that servers refuse by habit.
 const HABITUAL: &[&str] = &["500", "502", "503", "504", "252"];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for (text, sentence) in subject.texts(scene, "smtp", "reply_error") {
         let known = MEANINGS.iter().find(|(begin, ..)| text.starts_with(begin));
         let (meaning, is_service) = known.map_or(("", false), |(_, text, whole)| (*text, *whole));

@@ -33,7 +33,7 @@ pub(in crate::audit) const STARTTLS: Check = Check {
 /// X's in a row that no keyword has.
 const MASK: &str = "XXXX";
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let is_masked = |text: &str| {
         let word = text.split(' ').next().unwrap_or_default();

@@ -29,7 +29,7 @@ struct Ports {
 }
 
 impl Watch for Ports {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let flow = subject.flow;
         let server = flow.server();
         // Calls in pipes of SMB go where the files are: no mapper names that port.

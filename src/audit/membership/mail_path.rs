@@ -18,8 +18,9 @@ pub(in crate::audit) const MAIL_PATH: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
-    if scene.topology.has_edge() != Some(true) || !subject.flow.proves("smtp") {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
+    let ends = [subject.client(), subject.server()].map(|party| party.endpoint.address);
+    if scene.topology.has_edge_at(ends) != Some(true) || !subject.flow.proves("smtp") {
         return;
     }
     let standalone = |roles: &[Role]| {
@@ -37,7 +38,7 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
         return;
     }
     // Whether the server that the topology lists is subscribed is only assumed.
-    let severity = match scene.topology.edge_subscribed {
+    let severity = match scene.topology.edge_subscribed_at(ends) {
         None => Severity::Warning,
         Some(_) => Severity::Error,
     };

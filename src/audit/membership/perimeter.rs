@@ -23,9 +23,9 @@ pub(in crate::audit) const PERIMETER: Check = Check {
 struct Hosts;
 
 impl Watch for Hosts {
-    fn observe(&mut self, _: &Scene<'_>, _: Subject<'_>, _: &mut Findings) {}
+    fn observe(&mut self, _: &Scene<'_>, _: Subject<'_>, _: &mut Findings<'_>) {}
 
-    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
         for (address, host) in scene.topology.hosts() {
             let is_misplaced = host.roles.contains(&Role::LyncDirector)
                 && scene.topology.zone(address) == Some(Zone::Perimeter);

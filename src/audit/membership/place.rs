@@ -53,7 +53,7 @@ pub(in crate::audit) const PLACE: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     match &subject.attribution.verdict {
         Verdict::Documented(_) => {}
         _ if is_misplaced(subject) => misplaced(scene, subject, findings),
@@ -94,7 +94,7 @@ fn misfit(subject: Subject<'_>) -> Option<(&RowId, Fit)> {
     Some((&found.0, found.1))
 }
 
-fn misplaced(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn misplaced(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let Some((row, fit)) = misfit(subject) else {
         return;
     };
@@ -150,7 +150,7 @@ fn is_soft(scene: &Scene<'_>, row: &RowId) -> bool {
         .is_some_and(|row| row.services.iter().any(loose))
 }
 
-fn undocumented_service(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn undocumented_service(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     // Media and AD LDS without SSL have checks of their own, and what hosts without a role in the matrix do between them is not its matter.
     let is_foreign =
         subject.is_known() && !is_matrix_server(subject) && !is_server(subject.client());
@@ -200,7 +200,7 @@ fn contradicted(
     subject: Subject<'_>,
     row: &RowId,
     observed: &str,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let claim = claim(scene, subject, row);
     let known = subject.server().is_known && is_matrix_server(subject);
@@ -255,7 +255,7 @@ fn claim(scene: &Scene<'_>, subject: Subject<'_>, row: &RowId) -> String {
 /// Services of a port that are named in a sentence.
 const MAX_SERVICES: usize = 3;
 
-fn undocumented_port(subject: Subject<'_>, findings: &mut Findings) {
+fn undocumented_port(subject: Subject<'_>, findings: &mut Findings<'_>) {
     let is_traffic = subject.flow.key.transport.has_ports();
     // Between internal servers nothing may be blocked, and nothing is a violation (contradictions C44).
     let both_servers =

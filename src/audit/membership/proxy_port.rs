@@ -19,7 +19,7 @@ pub(in crate::audit) const PROXY_PORT: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let both = [subject.client(), subject.server()]
         .iter()
         .all(|party| party.roles.contains(&Role::ClientAccess));

@@ -19,7 +19,7 @@ pub(in crate::audit) const VERSION: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let attribution = subject.attribution;
     let answers = subject.flow.tracker.packets[subject.flow.client.other()] > 0;
     if !attribution.rows.is_empty() || !subject.is_known() || !answers {

@@ -40,6 +40,8 @@ pub(in crate::audit) const CLUSTER: Check = Check {
 const HEARTBEAT: u16 = 3343;
 /// Five heartbeats of one second, in nanoseconds.
 const GAP_NS: i64 = 5_000_000_000;
+/// Beats in a row whose absence is a pause: the cluster's own default.
+const MISSED: i64 = 5;
 /// As long as this a heartbeat cannot be overlooked, in nanoseconds.
 const LONG_ENOUGH_NS: i64 = 60_000_000_000;
 /// Pairs of nodes that are followed: clusters have sixteen nodes at most.
@@ -54,7 +56,7 @@ struct Nodes {
 }
 
 impl Watch for Nodes {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let flow = subject.flow;
         let ends = [subject.client(), subject.server()];
         let between = pair(flow.key.a.address, flow.key.b.address);
@@ -89,7 +91,7 @@ impl Watch for Nodes {
         }
     }
 
-    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
         for (between, (first, last)) in self.spoke {
             let seconds = last.since(first) / 1_000_000_000;
             if last.since(first) < LONG_ENOUGH_NS || self.beats.contains(&between) {
@@ -129,7 +131,7 @@ impl Nodes {
         &mut self,
         subject: Subject<'_>,
         between: (IpAddr, IpAddr),
-        findings: &mut Findings,
+        findings: &mut Findings<'_>,
     ) {
         let flow = subject.flow;
         // A pause that ends a flow is one between two flows.
@@ -142,7 +144,15 @@ impl Nodes {
             let last = self.last.entry(between).or_insert(flow.tracker.last_seen);
             *last = (*last).max(flow.tracker.last_seen);
         }
-        if silence < GAP_NS {
+        // A cluster may be set to beat more slowly: a pause is one against the usual distance of two beats.
+        let lasted = flow.tracker.last_seen.since(flow.tracker.first_seen);
+        let packets = flow
+            .tracker
+            .packets
+            .a
+            .saturating_add(flow.tracker.packets.b);
+        let usual = lasted.saturating_mul(2) / i64::try_from(packets).unwrap_or(i64::MAX).max(1);
+        if silence < GAP_NS || silence < usual.saturating_mul(MISSED) {
             return;
         }
         let message = format!(

@@ -29,7 +29,7 @@ struct Coverage {
 }
 
 impl Watch for Coverage {
-    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings) {
+    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
         let flow = subject.flow;
         let add = |count: &mut u64, holds: bool| {
             *count = count.saturating_add(u64::from(holds));
@@ -52,7 +52,7 @@ impl Watch for Coverage {
         add(&mut self.unnamed, is_unnamed);
     }
 
-    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         let parts: Vec<String> = [
             (self.sealed, "sealed (what is inside is not judged)"),
             (

@@ -75,7 +75,7 @@ impl Active {
 }
 
 impl Watch for Paths {
-    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings) {
+    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
         if !subject.flow.tracker.is_two_way() {
             return;
         }
@@ -117,7 +117,7 @@ impl Watch for Paths {
         }
     }
 
-    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
         let name = |address: IpAddr| {
             let host = scene.topology.host(address);
             let name = host.and_then(|host| host.name.as_deref());
@@ -149,7 +149,8 @@ impl Watch for Paths {
             }
         }
         for (address, active) in &self.mail {
-            let is_due = scene.topology.has_edge() == Some(true) && active.lasted() >= EDGESYNC_NS;
+            let is_due = scene.topology.has_edge_at([*address; 2]) == Some(true)
+                && active.lasted() >= EDGESYNC_NS;
             if is_due && !self.synchronized.contains(address) {
                 let message = format!("no EdgeSync reaches {}", name(*address));
                 tell(EDGESYNC_SILENT, *address, message, active);

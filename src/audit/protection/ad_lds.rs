@@ -29,7 +29,7 @@ pub(in crate::audit) fn is_clear_ad_lds(subject: Subject<'_>) -> bool {
 }
 
 /// AD LDS without SSL is for utilities on the Edge host itself (contradictions C08).
-fn ad_lds(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn ad_lds(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if !is_clear_ad_lds(subject) {
         return;
     }

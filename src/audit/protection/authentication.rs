@@ -23,7 +23,7 @@ pub(in crate::audit) const AUTHENTICATION: Check = Check {
 };
 
 /// A mechanism that no row that fits lists; only between known roles, and only where all rows name mechanisms.
-fn authentication(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn authentication(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let seen = &subject.attribution.authentication;
     if seen.is_empty() || !subject.is_known() || is_mapper(subject) {
         return;

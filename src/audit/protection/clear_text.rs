@@ -33,14 +33,14 @@ pub(in crate::audit) const CLEAR_TEXT: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     clear_text(scene, subject, findings);
     clear_credentials(subject, findings);
 }
 
 /// Clear text is a finding only where every row that fits says encrypted by default (contradictions C09), the roles are
 /// known, and the row does not list a port that starts in clear on purpose (C36).
-fn clear_text(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn clear_text(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let rpc = flow.proves("dcerpc");
     let is_clear = match subject.attribution.encryption.kind {
@@ -96,7 +96,7 @@ fn clear_text(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) 
 }
 
 /// A password in clear is proven by the payload alone, whatever the port.
-fn clear_credentials(subject: Subject<'_>, findings: &mut Findings) {
+fn clear_credentials(subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     if flow.proves("tls") || subject.attribution.encryption.kind.hides() {
         return;

@@ -17,7 +17,7 @@ pub(in crate::audit) const DEPRECATED: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let found = subject.says(scene, "tls", "server_version", |version| {
         matches!(version, "ssl2" | "ssl3" | "1.0" | "1.1")
     });

@@ -19,7 +19,7 @@ pub(in crate::audit) const MUTUAL_TLS: Check = Check {
 };
 
 /// A whole handshake without a client certificate where the row knows nothing but mutual TLS.
-fn mutual_tls(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn mutual_tls(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if subject.attribution.encryption.mutual != Some(false) || !subject.is_known() {
         return;
     }

@@ -10,7 +10,7 @@ use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Watch};
 use crate::audit::gather::{Cause, Draft, Findings, Named};
 use crate::audit::scene::{Scene, Subject};
-use crate::evidence::IcmpError;
+use crate::evidence::{IcmpError, Offered};
 use crate::net::{Timestamp, Transport};
 
 const NO_ANSWER: &Code = &Code {
@@ -55,9 +55,9 @@ pub(in crate::audit) const PATH: Check = Check {
     start: || Box::new(Paths::default()),
 };
 
-/// A SYN is repeated after three seconds at the latest (RFC 6298, Windows before 8): a lone one that the capture's end follows
-/// sooner proves nothing. In nanoseconds.
-const PATIENCE_NS: i64 = 3_000_000_000;
+/// A SYN is repeated after a second (RFC 6298 2.1): a lone one that the capture's end follows sooner proves little. In
+/// nanoseconds.
+const PATIENCE_NS: i64 = 1_000_000_000;
 /// Lone SYNs that wait for the capture to go on; a flood of them needs no patience.
 const MAX_PENDING: usize = 4096;
 /// Listeners and hosts of which it is remembered that they answered.
@@ -78,7 +78,7 @@ struct Paths {
 }
 
 impl Watch for Paths {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let flow = subject.flow;
         self.now = self.now.max(flow.tracker.last_seen);
         self.flush(findings);
@@ -106,10 +106,18 @@ impl Watch for Paths {
         }
     }
 
-    fn finish(mut self: Box<Self>, _: &Scene<'_>, findings: &mut Findings) {
+    fn finish(mut self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         self.flush(findings);
-        for code in [NO_ANSWER, REFUSED, INTERNAL_PATH_BLOCKED] {
-            findings.remark(code, |cause, clients| self.others(cause, clients));
+        for (_, flow, drafts) in std::mem::take(&mut self.pending) {
+            for mut draft in drafts {
+                draft.severity = Severity::Info;
+                draft.message.push_str(" before the capture ends");
+                findings.find(flow.clone(), draft);
+            }
+        }
+        for code in [NO_ANSWER, REFUSED] {
+            let is_up = code.code == REFUSED.code;
+            findings.remark(code, |cause, clients| self.others(cause, clients, is_up));
         }
     }
 }
@@ -127,7 +135,7 @@ impl Paths {
     }
 
     /// Lets go of what waited long enough.
-    fn flush(&mut self, findings: &mut Findings) {
+    fn flush(&mut self, findings: &mut Findings<'_>) {
         let now = self.now;
         while let Some((last, ..)) = self.pending.front()
             && now.since(*last) >= PATIENCE_NS
@@ -136,13 +144,13 @@ impl Paths {
                 return;
             };
             for draft in drafts {
-                findings.find(flow, draft);
+                findings.find(flow.clone(), draft);
             }
         }
     }
 
     /// Who else reaches the listener or its host: whether the fault lies on the path or at its end.
-    fn others(&self, cause: &Cause, clients: &BTreeSet<IpAddr>) -> Option<String> {
+    fn others(&self, cause: &Cause, clients: &BTreeSet<IpAddr>, is_up: bool) -> Option<String> {
         let (address, port) = (cause.address?, cause.port?);
         let others = self.reached.get(&(address, port));
         let others = others.map_or(0, |reached| {
@@ -173,11 +181,11 @@ impl Paths {
             .map(|((_, port), _)| port.to_string())
             .take(MAX_PORTS)
             .collect();
-        Some(if ports.is_empty() {
-            "the capture shows no answer of this host at all".to_owned()
-        } else {
-            format!("the host answers on port {}", ports.join(", "))
-        })
+        match (ports.is_empty(), is_up) {
+            (false, _) => Some(format!("the host answers on port {}", ports.join(", "))),
+            (true, false) => Some("the capture shows no answer of this host at all".to_owned()),
+            (true, true) => None,
+        }
     }
 }
 
@@ -193,11 +201,20 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
     let fails =
         matches!(state, State::Attempted | State::Refused) || asked || !flow.errors.is_empty();
     let is_documented = !subject.attribution.rows.is_empty();
-    if !fails || !is_documented || is_group(flow.server().address) {
+    // What the mapper names is expected there, whether a row knows the interface or not.
+    let interfaces = match flow.key.transport {
+        Transport::TCP => offered_interfaces(scene, subject),
+        _ => String::new(),
+    };
+    let offered = !interfaces.is_empty();
+    if !fails || !(is_documented || offered) || is_group(flow.server().address) {
         return Vec::new();
     }
-    let offered = subject.attribution.offered && flow.key.transport == Transport::TCP;
-    let what = subject.what(scene.signatures);
+    let what = if offered && subject.attribution.service.is_none() {
+        interfaces
+    } else {
+        subject.what(scene.signatures)
+    };
     let path = subject.path();
     let mut drafts = Vec::new();
     let mut draft = |code: &'static Code, severity: Severity, message: String, seen: String| {
@@ -249,9 +266,15 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
         };
         let message =
             format!("{what} {path}: the endpoint mapper gave the port out, and it is {how}");
-        let first = subject.attribution.because.first();
-        let first = first.map(ToString::to_string).unwrap_or_default();
-        draft(OFFERED_PORT_BLOCKED, Severity::Error, message, first);
+        let offer = scene.offers.of_server(flow).next();
+        let seen = offer.map_or_else(String::new, |standing| {
+            let frame = scene.frame(standing.sight);
+            format!(
+                "{frame}: {} offers {}",
+                standing.offer.by, standing.offer.endpoint
+            )
+        });
+        draft(OFFERED_PORT_BLOCKED, Severity::Error, message, seen);
     }
     let is_inside = is_internal(subject.client()) && is_internal(subject.server());
     let is_harmless = !flow.errors.is_empty() && worst.is_none();
@@ -265,6 +288,31 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
         );
     }
     drafts
+}
+
+/// Names of the interfaces that an endpoint mapper or a resolver of DCOM offered at the flow's server.
+fn offered_interfaces(scene: &Scene<'_>, subject: Subject<'_>) -> String {
+    let names: BTreeSet<String> = scene
+        .offers
+        .of_server(subject.flow)
+        .filter_map(|standing| match &standing.offer.offered {
+            Offered::Rpc {
+                uuid, major, minor, ..
+            } => {
+                let known = scene.signatures.interfaces.find(*uuid, *major, *minor);
+                Some(known.map_or_else(|| uuid.to_string(), |known| known.name.to_string()))
+            }
+            Offered::Dcom { .. } => Some("DCOM object exporter".to_owned()),
+            Offered::Media(_)
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => None,
+        })
+        .collect();
+    let shown: Vec<String> = names.into_iter().take(MAX_PORTS).collect();
+    shown.join(", ")
 }
 
 /// Errors of paths that work: the search for the largest packet, and a client that was gone before the last answer came.

@@ -34,7 +34,7 @@ const ONE_WAY: &[&str] = &["log_shipping"];
 /// Services whose server speaks first.
 const GREETING: &[&str] = &["smtp", "smtp_submission", "pop3", "imap"];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let (client, server) = (flow.client, flow.client.other());
     let Some(tcp) = &flow.tracker.tcp else { return };

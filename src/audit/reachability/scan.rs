@@ -49,7 +49,7 @@ struct Tries {
 }
 
 impl Watch for Scans {
-    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings) {
+    fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
         let flow = subject.flow;
         let in_vain = matches!(flow.state(), State::Attempted | State::Refused);
         let server = flow.server();
@@ -72,7 +72,7 @@ impl Watch for Scans {
         insert(&mut tries.hosts, server.port, server.address);
     }
 
-    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         let mut scanners = BTreeSet::new();
         for (client, tries) in self.clients {
             let most = |counts: &mut dyn Iterator<Item = usize>| counts.max().unwrap_or(0);
@@ -104,8 +104,8 @@ impl Watch for Scans {
                 cause: Cause::default().of_client(client),
             };
             let message = format!("{client} scans {what}");
-            for flow in &tries.flows {
-                findings.find(*flow, draft(message.clone()));
+            for flow in tries.flows {
+                findings.find(flow, draft(message.clone()));
             }
         }
         findings.covers(UNREACHED, &scanners);

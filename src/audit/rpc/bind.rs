@@ -20,7 +20,7 @@ pub(in crate::audit) const BIND: Check = Check {
 /// Clients ask for the 64-bit form of the same interface beside the plain one, and servers may have one of them only.
 const OF_FORM: &str = "transfer syntaxes";
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for name in ["bind_nak", "rejected"] {
         for (text, sentence) in subject.texts(scene, "dcerpc", name) {
             if text.contains(OF_FORM) {

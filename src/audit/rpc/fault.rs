@@ -26,7 +26,7 @@ const GRAVE: &[&str] = &[
     "access",
 ];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for (text, sentence) in subject.texts(scene, "dcerpc", "fault") {
         let is_grave = GRAVE.iter().any(|word| text.contains(word));
         let severity = match is_grave {

@@ -18,7 +18,7 @@ pub(in crate::audit) const MAPPER: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let statuses = subject.texts(scene, "dcerpc", "ept_status");
     let refused = statuses
         .iter()

@@ -22,7 +22,7 @@ const SLOW_US: u64 = 2_000_000;
 /// Services whose calls wait for events by design.
 const WAITING: &[&str] = &["mapi_notification", "cluster_rpc"];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let steps = subject.flow.facts_of("dcerpc", "answered_within");
     let slow = steps.filter_map(|(fact, sight)| Some((fact.value.as_number()?, sight)));
     let Some((micros, sight)) = slow

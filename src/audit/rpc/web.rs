@@ -17,7 +17,7 @@ pub(in crate::audit) const WEB: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     for (fact, sight) in subject.flow.facts_of("http", "status") {
         let Some(status @ 500..=599) = fact.value.as_number() else {
             continue;

@@ -30,7 +30,7 @@ struct Announcements {
 }
 
 impl Watch for Announcements {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let attribution = subject.attribution;
         let ends = [subject.flow.key.a.address, subject.flow.key.b.address];
         let service = attribution.service.as_ref().map(|service| service.as_str());
@@ -67,7 +67,7 @@ impl Watch for Announcements {
         findings.find(subject, draft);
     }
 
-    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         let is_hidden =
             |address: Option<IpAddr>| address.is_some_and(|address| self.hidden.contains(&address));
         findings.retain(UNANNOUNCED, |cause| {

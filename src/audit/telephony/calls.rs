@@ -85,7 +85,7 @@ struct Stream {
 }
 
 impl Watch for Calls {
-    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, _: &mut Findings) {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
         let flow = subject.flow;
         if flow.proves("sip") {
             self.signalling(scene, subject);
@@ -113,7 +113,7 @@ impl Watch for Calls {
         }
     }
 
-    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings) {
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
         let mut media: BTreeMap<&str, Vec<(&Standing, &MediaOffer)>> = BTreeMap::new();
         for standing in scene.offers.iter() {
             if let Offered::Media(offer) = &standing.offer.offered
@@ -166,9 +166,9 @@ impl Calls {
         call_id: &str,
         call: &Call,
         offers: &[(&Standing, &MediaOffer)],
-        findings: &mut Findings,
+        findings: &mut Findings<'_>,
     ) {
-        let (Some(flow), Some((answered, seen))) = (call.flow, &call.answered) else {
+        let (Some(flow), Some((answered, seen))) = (&call.flow, &call.answered) else {
             return;
         };
         let audio = || {
@@ -194,7 +194,7 @@ impl Calls {
                 )
             })
             .collect();
-        let find = |findings: &mut Findings,
+        let find = |findings: &mut Findings<'_>,
                     code,
                     severity,
                     at: Endpoint,
@@ -209,18 +209,8 @@ impl Calls {
                 cause: Cause::host(at.address),
             };
             draft = draft.seen(std::iter::once(seen.clone()).chain(announced.iter().cloned()));
-            findings.find(flow, draft);
-            for flow in flows {
-                let again = Draft {
-                    code,
-                    severity,
-                    row: None,
-                    message: String::new(),
-                    evidence: Vec::new(),
-                    cause: Cause::host(at.address),
-                };
-                findings.find(*flow, again);
-            }
+            let all: Vec<Named> = std::iter::once(flow).chain(flows).cloned().collect();
+            findings.find_in(&all, draft);
         };
         let keyed = |end: Endpoint| -> BTreeSet<bool> {
             audio()
@@ -248,7 +238,7 @@ impl Calls {
                 let flows: Vec<Named> = self
                     .to
                     .get(to)
-                    .map(|stream| stream.flow)
+                    .map(|stream| stream.flow.clone())
                     .into_iter()
                     .collect();
                 find(findings, ELSEWHERE, Severity::Warning, there, text, &flows);
@@ -283,7 +273,7 @@ impl Calls {
                 let flows: Vec<Named> = self
                     .to
                     .get(&to)
-                    .map(|stream| stream.flow)
+                    .map(|stream| stream.flow.clone())
                     .into_iter()
                     .collect();
                 find(findings, ONE_WAY, Severity::Warning, silent, text, &flows);
@@ -318,7 +308,7 @@ impl Calls {
                     Severity::Warning,
                     end,
                     text,
-                    &[stream.flow],
+                    &[stream.flow.clone()],
                 );
             }
         }

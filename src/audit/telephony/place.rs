@@ -35,7 +35,7 @@ pub(in crate::audit) const PLACE: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if !subject.attribution.spoken.contains(&"rtp") {
         return;
     }

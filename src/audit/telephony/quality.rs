@@ -22,7 +22,7 @@ const MIN_PACKETS: u64 = 100;
 /// One packet in so many: from there on concealment is heard.
 const ONE_IN: i64 = 20;
 
-fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if !subject.attribution.spoken.contains(&"rtp") {
         return;
     }

@@ -39,7 +39,7 @@ struct Said<'a> {
     first: Option<(String, crate::net::Timestamp)>,
 }
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if !subject.flow.proves("sip") {
         return;
     }
@@ -77,7 +77,7 @@ fn calls<'a>(scene: &Scene<'_>, subject: Subject<'a>) -> BTreeMap<u64, Said<'a>>
     calls
 }
 
-fn refused(subject: Subject<'_>, said: &Said<'_>, findings: &mut Findings) {
+fn refused(subject: Subject<'_>, said: &Said<'_>, findings: &mut Findings<'_>) {
     let is_success = said.statuses.keys().any(|status| status.starts_with('2'));
     let failed = said.statuses.iter().rfind(|(status, _)| {
         let code = status.split(' ').next().unwrap_or_default();
@@ -112,7 +112,7 @@ fn refused(subject: Subject<'_>, said: &Said<'_>, findings: &mut Findings) {
     findings.find(subject, draft.caused_by(cause).seen(seen));
 }
 
-fn unanswered(subject: Subject<'_>, _: u64, said: &Said<'_>, findings: &mut Findings) {
+fn unanswered(subject: Subject<'_>, _: u64, said: &Said<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let asked = said
         .methods

@@ -31,7 +31,7 @@ const ONE_IN: u64 = 20;
 /// Full buffers that are no accident.
 const MIN_ZERO_WINDOWS: u32 = 5;
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(tcp) = &flow.tracker.tcp else { return };
     if subject.attribution.rows.is_empty() {

@@ -21,7 +21,7 @@ pub(in crate::audit) const PATH_MTU: Check = Check {
 /// A sender that hears of it sends the packets at hand again, smaller, once.
 const MIN_RETRANSMISSIONS: u32 = 3;
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(tcp) = &flow.tracker.tcp else { return };
     let told = flow.errors.iter().find(|(error, _)| is_too_big(error));

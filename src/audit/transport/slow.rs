@@ -32,7 +32,7 @@ const OWN: &[&str] = &["smtp", "pop3", "imap", "dcerpc"];
 /// Protocols in which the first answer to the first bytes may take its time by design: events are waited for.
 const WAITING: &[&str] = &["sip", "log_shipping"];
 
-fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(tcp) = &flow.tracker.tcp else { return };
     if subject.attribution.rows.is_empty() {

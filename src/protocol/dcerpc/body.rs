@@ -15,7 +15,7 @@ pub(super) fn stub<'a>(header: &Header, whole: &'a [u8], trailer: Option<Trailer
     whole.get(header.stub_offset()..end).unwrap_or_default()
 }
 
-/// Notes the mechanism that a token chooses, and the service that its ticket is for.
+/// Notes the mechanism that a token chooses, the service that its ticket is for, and who sends it.
 pub(super) fn token(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
     let token = header
         .trailer_offset()
@@ -27,6 +27,7 @@ pub(super) fn token(header: &Header, whole: &[u8], notes: &mut Notes<'_>) {
             notes.text(MECHANISM, token.mechanism);
         }
         notes.text(SERVICE, token.service.as_deref().unwrap_or_default());
+        token.note_sender(notes);
     }
 }
 

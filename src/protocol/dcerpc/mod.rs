@@ -25,6 +25,7 @@ mod status;
 mod stream;
 mod tower;
 
+use super::gss::{GSS_DOMAIN, GSS_HOST, GSS_VERSION};
 use super::{About, DatagramEntry, Protocol, StreamEntry};
 
 /// Interface of a presentation context that the server accepted.
@@ -120,6 +121,9 @@ pub(super) const DCERPC: Protocol = Protocol {
         RTS_CLIENT,
         PROPOSED,
         ACCEPTED,
+        GSS_DOMAIN,
+        GSS_HOST,
+        GSS_VERSION,
     ],
     stream: Some(StreamEntry {
         first_byte: |byte| byte == pdu::VERSION || byte == b'n',

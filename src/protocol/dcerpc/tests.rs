@@ -10,6 +10,7 @@ use super::super::testing::*;
 use super::DCERPC;
 use crate::evidence::{Offered, Recorder};
 use crate::net::{Side, Transport};
+use crate::protocol::testing::tokens::ntlm_authenticate;
 
 const NDR: Uuid = uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860");
 const NDR64: Uuid = uuid!("71710533-beba-4937-8319-b5dbef9ccc36");
@@ -287,6 +288,40 @@ fn the_level_of_requests_is_read_from_their_trailers() {
             .iter()
             .all(|service| service == "ntlm")
     );
+}
+
+#[test]
+fn tokens_of_a_bind_and_its_third_leg_say_who_sends_them() {
+    let challenge = b"NTLMSSP\0\x02\0\0\0\x06\0\x06\0\x38\0\0\0\x05\x82\x89\xa2\x11\x22\x33\x44\x55\x66\x77\x88\
+        \0\0\0\0\0\0\0\0\0\0\0\0\x3e\0\0\0\x0a\0\x63\x45\0\0\0\x0fD\0O\0M\0";
+    let last = ntlm_authenticate("DOM", "PC7", 6, 24);
+    let recorder = play(&[
+        (
+            CLIENT,
+            pdu(
+                11,
+                3,
+                1,
+                &bind(&[(0, STORE, 0, NDR)]),
+                Some((10, 6, b"NTLMSSP\0\x01\0\0\0")),
+            ),
+        ),
+        (
+            SERVER,
+            pdu(
+                12,
+                3,
+                1,
+                &ack("6001", &[(0, 0, NDR)]),
+                Some((10, 6, challenge)),
+            ),
+        ),
+        (CLIENT, pdu(16, 3, 1, &[0; 4], Some((10, 6, &last)))),
+    ]);
+    assert_eq!(of(&recorder, "mechanism"), ["ntlm"; 2]);
+    assert_eq!(of(&recorder, "gss_domain"), ["DOM"; 2]);
+    assert_eq!(of(&recorder, "gss_host"), ["PC7"]);
+    assert_eq!(of(&recorder, "gss_version"), ["10.0.17763"; 2]);
 }
 
 #[test]

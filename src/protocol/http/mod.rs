@@ -13,7 +13,9 @@ mod frames;
 mod head;
 mod probe;
 
-use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE};
+use super::gss::{
+    GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
+};
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
@@ -86,6 +88,7 @@ pub(super) const HTTP: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {

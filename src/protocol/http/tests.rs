@@ -68,6 +68,7 @@ fn tokens_name_service_realm_and_host_but_no_person() {
     assert_eq!(of("gss_service"), ["HTTP/ex1.a.example"]);
     assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
     assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_version"), ["10.0.17763"]);
     assert_eq!(of("gss_anonymous"), ["1"]);
 }
 

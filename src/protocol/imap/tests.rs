@@ -127,6 +127,7 @@ fn tokens_of_an_authentication_name_the_mechanism() {
     let recorder = conversation(&segments);
     assert_eq!(values(&recorder, "imap", AUTH_MECHANISM), ["NTLM"]);
     assert_eq!(values(&recorder, "imap", GSS_MECHANISM), ["ntlm"]);
+    assert_eq!(values(&recorder, "imap", "gss_version"), ["10.0.19041"]);
     assert_eq!(values(&recorder, "imap", AUTH_RESULT), ["NO"]);
     survives_every_cut(&segments);
 }
@@ -153,6 +154,7 @@ fn tokens_name_service_realm_and_host_but_no_person() {
     assert_eq!(of("gss_service"), ["imap/ex1.a.example"]);
     assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
     assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_version"), ["10.0.17763"]);
     assert_eq!(of("gss_anonymous"), ["1"]);
     survives_every_cut(&segments);
 }

@@ -9,6 +9,7 @@ mod wrap;
 
 use std::collections::BTreeSet;
 
+use super::gss::{GSS_DOMAIN, GSS_HOST, GSS_VERSION};
 use super::tls::TLS;
 use super::{
     About, DatagramEntry, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry,
@@ -71,6 +72,9 @@ pub(super) const LDAP: Protocol = Protocol {
         EXTENDED,
         STARTTLS,
         SEALED,
+        GSS_DOMAIN,
+        GSS_HOST,
+        GSS_VERSION,
     ],
     stream: Some(StreamEntry {
         // A message, or the length before a wrapped one.
@@ -333,13 +337,14 @@ fn bind_response(message: &Message<'_>, is_there: bool, notes: &mut Notes<'_>) {
     }
 }
 
-/// Notes the mechanism that a token chooses, and the service that its ticket is for.
+/// Notes the mechanism that a token chooses, the service that its ticket is for, and who sends it.
 fn chosen(token: &[u8], notes: &mut Notes<'_>) {
     if let Some(token) = gss::mechanism(token) {
         if token.mechanism != "negotiate" {
             notes.text(MECHANISM, token.mechanism);
         }
         notes.text(SERVICE, token.service.as_deref().unwrap_or_default());
+        token.note_sender(notes);
     }
 }
 

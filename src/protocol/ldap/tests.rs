@@ -1,4 +1,4 @@
-use super::super::testing::tokens::{nobody, ticket_for};
+use super::super::testing::tokens::{ntlm_authenticate, ticket_for};
 use super::super::testing::*;
 use super::{CLDAP, LDAP};
 use crate::evidence::{Offered, Recorder};
@@ -88,7 +88,7 @@ fn tokens_of_a_bind_name_mechanism_and_service() {
         short(0x0a, &[14]),
         short(4, b""),
         short(4, b""),
-        long(0x87, &nobody()),
+        long(0x87, &ntlm_authenticate("CONTOSO", "EX1", 0, 0)),
     ];
     let recorder = play(&[
         (CLIENT, bind(b"", long(0xa3, &sasl))),
@@ -96,6 +96,9 @@ fn tokens_of_a_bind_name_mechanism_and_service() {
     ]);
     assert_eq!(of(&recorder, "mechanism"), ["kerberos", "ntlm"]);
     assert_eq!(of(&recorder, "service"), ["ldap/dc1.a.example"]);
+    assert_eq!(of(&recorder, "gss_domain"), ["A.EXAMPLE", "CONTOSO"]);
+    assert_eq!(of(&recorder, "gss_host"), ["EX1"]);
+    assert_eq!(of(&recorder, "gss_version"), ["10.0.17763"]);
     // The bind goes on.
     assert!(of(&recorder, "bind_result").is_empty());
 }

@@ -74,6 +74,7 @@ fn tokens_name_service_realm_and_host_but_no_person() {
     assert_eq!(of("gss_service"), ["pop/ex1.a.example"]);
     assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
     assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_version"), ["10.0.17763"]);
     assert_eq!(of("gss_anonymous"), ["1"]);
     survives_every_cut(&segments);
 }
@@ -130,6 +131,7 @@ fn tokens_of_an_authentication_name_the_mechanism() {
     let recorder = conversation(&segments);
     assert_eq!(values(&recorder, "pop3", AUTH_MECHANISM), ["NTLM"]);
     assert_eq!(values(&recorder, "pop3", GSS_MECHANISM), ["ntlm"]);
+    assert_eq!(values(&recorder, "pop3", "gss_version"), ["10.0.19041"]);
     assert_eq!(values(&recorder, "pop3", AUTH_RESULT), ["-ERR"]);
     assert_eq!(values(&recorder, "pop3", COMMAND), ["AUTH", "QUIT"]);
     survives_every_cut(&segments);

@@ -13,6 +13,14 @@ const MAX_HEADERS: usize = 256;
 /// Longest method name; the longest registered one has nine letters.
 const MAX_METHOD: usize = 20;
 
+/// Headers of authentication (RFC 3261 sections 20.7, 20.27, 20.28, 20.44).
+const AUTHENTICATION: &[&str] = &[
+    "www-authenticate",
+    "proxy-authenticate",
+    "authorization",
+    "proxy-authorization",
+];
+
 /// A start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StartLine<'a> {
@@ -311,14 +319,18 @@ impl<'a> Head<'a> {
 
     /// The schemes of the authentication headers.
     pub(super) fn schemes(&self) -> impl Iterator<Item = &'a str> {
-        let names = &[
-            "www-authenticate",
-            "proxy-authenticate",
-            "authorization",
-            "proxy-authorization",
-        ];
-        self.values(names)
+        self.values(AUTHENTICATION)
             .filter_map(|value| printable(value).split_whitespace().next())
+    }
+
+    /// The security tokens of the authentication headers, in base64 (MS-SIPAE 2.2.1): `gssapi-data="..."`.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = &'a [u8]> {
+        const NAME: &[u8] = b"gssapi-data=\"";
+        self.values(AUTHENTICATION).filter_map(|value| {
+            let at = memmem::find(value, NAME)?;
+            let token = value.get(at.checked_add(NAME.len())?..)?;
+            token.get(..memchr(b'"', token)?)
+        })
     }
 
     /// Bytes of the body; `None` where no header says so, or what it says is no length.

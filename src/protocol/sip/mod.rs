@@ -15,6 +15,9 @@ mod head;
 use memchr::memmem;
 
 use self::head::{Head, StartLine};
+use super::gss::{
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
+};
 use super::{
     About, Datagram, DatagramDecoder, DatagramEntry, Opening, Probe, Protocol, Reject, Step,
     StreamDecoder, StreamEntry, sdp,
@@ -27,7 +30,7 @@ pub(super) const SIP: Protocol = Protocol {
     name: "sip",
     about: About {
         title: "Session Initiation Protocol",
-        sources: "RFC 3261, RFC 5626, MS-SIPRE, MS-SIPREGE",
+        sources: "RFC 3261, RFC 5626, MS-SIPRE, MS-SIPREGE, MS-SIPAE",
         reads: "Heads of requests and responses, also with compact and folded fields; session descriptions in their bodies are read as SDP.",
         proves: "A request or status line of SIP/2.0 with one of the fields that every message has.",
         limits: "Inside TLS nothing is seen; compressed signalling (MS-SIPCOMP) is not read.",
@@ -47,6 +50,13 @@ pub(super) const SIP: Protocol = Protocol {
         REASON,
         TRANSPORT,
         AUTH,
+        GSS_MECHANISM,
+        GSS_OFFERED,
+        GSS_DOMAIN,
+        GSS_HOST,
+        GSS_SERVICE,
+        GSS_VERSION,
+        GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {
         first_byte: |byte| byte.is_ascii_uppercase() || byte == b'\r',
@@ -107,6 +117,9 @@ fn note(head: &Head<'_>, notes: &mut Notes<'_>) {
     head.transports()
         .for_each(|word| notes.text(TRANSPORT, &word));
     head.schemes().for_each(|word| notes.text(AUTH, word));
+    for token in head.tokens().filter_map(gss::mechanism_base64) {
+        token.note(notes);
+    }
     notes.text(USER_AGENT, &head.text(&["user-agent"]));
     notes.text(SERVER, &head.text(&["server"]));
     notes.text(CONTACT, &head.uri(&["contact", "m"]));

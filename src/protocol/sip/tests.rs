@@ -1,3 +1,4 @@
+use super::super::testing::tokens::{base64, nobody, ticket_for};
 use super::super::testing::{
     CLIENT, SERVER as ANSWERER, conversation, datagrams, midstream, offers,
     only_registered_attributes, protocols, survives_every_cut, values,
@@ -91,6 +92,36 @@ fn a_cancelled_call_says_why_and_how_it_authenticates() {
     );
     assert_eq!(values(&recorder, "sip", "server"), ["RTC/5.0"]);
     assert!(!format!("{recorder:?}").contains("c2VjcmV0"));
+}
+
+#[test]
+fn security_tokens_name_service_realm_and_host_but_no_person() {
+    let register = |scheme: &str, token: &[u8]| {
+        format!(
+            "REGISTER sip:a.example SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nFrom: <sip:a@a.example>\r\nTo: <sip:a@a.example>\r\n\
+            Call-ID: r\r\nCSeq: 1 REGISTER\r\nAuthorization: {scheme} qop=\"auth\", realm=\"SIP Communications Service\", \
+            targetname=\"sip/fe1.a.example\", gssapi-data=\"{}\", version=4\r\nContent-Length: 0\r\n\r\n",
+            base64(token)
+        )
+    };
+    let (ticket, nobody) = (
+        register("Kerberos", &ticket_for("sip/fe1.a.example")),
+        register("NTLM", &nobody()),
+    );
+    // A record of TLS, which is no token.
+    let certificate = register("TLS-DSK", b"\x16\x03\x01\0\x04\x0e\0\0\0");
+    let messages = [ticket, nobody, certificate];
+    let sent = messages.each_ref().map(|text| (CLIENT, text.as_bytes()));
+    let recorder = datagrams(&sent);
+    let of = |name| values(&recorder, "sip", name);
+    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+    assert_eq!(of("gss_service"), ["sip/fe1.a.example"]);
+    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+    assert_eq!(of("gss_host"), ["EX1"]);
+    assert_eq!(of("gss_version"), ["10.0.17763"]);
+    assert_eq!(of("gss_anonymous"), ["1"]);
+    only_registered_attributes(&recorder, &[&SIP]);
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(super) const SMB: Protocol = Protocol {
         gss::GSS_DOMAIN,
         gss::GSS_HOST,
         gss::GSS_SERVICE,
+        gss::GSS_VERSION,
         gss::GSS_ANONYMOUS,
     ],
     stream: None,

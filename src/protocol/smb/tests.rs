@@ -136,12 +136,12 @@ fn ticket() -> Vec<u8> {
 /// An NTLM authenticate message without a user, from `PC7` of `DOM`.
 fn ntlm_anonymous() -> Vec<u8> {
     let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
-    for (length, offset) in [(0, 64), (0, 64), (3, 64), (0, 67), (3, 67), (0, 70)] {
+    for (length, offset) in [(0, 72), (0, 72), (3, 72), (0, 75), (3, 75), (0, 78)] {
         message.extend(u16::to_le_bytes(length));
         message.extend(u16::to_le_bytes(length));
         message.extend(u32::to_le_bytes(offset));
     }
-    message.extend([0; 4]);
+    message.extend([0, 0, 0, 2, 6, 0, 0x71, 0x17, 0, 0, 0, 0x0f]);
     message.extend(b"DOMPC7");
     message
 }
@@ -358,6 +358,7 @@ fn sessions_of_nobody_are_said_to_be_so() {
     ]);
     assert_eq!(values(&recorder, "smb", "gss_anonymous"), ["1"]);
     assert_eq!(values(&recorder, "smb", "gss_host"), ["PC7"]);
+    assert_eq!(values(&recorder, "smb", "gss_version"), ["6.0.6001"]);
     assert_eq!(values(&recorder, "smb", "session"), ["anonymous", "guest"]);
 }
 

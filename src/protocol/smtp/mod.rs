@@ -10,7 +10,9 @@ mod connection;
 mod line;
 mod probe;
 
-use super::gss::{GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE};
+use super::gss::{
+    GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
+};
 use super::{About, Protocol, StreamEntry};
 use connection::Connection;
 
@@ -72,6 +74,7 @@ pub(super) const SMTP: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {

@@ -13,7 +13,7 @@ use self::login::{Login, Prelogin};
 use self::tokens::Tokens;
 use self::tunnel::{Tunnel, is_tls};
 use super::gss::{
-    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE,
+    self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
 use crate::bytes::Cursor;
@@ -66,6 +66,7 @@ pub(super) const TDS: Protocol = Protocol {
         GSS_DOMAIN,
         GSS_HOST,
         GSS_SERVICE,
+        GSS_VERSION,
         GSS_ANONYMOUS,
     ],
     stream: Some(StreamEntry {

@@ -87,13 +87,15 @@ fn a_login_is_read_without_its_user_and_password() {
 fn tokens_of_an_integrated_login_name_mechanism_host_and_domain() {
     let negotiate =
         b"NTLMSSP\0\x01\0\0\0\x07\x32\0\0\x07\0\x07\0\x23\0\0\0\x03\0\x03\0\x20\0\0\0MX1CONTOSO";
-    let (login, next) = (login(true, negotiate), packet(SSPI, negotiate));
+    let versioned = b"NTLMSSP\0\x01\0\0\0\x07\x32\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x06\x03\x80\x25\0\0\0\x0f";
+    let (login, next) = (login(true, negotiate), packet(SSPI, versioned));
     let challenge = packet(REPLY, &token(0xed, b"NTLMSSP\0\x02\0\0\0"));
     let recorder = conversation(&[(C, &login), (S, &challenge), (C, &next)]);
     assert_eq!(values(&recorder, "tds", "auth_mechanism"), ["integrated"]);
     assert_eq!(values(&recorder, "tds", "gss_mechanism"), ["ntlm"; 2]);
     assert_eq!(values(&recorder, "tds", "gss_host"), ["MX1"]);
     assert_eq!(values(&recorder, "tds", "gss_domain"), ["CONTOSO"]);
+    assert_eq!(values(&recorder, "tds", "gss_version"), ["6.3.9600"]);
 }
 
 #[test]

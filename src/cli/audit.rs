@@ -1,0 +1,68 @@
+//! `audit`: what is shown, what is allowed, what is new.
+
+use super::args::Auditing;
+use super::output::say;
+use super::summary::LeftOut;
+use super::{Ending, Run, summary};
+use crate::audit::{Baseline, Review, Selection, review};
+use crate::topology::Topology;
+
+pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
+    let selection = Selection::new(
+        auditing.only.iter().map(String::as_str),
+        auditing.ignore.iter().map(String::as_str),
+    )?;
+    let baseline = auditing
+        .baseline
+        .as_deref()
+        .map(Baseline::read)
+        .transpose()?;
+    let mut run = Run::with(&auditing.scanning, |topology| {
+        topology.product = auditing.product.or(topology.product);
+        if let Some(path) = &auditing.waivers {
+            topology.read_waivers(path)?;
+        }
+        Ok(())
+    })?;
+    let mut review = review(&run.judged, &run.signatures, &run.topology);
+    selection.apply(&mut review);
+    let mut left_out = LeftOut {
+        waived: review.waived.len(),
+        is_selected: !auditing.only.is_empty() || !auditing.ignore.is_empty(),
+        ..LeftOut::default()
+    };
+    if let Some(baseline) = &baseline {
+        left_out.gone = baseline.gone(&review.findings);
+        let before = review.findings.len();
+        review.findings.retain(|finding| !baseline.knows(finding));
+        left_out.known = Some(before.saturating_sub(review.findings.len()));
+    }
+    run.output.write(review.findings.iter())?;
+    expired(&review, &run.topology);
+    if !auditing.scanning.output.quiet {
+        summary::findings(&run.judged, &run.scanned, &review.findings, &left_out);
+    }
+    let fails = review
+        .findings
+        .iter()
+        .any(|finding| auditing.fail_on.admits(finding.severity));
+    Ok(run.ending(if fails {
+        Ending::Findings
+    } else {
+        Ending::Clean
+    }))
+}
+
+/// Says which waivers no longer hold, also where nothing else is said: their findings are back.
+fn expired(review: &Review, topology: &Topology) {
+    let waivers = topology.waivers().iter().enumerate();
+    for (_, waiver) in waivers.filter(|(index, _)| review.expired.contains(index)) {
+        say(&format!(
+            "warning: {}:{}: what is allowed here expired at {}: {}",
+            waiver.path.display(),
+            waiver.line,
+            waiver.expires,
+            waiver.reason
+        ));
+    }
+}

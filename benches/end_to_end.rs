@@ -19,7 +19,7 @@ use exwire::attribution::Judged;
 use exwire::audit::{Finding, audit};
 use exwire::capture::{Block, Chain, Grouping, Input, Options, Reader, plan};
 use exwire::protocol::PROTOCOLS;
-use exwire::report::{self, FlowRecord, Format, Style};
+use exwire::report::{FlowRecord, Format, Style, Writer};
 use exwire::scan::{self, Scanned};
 use exwire::signature::{Overrides, Signatures, Vocabulary};
 use exwire::topology::Topology;
@@ -132,11 +132,11 @@ impl Case {
         scanned
     }
 
-    fn judge(&self, scanned: &Scanned) -> Judged {
-        Judged::of(&scanned.ledger, &self.signatures, &self.topology)
+    fn judge(&self, scanned: &Scanned) -> Judged<'_> {
+        Judged::of(scanned.ledger.clone(), &self.signatures, &self.topology)
     }
 
-    fn audit(&self, judged: &Judged) -> Vec<Finding> {
+    fn audit(&self, judged: &Judged<'_>) -> Vec<Finding> {
         audit(judged, &self.signatures, &self.topology)
     }
 
@@ -155,16 +155,16 @@ fn chains(path: &Path) -> Vec<Chain> {
         .chains
 }
 
-fn json_lines(judged: &Judged) -> Vec<u8> {
+fn json_lines(judged: &Judged<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    let records = judged
-        .iter()
-        .map(|(flow, attribution)| FlowRecord::new(flow, attribution, &[]));
     let style = Style {
         width: 80,
         colour: false,
     };
-    report::write(records, Format::Jsonl, style, &mut out).unwrap();
+    let mut writer = Writer::new::<FlowRecord<'_>>(Format::Jsonl, style, &mut out).unwrap();
+    let written = judged
+        .try_for_each(|flow, attribution| writer.push(&FlowRecord::new(flow, attribution, &[])));
+    written.and_then(|()| writer.finish()).unwrap();
     out
 }
 

@@ -11,10 +11,11 @@
 
 mod pipeline_support;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use exwire::attribution::calls;
-use exwire::audit::audit;
+use exwire::attribution::{CallFlows, calls};
+use exwire::audit::{audit, codes_of};
 use exwire::capture::{Grouping, Input, plan};
 use exwire::report::CallRecord;
 use exwire::topology::Topology;
@@ -34,13 +35,8 @@ fn records(taps: &[PathBuf]) -> Vec<Value> {
         .collect();
     let judged = judge(&scan(&chains, 2), &signatures);
     let findings = audit(&judged, &signatures, &Topology::default());
-    let mut codes = vec![Vec::new(); judged.attributions.len()];
-    for finding in &findings {
-        for number in &finding.flows {
-            codes[*number as usize - 1].push(finding.code);
-        }
-    }
-    calls(&judged)
+    let codes = codes_of(&findings, 1..=judged.len());
+    calls(&CallFlows::of(&judged))
         .iter()
         .map(|call| serde_json::to_value(CallRecord::new(call, &codes)).unwrap())
         .collect()
@@ -188,9 +184,9 @@ fn a_call_in_two_files_of_a_series_is_one() {
     let plan = plan(&inputs, Grouping::Chain).unwrap();
     let signatures = signatures();
     let judged = judge(&scan(&plan.chains, 2), &signatures);
-    let found: Vec<Value> = calls(&judged)
+    let found: Vec<Value> = calls(&CallFlows::of(&judged))
         .iter()
-        .map(|call| serde_json::to_value(CallRecord::new(call, &[])).unwrap())
+        .map(|call| serde_json::to_value(CallRecord::new(call, &BTreeMap::new())).unwrap())
         .collect();
     assert_eq!(
         streams(call(&found, "call-plain-1@10.0.2.5")),

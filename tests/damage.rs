@@ -355,7 +355,7 @@ fn score(
     let judged = judge(&scan(&[chain(&[path.to_owned()])], 1), signatures);
     // Whether payload is left, and what is named: episodes of one five-tuple together.
     let mut ours: BTreeMap<Ends, (bool, BTreeSet<&'static str>)> = BTreeMap::new();
-    for (flow, attribution) in judged.iter() {
+    for (flow, attribution) in &judged.all() {
         let [a, b] = [Side::A, Side::B].map(|side| flow.key.endpoint(side));
         let key = ends(
             &flow.key.transport.to_string(),

@@ -32,14 +32,12 @@ fn audited(case: &Case, folder: &Path, signatures: &Signatures, topology: &Topol
     let path = folder.join("case.pcap");
     std::fs::write(&path, &case.capture).unwrap();
     let scanned = pipeline_support::scan(&[pipeline_support::chain(&[path])], 1);
-    let judged = Judged::of(&scanned.ledger, signatures, topology);
-    let packets = judged
-        .iter()
-        .map(|(flow, _)| {
-            let errors = flow.errors.len() as u64;
-            flow.tracker.packets.a + flow.tracker.packets.b + errors
-        })
-        .collect();
+    let judged = Judged::of(scanned.ledger, signatures, topology);
+    let mut packets = Vec::new();
+    judged.for_each(|flow, _| {
+        let errors = flow.errors.len() as u64;
+        packets.push(flow.tracker.packets.a + flow.tracker.packets.b + errors);
+    });
     Audited {
         findings: audit(&judged, signatures, topology),
         packets,
@@ -134,7 +132,7 @@ fn the_display_filter_shows_the_packets_of_the_flows() {
         let expected: u64 = finding
             .flows
             .iter()
-            .map(|number| audited.packets[usize::try_from(*number).unwrap() - 1])
+            .map(|number| audited.packets[usize::try_from(number).unwrap() - 1])
             .sum();
         if shown != expected {
             wrong.push(format!(

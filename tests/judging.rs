@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use exwire::attribution::{Encrypted, Judged, UNTOLD};
+use exwire::attribution::{Encrypted, Judged, JudgedFlow, UNTOLD};
 use exwire::audit::{CODES, Finding, Severity, audit};
 use exwire::evidence::Strength;
 use exwire::evidence::{
@@ -199,22 +199,27 @@ fn signatures() -> Signatures {
     Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 }
 
-fn judged(topology: &Topology, flows: Vec<Connection>) -> Judged {
+fn ledger(flows: Vec<Connection>) -> Ledger {
     let episodes = flows.into_iter().map(|flow| flow.0).collect();
-    let ledger = Ledger::new(
+    Ledger::new(
         "test".into(),
         CaptureRecord::default(),
         episodes,
         BTreeMap::new(),
-    );
-    Judged::of(&ledger, &signatures(), topology)
+    )
+}
+
+fn judged(topology: &Topology, flows: Vec<Connection>) -> Vec<JudgedFlow> {
+    Judged::of(ledger(flows), &signatures(), topology).all()
 }
 
 fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), topology).unwrap();
     let topology = Topology::read(file.path()).unwrap();
-    let mut found = audit(&judged(&topology, flows), &signatures(), &topology);
+    let signatures = signatures();
+    let judged = Judged::of(ledger(flows), &signatures, &topology);
+    let mut found = audit(&judged, &signatures, &topology);
     // What could not be judged is said in every run; its own test looks for it.
     found.retain(|finding| finding.code != "EXW990");
     found
@@ -321,7 +326,7 @@ fn operations_have_their_documented_names_and_a_bind_alone_is_as_asked() {
             .says("dcerpc", "opnum", Value::Number(10))
             .says("dcerpc", "opnum", Value::Number(99))
     };
-    let of = |flow| judged(&Topology::default(), vec![flow]).attributions[0].clone();
+    let of = |flow| judged(&Topology::default(), vec![flow])[0].1.clone();
     let open = of(asked());
     let names: Vec<_> = open.rpc[0]
         .operations
@@ -501,7 +506,7 @@ fn a_search_for_persons_of_netmeeting_is_the_user_locator() {
             .proves("ldap")
             .text("ldap", "base", base);
         let judged = judged(&Topology::default(), vec![flow]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         (
             attribution.service.as_ref().unwrap().as_str().to_owned(),
             attribution.strength,
@@ -705,7 +710,7 @@ fn a_port_is_judged_by_what_is_spoken_on_the_transport() {
         let flow = Connection::new("203.0.113.9:50000", &format!("198.51.100.7:{port}"));
         let flow = protocols.iter().fold(flow, |flow, name| flow.proves(name));
         let judged = judged(&Topology::default(), vec![flow]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution.service.as_ref().map(ToString::to_string);
         (service, attribution.verdict.word())
     };
@@ -745,7 +750,7 @@ fn a_contradiction_names_the_application_and_the_frame_that_proved_it() {
 fn media_in_a_relay_are_the_relays() {
     let of = |flow: Connection| {
         let judged = judged(&Topology::default(), vec![over(Transport::UDP, flow)]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution.service.as_ref().map(ToString::to_string);
         (service.unwrap(), attribution.because.clone())
     };
@@ -769,27 +774,46 @@ fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
     /// Protocols whose payload the decoder reads because it is in clear. A new protocol is put here, or among the others.
     const CLEAR: &[&str] = &[
         "amqp",
+        "bacnet",
+        "bgp",
+        "bitcoin",
         "bittorrent",
+        "bjnp",
         "cldap",
+        "coap",
+        "cql",
         "db_lsp_disc",
         "dhcp",
         "dhcpv6",
         "diameter",
+        "dnp3",
         "dns",
+        "doip",
+        "drda",
+        "elasticsearch",
+        "enip",
         "fix",
         "ftp",
+        "giop",
         "git",
+        "gtp",
         "h225",
         "h245",
         "hsrp",
         "http",
+        "iax2",
         "ident",
+        "iec60870_104",
         "imap",
         "irc",
+        "kafka",
+        "l2tp",
         "ldap",
+        "ldp",
         "llmnr",
         "lsd",
         "mdns",
+        "megaco",
         "memcached",
         "mgcp",
         "modbus",
@@ -799,26 +823,36 @@ fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
         "mysql",
         "netbios_dgm",
         "netbios_ns",
+        "netflow",
         "nntp",
         "ntp",
+        "openflow",
         "oscar",
+        "pcp",
         "pop3",
+        "pptp",
         "radius",
+        "raknet",
         "redis",
         "rip",
         "ripng",
         "rmi",
+        "rsync",
         "rtmp",
+        "rtps",
         "rtsp",
         "rvp",
         "s7comm",
         "sap",
         "sdp",
+        "sflow",
         "sip",
         "skinny",
+        "slp",
         "smb",
         "smtp",
         "snmp",
+        "spotify",
         "sql_browser",
         "ssdp",
         "sunrpc",
@@ -826,9 +860,12 @@ fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
         "t125",
         "telnet",
         "tftp",
+        "tns",
         "vnc",
         "websocket",
         "whois",
+        "ws_discovery",
+        "x11",
         "x400",
         "xmpp",
         "ymsg",
@@ -841,7 +878,7 @@ fn every_protocol_is_read_in_clear_or_known_to_tell_nothing() {
         );
         let flow = Connection::new("203.0.113.9:50000", "198.51.100.7:40000").proves(name);
         let judged = judged(&Topology::default(), vec![flow]);
-        let kind = judged.attributions[0].encryption.kind;
+        let kind = judged[0].1.encryption.kind;
         assert_eq!(kind == Encrypted::None, CLEAR.contains(&name), "{name}");
     }
     for name in UNTOLD {
@@ -857,6 +894,7 @@ fn the_housekeeping_of_a_network_is_no_warning() {
     };
     assert_eq!(to(137, "netbios_ns"), [("EXW102", Severity::Info)]);
     assert_eq!(to(123, "ntp"), [("EXW102", Severity::Info)]);
+    assert_eq!(to(3702, "ws_discovery"), [("EXW102", Severity::Info)]);
     assert_eq!(to(161, "snmp"), [("EXW102", Severity::Warning)]);
 }
 
@@ -881,7 +919,7 @@ fn flows_that_are_alike_share_what_rows_say_and_others_do_not() {
             Connection::new("10.0.1.4:50003", "10.0.0.4:443").proves("tls"),
         ],
     );
-    let [one, like, port, proven] = &judged.attributions[..] else {
+    let [(_, one), (_, like), (_, port), (_, proven)] = &judged[..] else {
         panic!("{judged:?}");
     };
     assert_eq!(one.because, like.because);

@@ -326,9 +326,9 @@ struct Seat {
 }
 
 /// Flows by key, then in order of time.
-fn by_key(judged: &Judged) -> HashMap<FlowKey, Vec<Seat>> {
+fn by_key(judged: &Judged<'_>) -> HashMap<FlowKey, Vec<Seat>> {
     let mut flows: HashMap<_, Vec<_>> = HashMap::new();
-    for (flow, attribution) in judged.iter() {
+    for (flow, attribution) in &judged.all() {
         flows.entry(flow.key).or_default().push(Seat {
             said: said(flow),
             counted: counted(flow),
@@ -340,12 +340,13 @@ fn by_key(judged: &Judged) -> HashMap<FlowKey, Vec<Seat>> {
 }
 
 /// What audit calls an error, and of which flows.
-fn errors(judged: &Judged, signatures: &Signatures) -> BTreeSet<(&'static str, FlowKey)> {
+fn errors(judged: &Judged<'_>, signatures: &Signatures) -> BTreeSet<(&'static str, FlowKey)> {
+    let flows = judged.all();
     audit(judged, signatures, &Topology::default())
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
-        .flat_map(|finding| finding.flows.iter().map(|flow| (finding.code, *flow)))
-        .map(|(code, flow)| (code, judged.flows.flows[flow as usize - 1].key))
+        .flat_map(|finding| finding.flows.iter().map(|flow| (finding.code, flow)))
+        .map(|(code, flow)| (code, flows[flow as usize - 1].0.key))
         .collect()
 }
 

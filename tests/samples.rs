@@ -111,12 +111,13 @@ impl Seen {
         };
         let scanned = scan::scan(&plan.chains, &options, &()).unwrap();
         assert!(scanned.failures.is_empty(), "{:?}", scanned.failures);
-        let judged = Judged::of(&scanned.ledger, &signatures, &topology);
+        let judged = Judged::of(scanned.ledger, &signatures, &topology);
         let findings = audit(&judged, &signatures, &topology);
-        let flows = judged.iter().map(|(flow, attribution)| {
+        let all = judged.all();
+        let flows = all.iter().map(|(flow, attribution)| {
             let codes: BTreeSet<&'static str> = findings
                 .iter()
-                .filter(|finding| finding.flows.contains(&flow.number))
+                .filter(|finding| finding.flows.contains(flow.number))
                 .map(|finding| finding.code)
                 .collect();
             let codes: Vec<&'static str> = codes.into_iter().collect();

@@ -108,7 +108,7 @@ fn short_captures_keep_volumes_and_name_nothing_new() {
                 );
             }
             let judged = judge(&scanned, &signatures);
-            assert_eq!(judged.attributions.len(), judged.flows.flows.len());
+            assert_eq!(judged.all().len() as u64, judged.len());
         }
     }
 }

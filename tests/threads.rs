@@ -11,9 +11,10 @@
 
 mod pipeline_support;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use exwire::attribution::calls;
+use exwire::attribution::{CallFlows, calls};
 use exwire::audit::audit;
 use exwire::capture::{Grouping, Input, plan};
 use exwire::report::{self, CallRecord, EndpointRecord, FlowRecord, Format, Record, Style};
@@ -44,15 +45,21 @@ const REAL: &[&str] = &[
 fn records(scanned: &Scanned, signatures: &Signatures) -> [String; 4] {
     let judged = judge(scanned, signatures);
     let findings = audit(&judged, signatures, &Topology::default());
+    let all = judged.all();
+    let flows = CallFlows::of(&judged);
+    let codes = BTreeMap::new();
     [
         lines(
-            judged
-                .iter()
+            all.iter()
                 .map(|(flow, attribution)| FlowRecord::new(flow, attribution, &[])),
         ),
         lines(findings.iter()),
         lines(EndpointRecord::all(&judged, signatures).into_iter()),
-        lines(calls(&judged).iter().map(|call| CallRecord::new(call, &[]))),
+        lines(
+            calls(&flows)
+                .iter()
+                .map(|call| CallRecord::new(call, &codes)),
+        ),
     ]
 }
 

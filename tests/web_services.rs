@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use exwire::attribution::{Encrypted, Judged};
+use exwire::attribution::{Encrypted, Judged, JudgedFlow};
 use exwire::evidence::{CaptureRecord, Episode, Ledger, Moment, Recorder, Strength};
 use exwire::flow::{Observation, TcpObservation, Tracker};
 use exwire::net::{Endpoint, FlowKey, Side, TcpFlags, Timestamp, Transport};
@@ -97,14 +97,14 @@ static SIGNATURES: LazyLock<Signatures> = LazyLock::new(|| {
     Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 });
 
-fn judged(episodes: Vec<Episode>) -> Judged {
+fn judged(episodes: Vec<Episode>) -> Vec<JudgedFlow> {
     let ledger = Ledger::new(
         "test".into(),
         CaptureRecord::default(),
         episodes,
         BTreeMap::new(),
     );
-    Judged::of(&ledger, &SIGNATURES, &Topology::default())
+    Judged::of(ledger, &SIGNATURES, &Topology::default()).all()
 }
 
 /// The service that a request and its response prove.
@@ -122,7 +122,7 @@ fn proven(request: &str, response: &str) -> String {
         SERVER,
         &[request.as_bytes(), response.as_bytes()],
     )]);
-    let attribution = &judged.attributions[0];
+    let attribution = &judged[0].1;
     assert_eq!(attribution.strength, Some(Strength::Proven), "{request}");
     attribution.service.as_ref().unwrap().as_str().to_owned()
 }
@@ -341,12 +341,8 @@ fn a_call_back_port_explains_an_unanswered_connection() {
             episode(CLIENT, SERVER, &[subscribe, OK.as_bytes()]),
             episode("10.0.0.40:1099", to, &[]),
         ]);
-        let place = judged
-            .flows
-            .flows
-            .iter()
-            .position(|flow| flow.server() == end(to));
-        let attribution = &judged.attributions[place.unwrap()];
+        let place = judged.iter().position(|(flow, _)| flow.server() == end(to));
+        let attribution = &judged[place.unwrap()].1;
         let service = attribution.service.as_ref();
         (
             service.map(|service| service.as_str().to_owned()),
@@ -381,7 +377,7 @@ fn names_in_tls_only_indicate() {
         record.extend(size.to_be_bytes());
         record.extend(hello);
         let judged = judged(vec![episode(CLIENT, "10.0.0.40:40443", &[&record])]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution
             .service
             .as_ref()
@@ -445,7 +441,7 @@ fn a_chosen_application_protocol_indicates_its_service() {
         answer.push(length);
         answer.extend(chosen.bytes());
         let judged = judged(vec![episode(CLIENT, "10.0.0.40:40443", &[&hello, &answer])]);
-        let attribution = &judged.attributions[0];
+        let attribution = &judged[0].1;
         let service = attribution.service.as_ref();
         service.map(|id| (id.as_str().to_owned(), attribution.strength))
     };
@@ -475,8 +471,8 @@ fn tls_behind_a_proxy_that_was_asked_by_connect_is_no_upgrade() {
             "10.0.0.40:8080",
             &[ask, answer, &hello],
         )]);
-        assert_eq!(judged.attributions[0].protocols, ["http", "tls"]);
-        judged.attributions[0].encryption.kind
+        assert_eq!(judged[0].1.protocols, ["http", "tls"]);
+        judged[0].1.encryption.kind
     };
     assert_eq!(
         kind(

@@ -1,9 +1,9 @@
 //! Flows: the episodes of a ledger, joined where a cut between captures split them, with client and server told apart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::names::Names;
 use crate::evidence::{
     Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
     StreamKey, Value,
@@ -493,11 +493,11 @@ fn overlay(mut one: Tracker, other: &Tracker) -> Tracker {
 #[derive(Clone, Debug, Default)]
 pub struct Flows {
     /// The flows; number N is at index N - 1.
-    pub flows: Vec<Flow>,
+    pub(super) flows: Vec<Flow>,
     /// Names of the taps.
     pub taps: Vec<Arc<str>>,
-    /// Names of addresses: from DNS answers and name resolution blocks.
-    pub names: BTreeMap<IpAddr, BTreeSet<Box<str>>>,
+    /// Names of addresses.
+    pub names: Names,
 }
 
 impl Flows {
@@ -553,12 +553,13 @@ impl Flows {
                 }
             }
         }
-        let names = names(ledger, &flows);
+        let names = Names::of(ledger);
         let mut settled = Self { flows, taps, names };
         settled.orient(is_documented);
         super::rpc::join_channels(&mut settled.flows);
         for (index, flow) in settled.flows.iter_mut().enumerate() {
             flow.number = index as u64 + 1;
+            settled.names.learn(flow);
         }
         settled
     }
@@ -597,14 +598,6 @@ impl Flows {
         }
     }
 
-    /// The name of an address for people: the first known one.
-    pub fn name(&self, address: IpAddr) -> Option<&str> {
-        self.names
-            .get(&address)
-            .and_then(|names| names.first())
-            .map(|name| &**name)
-    }
-
     /// "frame 17", with the tap where there are several.
     pub fn frame(&self, sight: Sight) -> String {
         match self.taps.get(sight.tap as usize) {
@@ -612,24 +605,4 @@ impl Flows {
             _ => format!("frame {}", sight.seen.frame),
         }
     }
-}
-
-/// Names that DNS answers and name resolution blocks give to addresses.
-fn names(ledger: &Ledger, flows: &[Flow]) -> BTreeMap<IpAddr, BTreeSet<Box<str>>> {
-    use crate::evidence::Offered;
-    let mut names: BTreeMap<IpAddr, BTreeSet<Box<str>>> = BTreeMap::new();
-    for record in ledger.captures().values() {
-        for (address, name) in &record.names {
-            names.entry(*address).or_default().insert(name.clone());
-        }
-    }
-    for offer in flows.iter().flat_map(|flow| flow.offers.keys()) {
-        if let Offered::Host { name } = &offer.offered {
-            names
-                .entry(offer.endpoint.address)
-                .or_default()
-                .insert(name.clone());
-        }
-    }
-    names
 }

@@ -2,12 +2,16 @@
 //!
 //! An [`Attribution`] keeps the evidence that it rests on; a [`Verdict`] names the matrix row that it was measured by.
 //! A port is the claim under audit and never raises [`Strength`] above `Assumed`. Nothing here sees a byte.
+//!
+//! Judged flows are gone over once, in order, with [`Judged::for_each`]; who needs several at hand asks [`Judged::keep`] for
+//! those. There is no way to a flow by its number, because a capture may hold more flows than memory does.
 
 mod calls;
 mod candidates;
 mod claims;
 mod ends;
 mod flow;
+mod names;
 mod offers;
 mod proof;
 mod rows;
@@ -15,15 +19,18 @@ mod rpc;
 mod security;
 mod unknown;
 
-pub use calls::{Call, CallStream, ClockSource, Far, calls};
-pub use ends::{Ends, Party};
+pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, calls};
+pub use ends::{Ends, Listener, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
+pub use names::{Name, NameSource, Names};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
 pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
 
 use std::cmp::Reverse;
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use candidates::Rules;
@@ -139,11 +146,14 @@ pub struct Attribution {
 
 /// Everything that judging knows, before findings.
 #[derive(Debug)]
-pub struct Judged {
-    /// The flows.
+pub struct Judged<'a> {
+    ledger: Ledger,
+    signatures: &'a Signatures,
+    topology: &'a Topology,
+    /// Taps and names; its flows are gone over with [`Judged::for_each`].
     pub flows: Flows,
     /// One attribution a flow, in the same order.
-    pub attributions: Vec<Attribution>,
+    attributions: Vec<Attribution>,
     /// Offers by endpoint.
     pub offers: Offers,
     /// Roles inferred from facts.
@@ -152,14 +162,14 @@ pub struct Judged {
     pub last_seen: Option<Timestamp>,
 }
 
-impl Judged {
+impl<'a> Judged<'a> {
     /// Judges a ledger.
-    pub fn of(ledger: &Ledger, signatures: &Signatures, topology: &Topology) -> Self {
+    pub fn of(ledger: Ledger, signatures: &'a Signatures, topology: &'a Topology) -> Self {
         let is_documented = |transport: Transport, port: u16| {
             signatures.matrix.by_port(transport, port).next().is_some()
                 || topology.moved_ports().any(|moved| moved.port == port)
         };
-        let flows = Flows::settle(ledger, is_documented);
+        let flows = Flows::settle(&ledger, is_documented);
         let offers = Offers::of(&flows);
         let mut inferred = Inferred::default();
         for flow in &flows.flows {
@@ -189,24 +199,93 @@ impl Judged {
             .map(|flow| judge.attribute(flow))
             .collect();
         drop(judge);
+        let last_seen = ledger
+            .captures()
+            .values()
+            .filter_map(|record| record.last_seen)
+            .max();
         Self {
+            ledger,
+            signatures,
+            topology,
             flows,
             attributions,
             offers,
             inferred,
-            last_seen: ledger
-                .captures()
-                .values()
-                .filter_map(|record| record.last_seen)
-                .max(),
+            last_seen,
         }
     }
 
-    /// Flows with their attributions, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Flow, &Attribution)> {
-        self.flows.flows.iter().zip(&self.attributions)
+    /// The name of an address that stands: of the topology file, else of the captures.
+    pub fn name(&self, address: IpAddr) -> Option<Name> {
+        ends::name(address, self.topology, &self.flows.names)
+    }
+
+    /// What was judged.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The rows and services that it was judged by.
+    pub const fn signatures(&self) -> &'a Signatures {
+        self.signatures
+    }
+
+    /// What the user knows of the network.
+    pub const fn topology(&self) -> &'a Topology {
+        self.topology
+    }
+
+    /// How many flows there are.
+    pub fn len(&self) -> u64 {
+        self.attributions.len() as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.attributions.is_empty()
+    }
+
+    /// Goes over all flows once, in order: by first packet, then by flow key.
+    pub fn for_each(&self, mut visit: impl FnMut(&Flow, &Attribution)) {
+        let done: Result<(), Infallible> = self.try_for_each(|flow, attribution| {
+            visit(flow, attribution);
+            Ok(())
+        });
+        let Ok(()) = done;
+    }
+
+    /// Goes over all flows once, in order, until one of them is trouble.
+    ///
+    /// # Errors
+    /// What `visit` says.
+    pub fn try_for_each<E>(
+        &self,
+        mut visit: impl FnMut(&Flow, &Attribution) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut flows = self.flows.flows.iter().zip(&self.attributions);
+        flows.try_for_each(|(flow, attribution)| visit(flow, attribution))
+    }
+
+    /// The flows that are wanted, in order: for what must have several at hand. Memory is bounded by what is wanted.
+    pub fn keep(&self, mut wanted: impl FnMut(&Flow, &Attribution) -> bool) -> Vec<JudgedFlow> {
+        let mut kept = Vec::new();
+        self.for_each(|flow, attribution| {
+            if wanted(flow, attribution) {
+                kept.push((flow.clone(), attribution.clone()));
+            }
+        });
+        kept
+    }
+
+    /// All of them at once: for captures that are known to be small.
+    pub fn all(&self) -> Vec<JudgedFlow> {
+        self.keep(|_, _| true)
     }
 }
+
+/// A flow with what it is.
+pub type JudgedFlow = (Flow, Attribution);
 
 /// What attribution of a single flow may look at.
 struct Judge<'a> {

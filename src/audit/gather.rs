@@ -7,7 +7,7 @@ use super::check::Code;
 use super::filter::Shown;
 use super::scene::Subject;
 use super::waiving::{fingerprint, waiver};
-use super::{Finding, MAX_EVIDENCE, Review, Severity, cite};
+use super::{Finding, FlowNumbers, MAX_EVIDENCE, Review, Severity, cite};
 use crate::attribution::Party;
 use crate::net::{Endpoint, Timestamp, Transport};
 use crate::signature::{RowId, ServiceId, Signatures};
@@ -169,7 +169,9 @@ struct Key {
 /// A finding that grows.
 struct Gathered {
     draft: Draft,
-    flows: Vec<u64>,
+    flows: FlowNumbers,
+    /// Flows that were found after later ones, and those of findings that were folded into it.
+    late: Vec<u64>,
     clients: BTreeSet<IpAddr>,
     listeners: BTreeSet<(Transport, Endpoint)>,
     shown: Shown,
@@ -179,7 +181,8 @@ impl Gathered {
     fn new(draft: Draft) -> Self {
         Self {
             draft,
-            flows: Vec::new(),
+            flows: FlowNumbers::new(),
+            late: Vec::new(),
             clients: BTreeSet::new(),
             listeners: BTreeSet::new(),
             shown: Shown::default(),
@@ -187,11 +190,12 @@ impl Gathered {
     }
 
     fn add(&mut self, flow: &Named) {
-        // Flows come in order; one may be found twice.
-        if self.flows.last() == Some(&flow.number) {
-            return;
+        match self.flows.last() {
+            // One flow may be found twice.
+            Some(last) if last == flow.number => return,
+            Some(last) if last > flow.number => self.late.push(flow.number),
+            _ => self.flows.push(flow.number),
         }
-        self.flows.push(flow.number);
         if self.clients.len() < MAX_COUNTED {
             self.clients.insert(flow.client.address);
         }
@@ -215,31 +219,40 @@ impl Gathered {
         let Self {
             draft,
             flows,
+            late,
             clients,
             listeners,
             shown,
         } = other;
         self.learn(draft.severity, &draft.evidence);
-        self.flows.extend(flows);
+        self.late.extend(flows.iter().chain(late));
         self.clients.extend(clients);
         self.listeners.extend(listeners);
         self.shown.join(shown);
     }
 
     fn first(&self) -> Option<u64> {
-        self.flows.first().copied()
+        self.flows
+            .first()
+            .into_iter()
+            .chain(self.late.first().copied())
+            .min()
     }
 
     fn finding(self, key: &Key, signatures: &Signatures) -> Finding {
         let Self {
             draft,
             mut flows,
+            mut late,
             clients,
             listeners,
             shown,
         } = self;
-        flows.sort_unstable();
-        flows.dedup();
+        if !late.is_empty() {
+            late.extend(flows.iter());
+            late.sort_unstable();
+            flows = late.into_iter().collect();
+        }
         let mut message = draft.message;
         let many = flows.len();
         match (clients.len(), listeners.len()) {
@@ -439,7 +452,7 @@ impl<'a> Findings<'a> {
 }
 
 fn order(finding: &Finding) -> (std::cmp::Reverse<Severity>, &str, Option<u64>, &str) {
-    let first = finding.flows.first().copied();
+    let first = finding.flows.first();
     let severity = std::cmp::Reverse(finding.severity);
     (severity, finding.code, first, &finding.message)
 }

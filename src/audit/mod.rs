@@ -16,6 +16,7 @@ mod handshake;
 mod mail;
 mod membership;
 mod missing;
+mod numbers;
 mod protection;
 mod reachability;
 mod rpc;
@@ -27,6 +28,7 @@ mod waiving;
 
 pub use baseline::{Baseline, BaselineError};
 pub use check::{CODES, Code};
+pub use numbers::{FlowCodes, FlowNumbers, codes_of};
 pub use selection::Selection;
 pub use waiving::verify;
 
@@ -88,7 +90,7 @@ pub struct Finding {
     /// The row that it was measured by.
     pub row: Option<RowId>,
     /// Numbers of the flows that show it.
-    pub flows: Vec<u64>,
+    pub flows: FlowNumbers,
     /// What was seen, with packet numbers.
     pub evidence: Vec<String>,
     /// What the documents say.
@@ -125,13 +127,13 @@ pub struct Auditor<'a> {
 
 impl<'a> Auditor<'a> {
     /// An audit of what `judged` knows beside its flows.
-    pub fn new(judged: &'a Judged, signatures: &'a Signatures, topology: &'a Topology) -> Self {
+    pub fn new(judged: &'a Judged<'a>, signatures: &'a Signatures, topology: &'a Topology) -> Self {
         Self {
             scene: Scene {
+                judged,
                 signatures,
                 topology,
                 offers: &judged.offers,
-                taps: &judged.flows.taps,
             },
             watches: check::CHECKS.iter().map(|check| (check.start)()).collect(),
             findings: Findings::new(topology, judged.last_seen),
@@ -163,8 +165,6 @@ pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> V
 /// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
 pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let mut auditor = Auditor::new(judged, signatures, topology);
-    for (flow, attribution) in judged.iter() {
-        auditor.observe(flow, attribution);
-    }
+    judged.for_each(|flow, attribution| auditor.observe(flow, attribution));
     auditor.finish()
 }

@@ -1,6 +1,8 @@
 //! What checks may look at: one flow with what it is, and what is known beside it.
 
-use crate::attribution::{Attribution, Flow, Offers, Party, Sight};
+use std::net::IpAddr;
+
+use crate::attribution::{Attribution, Flow, Judged, Listener, Offers, Party, Sight};
 use crate::evidence::Seen;
 use crate::signature::{Kind, Row, RowId, Signatures};
 use crate::topology::Topology;
@@ -12,15 +14,20 @@ pub(super) struct Scene<'a> {
     pub(super) signatures: &'a Signatures,
     pub(super) topology: &'a Topology,
     pub(super) offers: &'a Offers,
-    pub(super) taps: &'a [std::sync::Arc<str>],
+    pub(super) judged: &'a Judged<'a>,
 }
 
 impl Scene<'_> {
     /// "frame 17", with the tap where there are several.
     pub(super) fn frame(&self, sight: Sight) -> String {
-        match self.taps.get(sight.tap as usize) {
-            Some(tap) if self.taps.len() > 1 => format!("frame {} of {tap}", sight.seen.frame),
-            _ => seen(sight.seen),
+        self.judged.flows.frame(sight)
+    }
+
+    /// A host that no flow at hand names.
+    pub(super) fn named(&self, address: IpAddr) -> String {
+        match self.judged.name(address) {
+            Some(name) => format!("{} ({address})", name.text),
+            None => address.to_string(),
         }
     }
 
@@ -186,18 +193,12 @@ impl<'a> Subject<'a> {
 
 /// An address with its name.
 pub(super) fn host(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint.address),
-        None => party.endpoint.address.to_string(),
-    }
+    party.to_string()
 }
 
 /// An endpoint with its name.
 pub(super) fn listener(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint),
-        None => party.endpoint.to_string(),
-    }
+    Listener(party).to_string()
 }
 
 /// Whether the matrix speaks of the host: an Exchange or Lync server.

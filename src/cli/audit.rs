@@ -2,8 +2,9 @@
 
 use super::args::Auditing;
 use super::output::say;
-use super::summary::LeftOut;
+use super::summary::{LeftOut, Tally};
 use super::{Ending, Run, summary};
+use crate::attribution::Judged;
 use crate::audit::{Baseline, Review, Selection, review};
 use crate::topology::Topology;
 
@@ -17,14 +18,15 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         .as_deref()
         .map(Baseline::read)
         .transpose()?;
-    let mut run = Run::with(&auditing.scanning, |topology| {
+    let (run, ledger) = Run::with(&auditing.scanning, |topology| {
         topology.product = auditing.product.or(topology.product);
         if let Some(path) = &auditing.waivers {
             topology.read_waivers(path)?;
         }
         Ok(())
     })?;
-    let mut review = review(&run.judged, &run.signatures, &run.topology);
+    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let mut review = review(&judged, &run.signatures, &run.topology);
     selection.apply(&mut review);
     let mut left_out = LeftOut {
         waived: review.waived.len(),
@@ -40,17 +42,21 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
     run.output.write(review.findings.iter())?;
     expired(&review, &run.topology);
     if !auditing.scanning.output.quiet {
-        summary::findings(&run.judged, &run.scanned, &review.findings, &left_out);
+        let mut tally = Tally::default();
+        judged.for_each(|_, attribution| tally.count(attribution));
+        let ledger = judged.ledger();
+        summary::findings(&tally, &run, ledger, &review.findings, &left_out);
     }
     let fails = review
         .findings
         .iter()
         .any(|finding| auditing.fail_on.admits(finding.severity));
-    Ok(run.ending(if fails {
+    let ending = if fails {
         Ending::Findings
     } else {
         Ending::Clean
-    }))
+    };
+    Ok(run.ending(ending, judged))
 }
 
 /// Says which waivers no longer hold, also where nothing else is said: their findings are back.

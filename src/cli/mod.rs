@@ -9,22 +9,25 @@ mod output;
 mod progress;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::attribution::{self, Judged};
-use crate::audit::{self as findings, Finding};
-use crate::capture::{Input, PassedOver, plan};
+use crate::attribution::{self, Call, CallFlows, Judged};
+use crate::audit::{self as findings, FlowCodes, codes_of};
+use crate::capture::{CaptureError, Input, PassedOver, plan};
+use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
-use crate::report::{CallRecord, EndpointRecord, FlowRecord};
+use crate::report::{CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
 use args::{Arguments, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles};
 use output::{Output, say};
 use progress::Bar;
+use summary::Tally;
 
 /// How a run ended; the numbers are the contract's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,46 +70,54 @@ pub fn main() -> ExitCode {
 }
 
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
-    let mut run = Run::of(scanning)?;
-    let findings = findings::audit(&run.judged, &run.signatures, &run.topology);
-    let codes = codes_by_flow(&run.judged, &findings);
-    let none: Vec<&'static str> = Vec::new();
-    let records = run
-        .judged
-        .iter()
-        .zip(codes.iter().map(Some).chain(std::iter::repeat(None)));
-    run.output
-        .write(records.map(|((flow, attribution), codes)| {
-            FlowRecord::new(flow, attribution, codes.unwrap_or(&none))
-        }))?;
+    let (run, ledger) = Run::of(scanning)?;
+    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let findings = findings::audit(&judged, judged.signatures(), judged.topology());
+    let mut codes = FlowCodes::of(&findings);
+    let mut tally = Tally::default();
+    run.output.write_with::<FlowRecord<'_>>(|writer| {
+        judged.try_for_each(|flow, attribution| {
+            tally.count(attribution);
+            let codes = codes.at(flow.number);
+            writer.push(&FlowRecord::new(flow, attribution, codes))
+        })
+    })?;
     if !scanning.output.quiet {
-        summary::flows(&run.judged, &run.scanned, &findings);
+        summary::flows(&tally, &run, judged.ledger(), &findings);
     }
-    Ok(run.ending(Ending::Clean))
+    Ok(run.ending(Ending::Clean, judged))
 }
 
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
-    let mut run = Run::of(scanning)?;
-    let records = EndpointRecord::all(&run.judged, &run.signatures);
+    let (run, ledger) = Run::of(scanning)?;
+    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let records = EndpointRecord::all(&judged, judged.signatures());
     let count = records.len();
-    run.output.write(records.into_iter())?;
+    let named = |record| NamedEndpoint::new(record, &judged);
+    run.output.write(records.into_iter().map(named))?;
     if !scanning.output.quiet {
-        summary::endpoints(count, &run.scanned);
+        summary::endpoints(count, run.packets);
     }
-    Ok(run.ending(Ending::Clean))
+    Ok(run.ending(Ending::Clean, judged))
 }
 
 fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
-    let mut run = Run::of(scanning)?;
-    let findings = findings::audit(&run.judged, &run.signatures, &run.topology);
-    let codes = codes_by_flow(&run.judged, &findings);
-    let calls = attribution::calls(&run.judged);
-    run.output
-        .write(calls.iter().map(|call| CallRecord::new(call, &codes)))?;
+    let (run, ledger) = Run::of(scanning)?;
+    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let findings = findings::audit(&judged, judged.signatures(), judged.topology());
+    let flows = CallFlows::of(&judged);
+    let calls = attribution::calls(&flows);
+    let numbers: BTreeSet<u64> = calls.iter().flat_map(Call::flows).collect();
+    let codes = codes_of(&findings, numbers);
+    run.output.write(
+        calls
+            .iter()
+            .map(|call| CallRecord::new(call, &codes).named(&judged)),
+    )?;
     if !scanning.output.quiet {
-        summary::calls(&calls, &run.scanned);
+        summary::calls(&calls, run.packets);
     }
-    Ok(run.ending(Ending::Clean))
+    Ok(run.ending(Ending::Clean, ()))
 }
 
 fn matrix(searching: &Searching) -> anyhow::Result<Ending> {
@@ -160,17 +171,17 @@ fn explain(explaining: &Explaining) -> anyhow::Result<Ending> {
     Ok(Ending::Clean)
 }
 
-/// A scan that has been judged.
+/// A scan, and what it is judged by.
 struct Run {
     signatures: Signatures,
     topology: Topology,
-    scanned: Scanned,
-    judged: Judged,
+    packets: u64,
+    failures: Vec<CaptureError>,
     output: Output,
 }
 
 impl Run {
-    fn of(scanning: &Scanning) -> anyhow::Result<Self> {
+    fn of(scanning: &Scanning) -> anyhow::Result<(Self, Ledger)> {
         Self::with(scanning, |_| Ok(()))
     }
 
@@ -178,7 +189,7 @@ impl Run {
     fn with(
         scanning: &Scanning,
         add: impl FnOnce(&mut Topology) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Ledger)> {
         // Everything that can be wrong with the arguments is said before the first packet.
         let signatures = signatures(&scanning.signatures, &scanning.port)?;
         let mut topology = match &scanning.topology {
@@ -205,35 +216,39 @@ impl Run {
             filter: scanning.filter.clone(),
         };
         let bar = Bar::new(&plan.chains, scanning.output.quiet);
-        let mut scanned = scan::scan(&plan.chains, &options, &bar)?;
+        let Scanned {
+            ledger,
+            mut failures,
+            packets,
+        } = scan::scan(&plan.chains, &options, &bar)?;
         bar.finish();
-        scanned.failures.splice(0..0, plan.rejected);
-        for failure in &scanned.failures {
+        failures.splice(0..0, plan.rejected);
+        for failure in &failures {
             say(&format!("warning: {failure}"));
         }
-        if scanned.packets == 0
-            && let Some(first) = scanned.failures.first()
+        if packets == 0
+            && let Some(first) = failures.first()
         {
             return Err(first.clone()).context("nothing could be read");
         }
-        let judged = Judged::of(&scanned.ledger, &signatures, &topology);
-        Ok(Self {
+        let run = Self {
             signatures,
             topology,
-            scanned,
-            judged,
+            packets,
+            failures,
             output,
-        })
+        };
+        Ok((run, ledger))
     }
 
-    /// How the run ended. The process ends with it, so nothing is given back piece by piece: that took a tenth of a run.
-    fn ending(self, otherwise: Ending) -> Ending {
-        let ending = match otherwise {
-            Ending::Clean if !self.scanned.failures.is_empty() => Ending::Partial,
+    /// How the run ended. The process ends with it, so what was used is not given back piece by piece: that took a tenth of
+    /// a run.
+    fn ending<T>(&self, otherwise: Ending, used: T) -> Ending {
+        std::mem::forget(used);
+        match otherwise {
+            Ending::Clean if !self.failures.is_empty() => Ending::Partial,
             _ => otherwise,
-        };
-        std::mem::forget(self);
-        ending
+        }
     }
 }
 
@@ -261,20 +276,4 @@ fn passed_over(files: &[PassedOver], quiet: bool) {
             first.path.display()
         ));
     }
-}
-
-/// Codes of the findings that name each flow, in the order of flows.
-fn codes_by_flow(judged: &Judged, findings: &[Finding]) -> Vec<Vec<&'static str>> {
-    let mut codes: Vec<Vec<&'static str>> = vec![Vec::new(); judged.attributions.len()];
-    for finding in findings {
-        for number in &finding.flows {
-            let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
-            if let Some(codes) = codes.get_mut(index)
-                && !codes.contains(&finding.code)
-            {
-                codes.push(finding.code);
-            }
-        }
-    }
-    codes
 }

@@ -1,12 +1,12 @@
 //! Where results go: standard output, or a file that is written whole or not at all.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::args;
-use crate::report::{self, Format, Record, Style};
+use crate::report::{Format, Record, Style, Writer};
 
 /// Width of a table where the terminal does not say.
 const DEFAULT_WIDTH: u16 = 120;
@@ -43,19 +43,26 @@ impl Output {
 
     /// Writes all records of the run.
     pub(super) fn write<R: Record>(
-        &mut self,
-        records: impl Iterator<Item = R>,
+        &self,
+        mut records: impl Iterator<Item = R>,
     ) -> anyhow::Result<()> {
+        self.write_with::<R>(|writer| records.try_for_each(|record| writer.push(&record)))
+    }
+
+    /// Writes the records that `write` gives to the writer.
+    pub(super) fn write_with<R: Record>(
+        &self,
+        write: impl FnOnce(&mut Writer<'_>) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let write = |out: &mut dyn Write| {
+            let mut writer = Writer::new::<R>(self.format, self.style, out)?;
+            write(&mut writer)?;
+            writer.finish()
+        };
         match &self.file {
-            None => {
-                let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                report::write(records, self.format, self.style, &mut out)?;
-                out.flush()?;
-            }
-            Some(path) => write_file(path, |out| {
-                report::write(records, self.format, self.style, out)
-            })
-            .with_context(|| format!("cannot write {}", path.display()))?,
+            None => write(&mut io::stdout().lock())?,
+            Some(path) => write_file(path, write)
+                .with_context(|| format!("cannot write {}", path.display()))?,
         }
         Ok(())
     }
@@ -70,10 +77,7 @@ fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     let mut file = tempfile::Builder::new()
         .prefix(".exwire-")
         .tempfile_in(folder)?;
-    let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
-    write(&mut out)?;
-    out.flush()?;
-    drop(out);
+    write(file.as_file_mut())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

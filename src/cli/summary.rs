@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::Run;
 use super::output::say;
-use crate::attribution::{Call, Judged};
+use crate::attribution::{Attribution, Call};
 use crate::audit::{Finding, Severity};
-use crate::scan::{LOCAL_TIMES, Scanned};
+use crate::evidence::Ledger;
+use crate::scan::LOCAL_TIMES;
+use crate::signature::ServiceId;
 
 /// Findings shown in a summary.
 const MAX_FINDINGS: usize = 5;
@@ -14,14 +17,62 @@ const UNNAMED: &str = "unnamed";
 /// Services shown in a summary.
 const MAX_SERVICES: usize = 12;
 
-pub(super) fn flows(judged: &Judged, scanned: &Scanned, findings: &[Finding]) {
-    say(&read(judged, scanned));
-    for (title, names) in [("services", services(judged)), ("others", others(judged))] {
+/// What is counted while flows go by.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    flows: u64,
+    services: BTreeMap<ServiceId, u64>,
+    /// What is spoken in flows without a service.
+    others: BTreeMap<&'static str, u64>,
+    verdicts: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Counts a flow.
+    pub(super) fn count(&mut self, attribution: &Attribution) {
+        self.flows = self.flows.saturating_add(1);
+        match &attribution.service {
+            // Few services, many flows: a name is copied once.
+            Some(service) => match self.services.get_mut(service) {
+                Some(count) => *count = count.saturating_add(1),
+                None => {
+                    self.services.insert(service.clone(), 1);
+                }
+            },
+            None => {
+                let name = attribution.spoken.first().copied().unwrap_or(UNNAMED);
+                add(&mut self.others, name, 1);
+            }
+        }
+        add(&mut self.verdicts, attribution.verdict.word(), 1);
+    }
+
+    fn services(&self) -> String {
+        let services = self.services.iter();
+        list(services.map(|(service, count)| (service.as_str(), *count)))
+    }
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, count: u64) {
+    let sum = counts.entry(key).or_default();
+    *sum = sum.saturating_add(count);
+}
+
+fn words(counts: &BTreeMap<&'static str, u64>) -> String {
+    list(counts.iter().map(|(name, count)| (*name, *count)))
+}
+
+pub(super) fn flows(tally: &Tally, run: &Run, ledger: &Ledger, findings: &[Finding]) {
+    say(&read(tally, run, ledger));
+    for (title, names) in [
+        ("services", tally.services()),
+        ("others", words(&tally.others)),
+    ] {
         if !names.is_empty() {
             say(&format!("{title}: {names}"));
         }
     }
-    say(&format!("verdicts: {}", verdicts(judged)));
+    say(&format!("verdicts: {}", words(&tally.verdicts)));
     if !findings.is_empty() {
         say(&format!("findings: {}", severities(findings)));
         for finding in findings.iter().take(MAX_FINDINGS) {
@@ -54,9 +105,15 @@ pub(super) struct LeftOut {
     pub(super) is_selected: bool,
 }
 
-pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding], left: &LeftOut) {
-    say(&read(judged, scanned));
-    say(&format!("verdicts: {}", verdicts(judged)));
+pub(super) fn findings(
+    tally: &Tally,
+    run: &Run,
+    ledger: &Ledger,
+    findings: &[Finding],
+    left: &LeftOut,
+) {
+    say(&read(tally, run, ledger));
+    say(&format!("verdicts: {}", words(&tally.verdicts)));
     let LeftOut {
         waived,
         known,
@@ -85,14 +142,11 @@ pub(super) fn findings(judged: &Judged, scanned: &Scanned, findings: &[Finding],
     });
 }
 
-pub(super) fn endpoints(count: usize, scanned: &Scanned) {
-    say(&format!(
-        "{count} endpoints offered in {} packets",
-        scanned.packets
-    ));
+pub(super) fn endpoints(count: usize, packets: u64) {
+    say(&format!("{count} endpoints offered in {packets} packets"));
 }
 
-pub(super) fn calls(calls: &[Call<'_>], scanned: &Scanned) {
+pub(super) fn calls(calls: &[Call<'_>], packets: u64) {
     let dialogues = calls.iter().filter(|call| call.call_id.is_some()).count();
     let streams = |announced: bool| -> usize {
         let of = calls
@@ -101,27 +155,20 @@ pub(super) fn calls(calls: &[Call<'_>], scanned: &Scanned) {
         of.map(|call| call.streams.len()).sum()
     };
     say(&format!(
-        "{dialogues} dialogues with {} streams, {} streams without signalling, in {} packets",
+        "{dialogues} dialogues with {} streams, {} streams without signalling, in {packets} packets",
         streams(true),
-        streams(false),
-        scanned.packets
+        streams(false)
     ));
 }
 
-fn read(judged: &Judged, scanned: &Scanned) -> String {
-    let drops: u64 = scanned
-        .ledger
-        .captures()
-        .values()
-        .map(|record| record.drops)
-        .sum();
+fn read(tally: &Tally, run: &Run, ledger: &Ledger) -> String {
+    let drops: u64 = ledger.captures().values().map(|record| record.drops).sum();
     let lost = if drops > 0 {
         format!(", {drops} packets lost by the capturing host")
     } else {
         String::new()
     };
-    let local: u64 = scanned
-        .ledger
+    let local: u64 = ledger
         .captures()
         .values()
         .filter_map(|record| record.counters.get(LOCAL_TIMES))
@@ -131,41 +178,7 @@ fn read(judged: &Judged, scanned: &Scanned) -> String {
     } else {
         String::new()
     };
-    format!(
-        "{} packets, {} flows{lost}{zone}",
-        scanned.packets,
-        judged.attributions.len()
-    )
-}
-
-fn services(judged: &Judged) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for attribution in &judged.attributions {
-        if let Some(service) = &attribution.service {
-            *counts.entry(service.as_str()).or_default() += 1;
-        }
-    }
-    list(counts)
-}
-
-/// What is spoken in flows without a service.
-fn others(judged: &Judged) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for attribution in &judged.attributions {
-        if attribution.service.is_none() {
-            let name = attribution.spoken.first().copied();
-            *counts.entry(name.unwrap_or(UNNAMED)).or_default() += 1;
-        }
-    }
-    list(counts)
-}
-
-fn verdicts(judged: &Judged) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for attribution in &judged.attributions {
-        *counts.entry(attribution.verdict.word()).or_default() += 1;
-    }
-    list(counts)
+    format!("{} packets, {} flows{lost}{zone}", run.packets, tally.flows)
 }
 
 fn severities(findings: &[Finding]) -> String {
@@ -192,8 +205,8 @@ fn severities(findings: &[Finding]) -> String {
 }
 
 /// The most frequent first.
-fn list(counts: BTreeMap<&str, u64>) -> String {
-    let mut counts: Vec<_> = counts.into_iter().collect();
+fn list<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let mut counts: Vec<_> = counts.collect();
     counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
     let mut parts: Vec<String> = counts
         .iter()

@@ -1,32 +1,26 @@
 //! CSV: the record's JSON, flattened: nested names joined by `_`, lists by `;`, empty for null.
 
-use std::io::{self, Write};
+use std::io;
 
 use serde_json::Value;
 
 use super::Record;
 
-pub(super) fn write<R: Record>(
-    records: impl Iterator<Item = R>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(R::CSV).map_err(plain)?;
-    for record in records {
-        let value = serde_json::to_value(&record)?;
-        writer
-            .write_record(R::CSV.iter().map(|column| cell(&value, column)))
-            .map_err(plain)?;
-    }
-    writer.flush()
+/// Appends the names of the columns.
+pub(super) fn header(columns: &[&str], bytes: &mut Vec<u8>) -> io::Result<()> {
+    line(columns.iter().map(|name| (*name).to_owned()), bytes)
 }
 
-/// The output's own error: wrapped, its kind is lost, and a broken pipe is no trouble.
-fn plain(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        kind => io::Error::other(format!("{kind:?}")),
-    }
+/// Appends one record.
+pub(super) fn push<R: Record>(record: &R, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let value = serde_json::to_value(record)?;
+    line(R::CSV.iter().map(|column| cell(&value, column)), bytes)
+}
+
+fn line(cells: impl Iterator<Item = String>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(bytes);
+    writer.write_record(cells).map_err(io::Error::other)?;
+    writer.flush()
 }
 
 /// The text of a flattened column: of the longest matching name at each level. A list of objects gives one text each, so that

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::{Column, Record};
-use crate::attribution::{Judged, Standing};
+use crate::attribution::{Judged, NameSource, Standing};
 use crate::evidence::Offered;
 use crate::signature::{ServiceId, Signatures};
 
@@ -156,15 +156,19 @@ pub enum EndpointRecord<'a> {
 
 impl<'a> EndpointRecord<'a> {
     /// The records of all offers with a port, by the packet that made them.
-    pub fn all(judged: &'a Judged, signatures: &'a Signatures) -> Vec<Self> {
+    pub fn all(judged: &'a Judged<'a>, signatures: &'a Signatures) -> Vec<Self> {
         let mut used: std::collections::HashMap<_, Vec<u64>> = std::collections::HashMap::new();
-        for flow in &judged.flows.flows {
-            for endpoint in [flow.key.a, flow.key.b] {
-                used.entry((flow.key.transport, endpoint))
-                    .or_default()
-                    .push(flow.number);
-            }
+        for standing in judged.offers.iter() {
+            used.entry((standing.offer.transport, standing.offer.endpoint))
+                .or_default();
         }
+        judged.for_each(|flow, _| {
+            for endpoint in [flow.key.a, flow.key.b] {
+                if let Some(flows) = used.get_mut(&(flow.key.transport, endpoint)) {
+                    flows.push(flow.number);
+                }
+            }
+        });
         let flows = |standing: &Standing| {
             used.get(&(standing.offer.transport, standing.offer.endpoint))
                 .cloned()
@@ -175,6 +179,18 @@ impl<'a> EndpointRecord<'a> {
             .iter()
             .filter_map(|standing| Self::of(standing, signatures, flows(standing)))
             .collect()
+    }
+
+    const fn address(&self) -> IpAddr {
+        match self {
+            Self::Rpc { address, .. }
+            | Self::Dcom { address, .. }
+            | Self::Media { address, .. }
+            | Self::Candidate { address, .. }
+            | Self::Data { address, .. }
+            | Self::Relay { address, .. }
+            | Self::Protocol { address, .. } => *address,
+        }
     }
 
     fn of(standing: &'a Standing, signatures: &'a Signatures, flows: Vec<u64>) -> Option<Self> {
@@ -274,6 +290,40 @@ impl<'a> EndpointRecord<'a> {
     }
 }
 
+/// An endpoint that somebody announced, with the name of its host.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedEndpoint<'a> {
+    #[serde(flatten)]
+    endpoint: EndpointRecord<'a>,
+    host_name: Option<Box<str>>,
+    host_name_source: Option<NameSource>,
+}
+
+impl<'a> NamedEndpoint<'a> {
+    /// The record of an endpoint, and the name of its host.
+    pub fn new(endpoint: EndpointRecord<'a>, judged: &Judged<'_>) -> Self {
+        let name = judged.name(endpoint.address());
+        Self {
+            host_name_source: name.as_ref().map(|name| name.source),
+            host_name: name.map(|name| name.text),
+            endpoint,
+        }
+    }
+}
+
+impl Record for NamedEndpoint<'_> {
+    const CSV: &'static [&'static str] = <EndpointRecord<'_> as Record>::CSV;
+    const TABLE: &'static [Column] = <EndpointRecord<'_> as Record>::TABLE;
+
+    fn cell(&self, column: &str) -> String {
+        let cell = self.endpoint.cell(column);
+        match (column, &self.host_name, self.host_name_source) {
+            ("endpoint", Some(name), Some(source)) => format!("{cell} ({name}{})", source.mark()),
+            _ => cell,
+        }
+    }
+}
+
 const fn column(name: &'static str, from_width: u16) -> Column {
     Column {
         name,
@@ -309,6 +359,8 @@ impl Record for EndpointRecord<'_> {
         "flows",
         "host",
         "operation",
+        "host_name",
+        "host_name_source",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

@@ -10,7 +10,7 @@ mod matrix;
 mod table;
 
 pub use call::CallRecord;
-pub use endpoint::EndpointRecord;
+pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 
 use std::io::{self, Write};
@@ -75,20 +75,167 @@ pub struct Style {
     pub colour: bool,
 }
 
+/// Records that are ready to be written: made on any thread, written in order by a [`Writer`].
+#[derive(Debug)]
+pub struct Batch {
+    format: Format,
+    style: Style,
+    bytes: Vec<u8>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub const fn new(format: Format, style: Style) -> Self {
+        Self {
+            format,
+            style,
+            bytes: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// A record that has no form in the format, which none of this program is.
+    pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
+        match self.format {
+            Format::Table => table::push(record, self.style, &mut self.rows),
+            Format::Csv => csv::push(record, &mut self.bytes)?,
+            Format::Json => {
+                self.bytes.extend_from_slice(json::BETWEEN);
+                json::push(record, &mut self.bytes)?;
+            }
+            Format::Jsonl => {
+                json::push(record, &mut self.bytes)?;
+                self.bytes.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that wait to be written.
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing waits.
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.rows.is_empty()
+    }
+}
+
+/// Bytes of records that are gathered before they are written.
+const GATHERED: usize = 1 << 16;
+
+/// Writes the records of one command, in the order in which they come.
+pub struct Writer<'a> {
+    out: &'a mut dyn Write,
+    batch: Batch,
+    drawing: table::Drawing,
+    is_first: bool,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of records of that type.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn new<R: Record>(
+        format: Format,
+        style: Style,
+        out: &'a mut dyn Write,
+    ) -> io::Result<Self> {
+        let mut batch = Batch::new(format, style);
+        if format == Format::Csv {
+            csv::header(R::CSV, &mut batch.bytes)?;
+        }
+        Ok(Self {
+            out,
+            batch,
+            drawing: table::Drawing::of::<R>(style),
+            is_first: true,
+        })
+    }
+
+    /// An empty batch of the writer's kind.
+    pub const fn batch(&self) -> Batch {
+        Batch::new(self.batch.format, self.batch.style)
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// What the output says; a broken pipe is for the caller to take quietly.
+    pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
+        self.batch.push(record)?;
+        if self.batch.bytes.len() >= GATHERED || !self.batch.rows.is_empty() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the records of a batch.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn extend(&mut self, mut batch: Batch) -> io::Result<()> {
+        self.flush()?;
+        std::mem::swap(&mut self.batch, &mut batch);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut bytes = self.batch.bytes.as_slice();
+        if self.batch.format == Format::Json
+            && self.is_first
+            && let Some(rest) = bytes.strip_prefix(json::BETWEEN)
+        {
+            self.out.write_all(b"[\n")?;
+            self.is_first = false;
+            bytes = rest;
+        }
+        self.out.write_all(bytes)?;
+        self.batch.bytes.clear();
+        let rows = std::mem::take(&mut self.batch.rows);
+        self.drawing.extend(rows, self.out)
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// What the output says.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        if self.batch.format == Format::Json {
+            self.out
+                .write_all(if self.is_first { b"[]\n" } else { b"\n]\n" })?;
+        }
+        self.drawing.draw(self.out)?;
+        self.out.flush()
+    }
+}
+
+impl std::fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Writes all records.
 ///
 /// # Errors
 /// What the output says; a broken pipe is for the caller to take quietly.
 pub fn write<R: Record>(
-    records: impl Iterator<Item = R>,
+    mut records: impl Iterator<Item = R>,
     format: Format,
     style: Style,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    match format {
-        Format::Table => table::write(records, style, out),
-        Format::Csv => csv::write(records, out),
-        Format::Json => json::array(records, out),
-        Format::Jsonl => json::lines(records, out),
-    }
+    let mut writer = Writer::new::<R>(format, style, out)?;
+    records.try_for_each(|record| writer.push(&record))?;
+    writer.finish()
 }

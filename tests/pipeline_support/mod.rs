@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use exwire::attribution::Judged;
 use exwire::capture::{Block, Chain, Grouping, Input, Options, Reader, plan};
@@ -167,8 +168,9 @@ pub fn signatures() -> Signatures {
 }
 
 /// Judges a scan without a topology.
-pub fn judge(scanned: &Scanned, signatures: &Signatures) -> Judged {
-    Judged::of(&scanned.ledger, signatures, &Topology::default())
+pub fn judge<'a>(scanned: &Scanned, signatures: &'a Signatures) -> Judged<'a> {
+    static UNKNOWN: LazyLock<Topology> = LazyLock::new(Topology::default);
+    Judged::of(scanned.ledger.clone(), signatures, &UNKNOWN)
 }
 
 /// Numbers that are the same in every run (splitmix64).

@@ -9,31 +9,31 @@
     reason = "every value is a constant of the samples; a wrong one must stop the generator"
 )]
 
-mod bytes;
+pub(crate) mod bytes;
 mod calls;
-mod dcerpc;
+pub(crate) mod dcerpc;
 mod directory;
-mod dns;
+pub(crate) mod dns;
 mod exchange;
 #[allow(dead_code, reason = "the tests of findings build them")]
 pub(crate) mod faults;
 mod files;
 mod hosts;
-mod kerberos;
-mod ldap;
+pub(crate) mod kerberos;
+pub(crate) mod ldap;
 mod lync;
 mod manifest;
 mod media;
 mod mirror;
-mod packet;
+pub(crate) mod packet;
 mod perimeter;
 mod rotated;
 mod rpc;
-mod sip;
+pub(crate) mod sip;
 mod smtp;
 mod tcp;
-mod tls;
-mod tokens;
+pub(crate) mod tls;
+pub(crate) mod tokens;
 mod trace;
 
 use trace::Finished;

@@ -16,7 +16,7 @@ const HANDSHAKE: u8 = 22;
 
 /// A host's self-signed certificate and its key.
 pub(crate) struct Identity {
-    certificate: Vec<u8>,
+    pub(crate) certificate: Vec<u8>,
     key: KeyPair,
 }
 

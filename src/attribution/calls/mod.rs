@@ -16,7 +16,7 @@ pub use stream::{CallStream, ClockSource, Far};
 
 use self::dialogue::Dialogue;
 use self::stream::Streams;
-use super::Judged;
+use super::{Judged, JudgedFlow};
 use crate::evidence::Offered;
 use crate::net::{FlowKey, Timestamp};
 
@@ -56,10 +56,30 @@ impl Call<'_> {
     }
 }
 
+/// The flows that calls are made of: signalling, media, and reports on media.
+#[derive(Debug)]
+pub struct CallFlows<'a> {
+    judged: &'a Judged<'a>,
+    flows: Vec<JudgedFlow>,
+}
+
+impl<'a> CallFlows<'a> {
+    /// Picks them out.
+    pub fn of(judged: &'a Judged<'a>) -> Self {
+        let flows = judged.keep(|flow, attribution| {
+            flow.proves("sip")
+                || !flow.streams.is_empty() && attribution.protocols.contains(&"rtp")
+                || !flow.reports.is_empty()
+        });
+        Self { judged, flows }
+    }
+}
+
 /// All calls, by their start.
-pub fn calls(judged: &Judged) -> Vec<Call<'_>> {
+pub fn calls<'a>(flows: &'a CallFlows<'a>) -> Vec<Call<'a>> {
+    let judged = flows.judged;
     let mut dialogues: BTreeMap<&str, Dialogue<'_>> = BTreeMap::new();
-    for flow in &judged.flows.flows {
+    for (flow, _) in &flows.flows {
         dialogue::read(flow, &mut dialogues);
     }
     for standing in judged.offers.iter() {
@@ -72,7 +92,7 @@ pub fn calls(judged: &Judged) -> Vec<Call<'_>> {
             dialogue.flows.insert(standing.flow);
         }
     }
-    let streams = Streams::of(judged);
+    let streams = Streams::of(flows);
     let mut calls: BTreeMap<Option<&str>, Call<'_>> = dialogues
         .iter()
         .map(|(call_id, dialogue)| (Some(*call_id), dialogue.call(call_id)))

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::CallFlows;
 use super::dialogue::Dialogue;
 use super::quality::{self, Measured};
-use crate::attribution::{Attribution, Flow, Judged, Standing};
+use crate::attribution::{Attribution, Flow, Standing};
 use crate::evidence::{Jitter, MediaOffer, Offered, Reports, RtpStream, StreamKey, assigned_type};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
@@ -96,24 +97,25 @@ impl Found<'_> {
 
 /// All flows with media, and where to look for reports.
 pub(super) struct Streams<'a> {
-    judged: &'a Judged,
+    flows: &'a CallFlows<'a>,
     reporting: HashMap<FlowKey, Vec<&'a Flow>>,
 }
 
 impl<'a> Streams<'a> {
-    pub(super) fn of(judged: &'a Judged) -> Self {
+    pub(super) fn of(flows: &'a CallFlows<'a>) -> Self {
         let mut reporting: HashMap<FlowKey, Vec<&Flow>> = HashMap::new();
-        let flows = judged.flows.flows.iter();
-        for flow in flows.filter(|flow| !flow.reports.is_empty()) {
+        let all = flows.flows.iter().map(|(flow, _)| flow);
+        for flow in all.filter(|flow| !flow.reports.is_empty()) {
             reporting.entry(flow.key).or_default().push(flow);
         }
-        Self { judged, reporting }
+        Self { flows, reporting }
     }
 
     /// The streams of flows that are RTP. Where only the payload says so, a source that came once may be a chance agreement.
     pub(super) fn all(&self) -> impl Iterator<Item = Found<'a>> {
         let media = self
-            .judged
+            .flows
+            .flows
             .iter()
             .filter(|(_, attribution)| attribution.protocols.contains(&"rtp"));
         media.flat_map(|(flow, attribution)| {
@@ -140,7 +142,7 @@ impl<'a> Streams<'a> {
         let mut claims: BTreeMap<&str, (u8, Timestamp)> = BTreeMap::new();
         for endpoint in [found.from(), found.to()] {
             let mut here: BTreeMap<&str, Timestamp> = BTreeMap::new();
-            for standing in self.judged.offers.at(Transport::UDP, endpoint) {
+            for standing in self.flows.judged.offers.at(Transport::UDP, endpoint) {
                 if let Some(call_id) = standing.call_id() {
                     // In the order of packets: the first announcement stays.
                     here.entry(call_id).or_insert(standing.sight.seen.time);

@@ -303,10 +303,12 @@ fn undocumented_port(subject: Subject<'_>, findings: &mut Findings<'_>) {
 
 /// Protocols that keep any network going: addresses, names, clocks, routes. No matrix lists them, and inside they are at home.
 const HOUSEKEEPING: &[&str] = &[
+    "bgp",
     "dhcp",
     "dhcpv6",
     "dns",
     "hsrp",
+    "ldp",
     "llmnr",
     "mdns",
     "netbios_dgm",
@@ -314,7 +316,9 @@ const HOUSEKEEPING: &[&str] = &[
     "ntp",
     "rip",
     "ripng",
+    "slp",
     "ssdp",
+    "ws_discovery",
 ];
 
 const fn total(subject: Subject<'_>) -> u64 {

@@ -97,25 +97,19 @@ impl Watch for Nodes {
             if last.since(first) < LONG_ENOUGH_NS || self.beats.contains(&between) {
                 continue;
             }
-            let name = |address: IpAddr| {
-                let host = scene.topology.host(address);
-                let name = host.and_then(|host| host.name.as_deref());
-                name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
-            };
-            let row = scene
-                .signatures
-                .matrix
-                .rows()
-                .iter()
-                .find(|row| row.check.as_deref() == Some(HEARTBEAT_MISSING.code));
+            let row = scene.signatures.matrix.rows().iter().find(|row| {
+                row.checks
+                    .iter()
+                    .any(|check| **check == *HEARTBEAT_MISSING.code)
+            });
             findings.tell(Draft {
                 code: HEARTBEAT_MISSING,
                 severity: Severity::Warning,
                 row: row.map(|row| row.id.clone()),
                 message: format!(
                     "the cluster nodes {} and {} exchange no heartbeat",
-                    name(between.0),
-                    name(between.1)
+                    scene.named(between.0),
+                    scene.named(between.1)
                 ),
                 evidence: vec![format!(
                     "they are seen with each other for {seconds} s, never on UDP {HEARTBEAT}"

@@ -8,7 +8,7 @@ use crate::audit::check::{Check, Code, Watch};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::net::Timestamp;
-use crate::signature::Role;
+use crate::signature::{Kind, Role, Row};
 
 const NO_DIRECTORY: &Code = &Code {
     code: "EXW904",
@@ -118,16 +118,23 @@ impl Watch for Paths {
     }
 
     fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
-        let name = |address: IpAddr| {
-            let host = scene.topology.host(address);
-            let name = host.and_then(|host| host.name.as_deref());
-            name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"))
-        };
         let mut tell = |code: &'static Code, address: IpAddr, message: String, active: &Active| {
-            let rules = scene.signatures.matrix.rows().iter();
-            let row = rules
-                .filter(|row| row.check.as_deref() == Some(code.code))
-                .min_by_key(|row| &row.id);
+            let roles = scene.topology.host(address).map(|host| &host.roles);
+            let is_meant = |row: &&Row| match code.code == NO_DIRECTORY.code {
+                true => {
+                    row.to_roles.contains(&Role::DomainController)
+                        && row
+                            .from_roles
+                            .iter()
+                            .any(|role| roles.is_some_and(|roles| roles.contains(role)))
+                }
+                false => row
+                    .services
+                    .iter()
+                    .any(|service| service.as_str() == "edgesync"),
+            };
+            let rows = scene.signatures.matrix.rows().iter();
+            let row = rows.filter(|row| row.kind == Kind::DataPath).find(is_meant);
             findings.tell(Draft {
                 code,
                 severity: Severity::Info,
@@ -144,7 +151,7 @@ impl Watch for Paths {
         for (address, active) in &self.hosts {
             let is_busy = active.flows >= MIN_FLOWS && active.lasted() >= DIRECTORY_NS;
             if self.is_directory_seen && is_busy && !active.asks_directory {
-                let message = format!("{} asks no domain controller", name(*address));
+                let message = format!("{} asks no domain controller", scene.named(*address));
                 tell(NO_DIRECTORY, *address, message, active);
             }
         }
@@ -152,7 +159,7 @@ impl Watch for Paths {
             let is_due = scene.topology.has_edge_at([*address; 2]) == Some(true)
                 && active.lasted() >= EDGESYNC_NS;
             if is_due && !self.synchronized.contains(address) {
-                let message = format!("no EdgeSync reaches {}", name(*address));
+                let message = format!("no EdgeSync reaches {}", scene.named(*address));
                 tell(EDGESYNC_SILENT, *address, message, active);
             }
         }

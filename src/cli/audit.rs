@@ -1,11 +1,12 @@
 //! `audit`: what is shown, what is allowed, what is new.
 
-use super::args::Auditing;
-use super::output::say;
+use super::args::{Auditing, FormatArgument};
+use super::output::{Output, say};
 use super::summary::{LeftOut, Tally};
 use super::{Ending, Run, summary};
 use crate::attribution::Judged;
 use crate::audit::{Baseline, Review, Selection, review};
+use crate::report::Sarif;
 use crate::topology::Topology;
 
 pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
@@ -13,12 +14,19 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         auditing.only.iter().map(String::as_str),
         auditing.ignore.iter().map(String::as_str),
     )?;
+    let reading = &auditing.scanning.reading;
+    let is_sarif = reading.output.format == Some(FormatArgument::Sarif);
+    let output = if is_sarif {
+        Output::with(&reading.output, None)
+    } else {
+        Output::new(&reading.output)?
+    };
     let baseline = auditing
         .baseline
         .as_deref()
         .map(Baseline::read)
         .transpose()?;
-    let (run, ledger) = Run::with(&auditing.scanning, |topology| {
+    let (run, ledger) = Run::with(&auditing.scanning.captures, reading, output, |topology| {
         topology.product = auditing.product.or(topology.product);
         if let Some(path) = &auditing.waivers {
             topology.read_waivers(path)?;
@@ -39,9 +47,14 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         review.findings.retain(|finding| !baseline.knows(finding));
         left_out.known = Some(before.saturating_sub(review.findings.len()));
     }
-    run.output.write(review.findings.iter())?;
+    if is_sarif {
+        let log = Sarif::new(&judged, &review, baseline.is_some());
+        run.output.write_plain(|out| log.write(out))?;
+    } else {
+        run.output.write(review.findings.iter())?;
+    }
     expired(&review, &run.topology);
-    if !auditing.scanning.output.quiet {
+    if !reading.output.quiet {
         let mut tally = Tally::default();
         judged.for_each(|_, attribution| tally.count(attribution));
         let ledger = judged.ledger();

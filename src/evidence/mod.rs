@@ -8,6 +8,7 @@
 
 mod episode;
 mod fact;
+mod least;
 mod ledger;
 mod media;
 mod offer;
@@ -16,6 +17,7 @@ mod recorder;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
+pub use least::Least;
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};

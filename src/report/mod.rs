@@ -1,17 +1,23 @@
 //! Output in the contract's formats: one record type a command, one file a format. Read only: nothing is decided here.
 
 mod call;
+mod chain;
 mod csv;
 mod endpoint;
 mod finding;
 mod flow;
 mod json;
 mod matrix;
+mod sarif;
 mod table;
+mod topology;
 
 pub use call::CallRecord;
+pub use chain::Chain;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
+pub use sarif::Sarif;
+pub use topology::write_topology;
 
 use std::io::{self, Write};
 

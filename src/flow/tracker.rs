@@ -196,6 +196,7 @@ mod tests {
 
     fn without_order(mut tracker: Tracker) -> Tracker {
         tracker.out_of_time = 0;
+        tracker.longest_silence_ns = 0;
         tracker
     }
 
@@ -223,5 +224,25 @@ mod tests {
             prop_assert_eq!(a.clone().merge(b.clone()), b.clone().merge(a.clone()));
             prop_assert_eq!(a.clone().merge(b.clone()).merge(c.clone()), a.merge(b.merge(c)));
         }
+    }
+
+    #[test]
+    fn silence_is_measured_within_a_part_and_not_across_a_cut() {
+        let at = |seconds: i64, number: u64| {
+            let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
+            Observation {
+                time: Timestamp::from_nanos(seconds),
+                key: FlowKey::of(Transport::TCP, end(1), end(2)).0,
+                side: Side::A,
+                ip_bytes: 40,
+                payload_len: 0,
+                tcp: None,
+                number,
+            }
+        };
+        let packets = [at(0, 1), at(2, 2), at(9, 3), at(12, 4)];
+        assert_eq!(track(&packets).longest_silence_ns, 7);
+        let cut = track(&packets[..2]).merge(track(&packets[2..]));
+        assert_eq!(cut.longest_silence_ns, 3);
     }
 }

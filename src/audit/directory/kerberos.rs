@@ -35,6 +35,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ),
     ("8", "two accounts have the same principal name"),
     ("12", "policy forbids the logon (hours, workstation)"),
+    ("13", "an option is not allowed: delegation or forwarding"),
     ("14", "no encryption type in common"),
     ("18", "the account is disabled, expired or locked out"),
     ("23", "the password has expired"),
@@ -68,7 +69,7 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let severity = match number {
             "37" | "33" => subject.weight().max(Severity::Warning),
             // Ordinary life of persons and of clients that try.
-            "6" | "24" | "34" => subject.weight().min(Severity::Info),
+            "6" | "13" | "24" | "34" => subject.weight().min(Severity::Info),
             _ => subject.weight().min(Severity::Warning),
         };
         let mut seen = vec![sentence];

@@ -11,12 +11,16 @@ pub(super) use silent::SILENT;
 use super::Severity;
 use super::scene::Subject;
 
-/// Between hosts of the matrix a failed handshake is an outage; elsewhere somebody's browser may have left.
+/// Between hosts of the matrix a failed handshake is an outage; between strangers on a port that anybody uses a browser left.
 fn severity(subject: Subject<'_>) -> Severity {
-    let is_documented = !subject.attribution.rows.is_empty();
+    let has_role = [subject.client(), subject.server()]
+        .iter()
+        .any(|party| !party.roles.is_empty());
+    let service = subject.attribution.service.as_ref().map(|id| id.as_str());
+    let is_everyday = service.is_none_or(|service| service == "web") && !has_role;
     if subject.is_ours() && subject.is_known() {
         Severity::Error
-    } else if subject.is_ours() || is_documented {
+    } else if subject.is_ours() || (!subject.attribution.rows.is_empty() && !is_everyday) {
         Severity::Warning
     } else {
         Severity::Info

@@ -88,7 +88,11 @@ impl Watch for Scans {
             let target = tries.ports.iter().max_by_key(|(_, ports)| ports.len());
             let what = match target {
                 Some((host, _)) if ports >= PORTS => format!("{} ports of {host}", many(ports)),
-                _ if hosts >= HOSTS => format!("one port of {} hosts", many(hosts)),
+                _ if hosts >= HOSTS => {
+                    let most = tries.hosts.iter().max_by_key(|(_, hosts)| hosts.len());
+                    let port = most.map_or(0, |(port, _)| *port);
+                    format!("port {port} of {} hosts", many(hosts))
+                }
                 _ => continue,
             };
             scanners.insert(client);
@@ -103,7 +107,7 @@ impl Watch for Scans {
                 evidence: vec![format!("{} attempts in vain in {seconds} s", tries.count)],
                 cause: Cause::default().of_client(client),
             };
-            let message = format!("{client} scans {what}");
+            let message = format!("{client} tries {what} in vain");
             for flow in tries.flows {
                 findings.find(flow, draft(message.clone()));
             }

@@ -18,8 +18,8 @@ pub(in crate::audit) const PATH_MTU: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-/// A sender that hears of it sends the packets at hand again, smaller, once.
-const MIN_RETRANSMISSIONS: u32 = 3;
+/// A sender that hears of it sends what was on its way again, smaller, once: the ten segments of a first window (RFC 6928).
+const MIN_RETRANSMISSIONS: u32 = 11;
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;

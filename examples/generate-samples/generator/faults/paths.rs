@@ -246,7 +246,7 @@ pub(super) fn add(cases: &mut Cases) {
     cases.raises(
         "EXW414",
         "a packet too large is sent again and again",
-        move |t| large(t, 5),
+        move |t| large(t, 14),
     );
     cases.spares(
         "EXW414",

@@ -231,7 +231,7 @@ impl std::str::FromStr for FormatArgument {
 /// Where results go, and how they look.
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// table, csv, json or jsonl; for audit also sarif [default: table on a terminal, else jsonl]
+    /// table, csv, json, jsonl or parquet; for audit also sarif [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<FormatArgument>,
     /// Write to this file, whole or not at all

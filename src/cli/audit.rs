@@ -17,7 +17,7 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
     let reading = &auditing.scanning.reading;
     let is_sarif = reading.output.format == Some(FormatArgument::Sarif);
     let output = if is_sarif {
-        Output::with(&reading.output, None)
+        Output::with(&reading.output, None)?
     } else {
         Output::new(&reading.output)?
     };

@@ -22,35 +22,48 @@ pub(super) struct Output {
 
 impl Output {
     /// # Errors
-    /// A format that only findings have.
+    /// A format that only findings have, or that cannot be written there.
     pub(super) fn new(args: &args::Output) -> anyhow::Result<Self> {
         let format = match args.format {
             None => None,
             Some(FormatArgument::Records(format)) => Some(format),
             Some(FormatArgument::Sarif) => bail!("--format: only `audit` has sarif"),
         };
-        Ok(Self::with(args, format))
+        Self::with(args, format)
     }
 
     /// The output in that format, else in the usual one.
-    pub(super) fn with(args: &args::Output, format: Option<Format>) -> Self {
+    ///
+    /// # Errors
+    /// A format that cannot be written there.
+    pub(super) fn with(args: &args::Output, format: Option<Format>) -> anyhow::Result<Self> {
         let to_terminal = args.output.is_none() && io::stdout().is_terminal();
         let format = format.unwrap_or(if to_terminal {
             Format::Table
         } else {
             Format::Jsonl
         });
+        if !format.is_available() {
+            bail!(
+                "--format {format}: this build cannot write it, expected one with the feature `{format}`"
+            );
+        }
+        if format.is_binary() && to_terminal {
+            bail!(
+                "--format {format} is binary, which no terminal shows: name a file with --output"
+            );
+        }
         let width = match terminal_width() {
             Some(width) if to_terminal => width,
             _ => columns().unwrap_or(DEFAULT_WIDTH),
         };
         let choice = anstream::AutoStream::choice(&io::stdout());
         let colour = to_terminal && choice != anstream::ColorChoice::Never;
-        Self {
+        Ok(Self {
             format,
             file: args.output.clone(),
             style: Style { width, colour },
-        }
+        })
     }
 
     /// Writes all records of the run.

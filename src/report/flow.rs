@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::attribution::{Attribution, Encryption, Flow, NameSource, Party, Rpc};
 use crate::net::Timestamp;
@@ -117,6 +118,53 @@ const fn column(name: &'static str, from_width: u16, is_number: bool) -> Column 
     }
 }
 
+/// One end.
+const END: Kind = Kind::Group(&[
+    field("address", Kind::Text),
+    field("port", Kind::Integer),
+    field("roles", TEXTS),
+    field("name", Kind::Text),
+    field("name_source", Kind::Text),
+]);
+
+/// A certificate.
+const CERTIFICATE: Kind = Kind::Group(&[
+    field("subject", Kind::Text),
+    field("issuer", Kind::Text),
+    field("names", TEXTS),
+    field("not_before", Kind::Text),
+    field("not_after", Kind::Text),
+    field("self_signed", Kind::Boolean),
+]);
+
+/// The protection.
+const ENCRYPTION: Kind = Kind::Group(&[
+    field("kind", Kind::Text),
+    field("version", Kind::Text),
+    field("cipher", Kind::Text),
+    field("server_name", Kind::Text),
+    field("certificate", CERTIFICATE),
+    field("mutual", Kind::Boolean),
+]);
+
+/// A called operation.
+const OPERATION: Kind = Kind::Group(&[field("number", Kind::Integer), field("name", Kind::Text)]);
+
+/// A bound interface.
+const RPC: Kind = Kind::Group(&[
+    field("uuid", Kind::Text),
+    field("version", Kind::Text),
+    field("name", Kind::Text),
+    field("auth_type", Kind::Text),
+    field("auth_level", Kind::Text),
+    field("accepted", Kind::Boolean),
+    field("operations", Kind::List(&OPERATION)),
+    field("answered", Kind::Integer),
+    field("fastest_us", Kind::Integer),
+    field("slowest_us", Kind::Integer),
+    field("faults", TEXTS),
+]);
+
 impl Record for FlowRecord<'_> {
     const CSV: &'static [&'static str] = &[
         "flow",
@@ -170,6 +218,35 @@ impl Record for FlowRecord<'_> {
         "zero_windows_server",
         "resets_client",
         "resets_server",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("flow", Kind::Integer),
+        field("captures", TEXTS),
+        field("transport", Kind::Text),
+        field("client", END),
+        field("server", END),
+        field("orientation", Kind::Text),
+        field("tunnel", TEXTS),
+        field("first_seen", Kind::Time),
+        field("last_seen", Kind::Time),
+        field("packets", INTEGERS),
+        field("bytes", INTEGERS),
+        field("state", Kind::Text),
+        field("protocols", TEXTS),
+        field("service", Kind::Text),
+        field("strength", Kind::Text),
+        field("because", TEXTS),
+        field("rows", TEXTS),
+        field("verdict", Kind::Text),
+        field("encryption", ENCRYPTION),
+        field("authentication", TEXTS),
+        field("rpc", Kind::List(&RPC)),
+        field("findings", TEXTS),
+        field("handshake_us", Kind::Integer),
+        field("retransmissions", INTEGERS),
+        field("out_of_order", INTEGERS),
+        field("zero_windows", INTEGERS),
+        field("resets", INTEGERS),
     ];
     const TABLE: &'static [Column] = &[
         column("flow", 0, true),

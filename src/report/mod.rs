@@ -8,7 +8,9 @@ mod finding;
 mod flow;
 mod json;
 mod matrix;
+mod parquet;
 mod sarif;
+mod schema;
 mod table;
 mod topology;
 
@@ -17,6 +19,7 @@ pub use chain::Chain;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 pub use sarif::Sarif;
+pub use schema::{Field, Kind};
 pub use topology::write_topology;
 
 use std::io::{self, Write};
@@ -36,6 +39,20 @@ vocabulary! {
         Json = "json",
         /// One JSON object a line.
         Jsonl = "jsonl",
+        /// Typed columns, for files.
+        Parquet = "parquet",
+    }
+}
+
+impl Format {
+    /// Whether a terminal can show nothing of it.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet)
+    }
+
+    /// Whether this build can write it.
+    pub const fn is_available(self) -> bool {
+        !matches!(self, Self::Parquet) || parquet::IS_AVAILABLE
     }
 }
 
@@ -45,6 +62,8 @@ pub trait Record: Serialize {
     const CSV: &'static [&'static str];
     /// Columns of the table, by importance: those that do not fit the width are left out from the end.
     const TABLE: &'static [Column];
+    /// The fields, with their types.
+    const FIELDS: &'static [Field];
 
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
@@ -88,6 +107,7 @@ pub struct Batch {
     style: Style,
     bytes: Vec<u8>,
     rows: Vec<Vec<String>>,
+    columns: parquet::Rows,
 }
 
 impl Batch {
@@ -98,6 +118,7 @@ impl Batch {
             style,
             bytes: Vec::new(),
             rows: Vec::new(),
+            columns: parquet::Rows::new(),
         }
     }
 
@@ -117,29 +138,33 @@ impl Batch {
                 json::push(record, &mut self.bytes)?;
                 self.bytes.push(b'\n');
             }
+            Format::Parquet => self.columns.push(R::FIELDS, record)?,
         }
         Ok(())
     }
 
     /// Bytes that wait to be written.
-    pub const fn len(&self) -> usize {
-        self.bytes.len()
+    pub fn len(&self) -> usize {
+        self.bytes.len().saturating_add(self.columns.bytes())
     }
 
     /// Whether nothing waits.
     pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.rows.is_empty()
+        self.bytes.is_empty() && self.rows.is_empty() && self.columns.is_empty()
     }
 }
 
 /// Bytes of records that are gathered before they are written.
 const GATHERED: usize = 1 << 16;
+/// Records that are gathered as columns before they go to the file's row group.
+const GATHERED_ROWS: usize = 1 << 10;
 
 /// Writes the records of one command, in the order in which they come.
 pub struct Writer<'a> {
     out: &'a mut dyn Write,
     batch: Batch,
     drawing: table::Drawing,
+    file: Option<parquet::File>,
     is_first: bool,
 }
 
@@ -161,6 +186,9 @@ impl<'a> Writer<'a> {
             out,
             batch,
             drawing: table::Drawing::of::<R>(style),
+            file: (format == Format::Parquet)
+                .then(|| parquet::File::new(R::FIELDS))
+                .transpose()?,
             is_first: true,
         })
     }
@@ -176,7 +204,10 @@ impl<'a> Writer<'a> {
     /// What the output says; a broken pipe is for the caller to take quietly.
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         self.batch.push(record)?;
-        if self.batch.bytes.len() >= GATHERED || !self.batch.rows.is_empty() {
+        if self.batch.bytes.len() >= GATHERED
+            || !self.batch.rows.is_empty()
+            || self.batch.columns.len() >= GATHERED_ROWS
+        {
             self.flush()?;
         }
         Ok(())
@@ -204,6 +235,9 @@ impl<'a> Writer<'a> {
         }
         self.out.write_all(bytes)?;
         self.batch.bytes.clear();
+        if let Some(file) = &mut self.file {
+            file.extend(&mut self.batch.columns, self.out)?;
+        }
         let rows = std::mem::take(&mut self.batch.rows);
         self.drawing.extend(rows, self.out)
     }
@@ -217,6 +251,9 @@ impl<'a> Writer<'a> {
         if self.batch.format == Format::Json {
             self.out
                 .write_all(if self.is_first { b"[]\n" } else { b"\n]\n" })?;
+        }
+        if let Some(file) = self.file {
+            file.finish(self.out)?;
         }
         self.drawing.draw(self.out)?;
         self.out.flush()

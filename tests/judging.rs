@@ -401,6 +401,29 @@ fn many_unanswered_attempts_are_one_finding() {
 }
 
 #[test]
+fn ten_thousand_different_failures_are_a_list_that_a_person_can_read() {
+    let flows = (0..10_000_u32).map(|n| {
+        let (client, server) = (n % 100, n / 100);
+        let port = [25, 135, 443, 389, 5060][(n % 5) as usize];
+        let mut attempt = Connection::unanswered(
+            &format!("10.0.1.{client}:{}", 30_000 + n),
+            &format!("10.3.0.{server}:{port}"),
+        );
+        attempt.0.tracker.first_number = u64::from(n) + 1;
+        attempt
+    });
+    let found = findings(flows.collect());
+    assert!(found.len() < 200, "{}", found.len());
+    let named: usize = found.iter().map(|finding| finding.flows.len()).sum();
+    assert!(named >= 10_000, "folded findings name all their flows");
+    let folded = found.iter().find(|finding| finding.flows.len() > 1000);
+    assert!(
+        folded.unwrap().message.contains(" clients to "),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn a_blocked_path_between_internal_servers_is_said_as_such() {
     let found = codes(vec![Connection::unanswered(
         "10.0.0.40:50000",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Watch};
 use crate::audit::gather::{Cause, Draft, Findings, Named};
-use crate::audit::scene::{Scene, Subject};
+use crate::audit::scene::{Scene, Subject, is_server};
 use crate::evidence::Offered;
 
 const NAME_FAILURE: &Code = &Code {
@@ -41,7 +41,10 @@ impl Watch for Names {
             let (rcode, name) = text.split_once(' ').unwrap_or((text, ""));
             let is_missing = rcode.eq_ignore_ascii_case("NXDOMAIN");
             // What servers look for themselves: controllers, services, clients' settings.
-            let is_looked_for = name.starts_with('_') || name.starts_with("autodiscover.");
+            let client = subject.client();
+            let is_looked_for = (client.is_known && is_server(client) && !name.ends_with(".arpa"))
+                || name.starts_with('_')
+                || name.starts_with("autodiscover.");
             let is_server_fault = matches!(rcode, "SERVFAIL" | "REFUSED");
             let severity = if is_server_fault || (is_missing && is_looked_for && subject.is_ours())
             {

@@ -256,6 +256,10 @@ fn claim(scene: &Scene<'_>, subject: Subject<'_>, row: &RowId) -> String {
 const MAX_SERVICES: usize = 3;
 
 fn undocumented_port(subject: Subject<'_>, findings: &mut Findings<'_>) {
+    // What signalling announced is expected there, whatever its form.
+    if subject.attribution.announced_media {
+        return;
+    }
     let is_traffic = subject.flow.key.transport.has_ports();
     // Between internal servers nothing may be blocked, and nothing is a violation (contradictions C44).
     let both_servers =

@@ -315,7 +315,8 @@ fn offered_interfaces(scene: &Scene<'_>, subject: Subject<'_>) -> String {
     shown.join(", ")
 }
 
-/// Errors of paths that work: the search for the largest packet, and a client that was gone before the last answer came.
+/// Errors of paths that work: the search for the largest packet, a client that was gone before the last answer came, and the
+/// end of a call.
 fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
     let flow = subject.flow;
     let is_port = matches!(
@@ -325,7 +326,11 @@ fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
     let is_late = error.reporter == flow.client().address
         && error.reporter != flow.server().address
         && flow.tracker.packets[flow.client.other()] > 0;
-    is_too_big(error) || (is_port && is_late)
+    // Whoever hangs up first closes the ports of the call while the other's last packets are on their way.
+    let spoken = &subject.attribution.spoken;
+    let is_media = spoken.iter().any(|name| matches!(*name, "rtp" | "rtcp"));
+    let is_hung_up = is_media && flow.tracker.is_two_way();
+    is_too_big(error) || (is_port && (is_late || is_hung_up))
 }
 
 fn syns(subject: Subject<'_>, how: &str) -> String {

@@ -308,7 +308,7 @@ impl Calls {
                     Severity::Warning,
                     end,
                     text,
-                    &[stream.flow.clone()],
+                    std::slice::from_ref(&stream.flow),
                 );
             }
         }

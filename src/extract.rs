@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
@@ -220,7 +220,7 @@ impl Pass<'_> {
     fn packet<W: Write>(
         &mut self,
         packet: &Packet<'_>,
-        file: &PathBuf,
+        file: &Path,
         output: &mut Output<W>,
     ) -> Result<(), ExtractError> {
         let layers =
@@ -275,7 +275,7 @@ impl Pass<'_> {
         &mut self,
         datagram: Datagram,
         packet: &Packet<'_>,
-        file: &PathBuf,
+        file: &Path,
         output: &mut Output<W>,
     ) {
         self.waiting_bytes = self.waiting_bytes.saturating_add(packet.bytes.len());
@@ -292,7 +292,7 @@ impl Pass<'_> {
             wire_len: packet.wire_len,
             number: packet.number,
             interface: packet.interface,
-            file: file.clone(),
+            file: file.to_owned(),
         });
     }
 }
@@ -343,6 +343,15 @@ fn keys(layers: &Layers<'_>) -> [Option<FlowKey>; 3] {
     [own, carrier, quoted]
 }
 
+/// The beginning of a text, as long as an option may be.
+fn cut(text: &str) -> &str {
+    let ends = text
+        .char_indices()
+        .map(|(at, c)| at.saturating_add(c.len_utf8()));
+    let end = ends.take_while(|end| *end <= MAX_COMMENT_BYTES).last();
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
 struct Output<W: Write> {
     writer: PcapNgWriter<W>,
     interfaces: BTreeMap<(PathBuf, u32, u16), u32>,
@@ -353,16 +362,14 @@ impl<W: Write> Output<W> {
     fn write(
         &mut self,
         packet: &Packet<'_>,
-        file: &PathBuf,
+        file: &Path,
         comments: Vec<String>,
     ) -> Result<(), ExtractError> {
         let interface = self.interface(packet, file)?;
         let written = comments.len() as u64;
-        let options = comments.into_iter().map(|comment| {
-            let end = comment.floor_char_boundary(MAX_COMMENT_BYTES);
-            let comment = comment.get(..end).unwrap_or_default().to_owned();
-            EnhancedPacketOption::Comment(Cow::Owned(comment))
-        });
+        let options = comments
+            .iter()
+            .map(|comment| EnhancedPacketOption::Comment(Cow::Borrowed(cut(comment))));
         let block = EnhancedPacketBlock {
             interface_id: interface,
             // Times before 1970 cannot be written.
@@ -378,21 +385,19 @@ impl<W: Write> Output<W> {
     }
 
     /// The interface that stands for that of the capture.
-    fn interface(&mut self, packet: &Packet<'_>, file: &PathBuf) -> Result<u32, ExtractError> {
-        let place = (file.clone(), packet.interface, packet.link.0);
+    fn interface(&mut self, packet: &Packet<'_>, file: &Path) -> Result<u32, ExtractError> {
+        let place = (file.to_owned(), packet.interface, packet.link.0);
         if let Some(known) = self.interfaces.get(&place) {
             return Ok(*known);
         }
         let number = u32::try_from(self.interfaces.len()).unwrap_or(u32::MAX);
         let description = format!("interface {} of {}", packet.interface, file.display());
-        let end = description.floor_char_boundary(MAX_COMMENT_BYTES);
-        let description = description.get(..end).unwrap_or_default().to_owned();
         let block = InterfaceDescriptionBlock {
             linktype: DataLink::from(u32::from(packet.link.0)),
             // No limit: packets keep the lengths that they have.
             snaplen: 0,
             options: vec![
-                InterfaceDescriptionOption::IfDescription(Cow::Owned(description)),
+                InterfaceDescriptionOption::IfDescription(Cow::Borrowed(cut(&description))),
                 // Nanoseconds.
                 InterfaceDescriptionOption::IfTsResol(9),
             ],
@@ -400,5 +405,44 @@ impl<W: Write> Output<W> {
         self.writer.write_block(&block.into_block())?;
         self.interfaces.insert(place, number);
         Ok(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_cut_between_letters() {
+        assert_eq!(cut("Grüße"), "Grüße");
+        let long = "ü".repeat(MAX_COMMENT_BYTES);
+        assert_eq!(cut(&long).len(), MAX_COMMENT_BYTES);
+        assert_eq!(cut(&format!("x{long}")).len(), MAX_COMMENT_BYTES - 1);
+    }
+
+    #[test]
+    fn comments_are_bounded_and_what_is_left_out_is_counted() {
+        let mut wanted = Wanted::default();
+        for number in 0..20 {
+            wanted.packet("tap", 7, format!("fact {number}"));
+        }
+        wanted.packet("tap", 7, "fact 0".to_owned());
+        assert_eq!(wanted.kept, MAX_PER_PACKET);
+        assert_eq!(wanted.left_out, 4, "what was said before is none");
+    }
+
+    #[test]
+    fn a_flow_is_wanted_in_its_time_and_its_opening_said_once() {
+        let end = |port| crate::net::Endpoint::new("10.0.0.1".parse().unwrap(), port);
+        let key = FlowKey::of(Transport::TCP, end(1), end(2)).0;
+        let at = |second| Timestamp::from_parts(second, 0);
+        let mut wanted = Wanted::default();
+        wanted.flow(key, at(5), at(9), vec!["first".to_owned()]);
+        let mut said = Vec::new();
+        assert!(!wanted.holds(key, at(4), &mut said));
+        assert!(wanted.holds(key, at(5), &mut said));
+        assert!(wanted.holds(key, at(9), &mut said));
+        assert!(!wanted.holds(key, at(10), &mut said));
+        assert_eq!(said, ["first"]);
     }
 }

@@ -77,22 +77,22 @@ def table(results):
         return [statistics.median(column) for column in zip(*good)] if good else None
 
     rows = {name: medians(runs) for name, runs in results.items()}
-    clock = {name: row[0] for name, row in rows.items() if row}
     lines = [
-        "| program | seconds | of tcpdump | of ndpiReader | processor seconds | peak, MiB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| program | seconds | of tcpdump | of ndpiReader | processor seconds | of tcpdump | of ndpiReader | peak, MiB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, row in rows.items():
         if row is None:
-            lines.append(f"| {name} | failed | | | | |")
+            lines.append(f"| {name} | failed | | | | | | |")
             continue
 
-        def ratio(other):
-            return f"{row[0] / clock[other]:.2f}" if other in clock else ""
-
-        lines.append(
-            f"| {name} | {row[0]:.2f} | {ratio('tcpdump -w')} | {ratio('ndpiReader')} | {row[1]:.2f} | {row[2]:.0f} |"
-        )
+        cells = [name]
+        for column in (0, 1):
+            cells.append(f"{row[column]:.2f}")
+            for other in ("tcpdump -w", "ndpiReader"):
+                base = rows.get(other)
+                cells.append(f"{row[column] / base[column]:.2f}" if base and base[column] else "")
+        lines.append("| " + " | ".join([*cells, f"{row[2]:.0f}"]) + " |")
     return "\n".join(lines)
 
 

@@ -106,13 +106,11 @@ def draw(rows, path):
         right.plot(x, [float(point["peak_mib"]) for point in points], "s--", color="tab:red")
         right.set_ylabel("peak memory, MiB", color="tab:red")
         right.grid(False)
-        if curve == "threads":
-            axes.set_ylim(bottom=0)
-            right.set_ylim(bottom=0)
-        else:
+        # From zero, so that what hardly grows looks like it.
+        axes.set_ylim(bottom=0)
+        right.set_ylim(bottom=0)
+        if curve != "threads":
             axes.set_xscale("log")
-            axes.set_yscale("log")
-            right.set_yscale("log")
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -49,4 +49,4 @@ def run(s, lab):
         s.flow("client1", "dc1", 445, service="smb_file", protocols=["netbios_ssn", "smb"], verdict="undocumented",
                authentication=["kerberos"])
         lab["client1"].run("kinit outlook", stdin="Outlook-In-The-Lab-1\n")
-        lab["client1"].run(f"smbclient -s {lab.client_smb('client1')} --use-kerberos=required -N //{DC}/share -c 'put /etc/hosts hosts; get hosts /dev/null'")
+        lab["client1"].run(f"smbclient -s {lab.client_smb('client1')} --use-kerberos=required -N //{DC}/share -c 'put /etc/hosts hosts; get hosts hosts.copy'")

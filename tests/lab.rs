@@ -234,12 +234,16 @@ fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<(&'static str, 
         "protocols",
         "verdict",
         "authentication",
-        "findings",
     ];
     let mut fields: Vec<_> = same
         .into_iter()
         .map(|field| (field, expected[field].clone(), seen[field].clone()))
         .collect();
+    let [told, seen_codes] = [expected, seen].map(|flow| {
+        let codes: BTreeSet<String> = strings(&flow["findings"]).into_iter().collect();
+        json!(codes)
+    });
+    fields.push(("findings", told, seen_codes));
     fields.push(("tunnel", or_empty(tunnel), or_empty(&seen["tunnel"])));
     let encryption = &seen["encryption"];
     fields.push((
@@ -316,8 +320,17 @@ fn cause_differences(manifest: &Value, findings: &[Value], flows: &[Value]) -> V
             continue;
         };
         let named = told.get(code);
+        if named.is_none() {
+            differences.push(format!("{code} is not told: {}", cause["words"]));
+        }
         for flow in strings(&cause["flows"]) {
-            if !named.is_some_and(|flows| flows.contains(flow.as_str())) {
+            // Media have no server: either end may stand first.
+            let turned = flow.split_once(' ').and_then(|(transport, ends)| {
+                let (client, server) = ends.split_once(" to ")?;
+                Some(format!("{transport} {server} to {client}"))
+            });
+            let is_named = |flow: &str| named.is_some_and(|flows| flows.contains(flow));
+            if !is_named(&flow) && !turned.is_some_and(|flow| is_named(&flow)) {
                 differences.push(format!("{code} does not name {flow}: {}", cause["words"]));
             }
         }

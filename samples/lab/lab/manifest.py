@@ -26,8 +26,10 @@ DECODE_AS = [
 FIELDS = [
     "frame.number", "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "ipv6.nxt", "tcp.stream",
     "tcp.srcport", "tcp.dstport", "tcp.flags", "udp.stream", "udp.srcport", "udp.dstport", "ip.len", "ipv6.plen",
-    "frame.protocols",
+    "frame.protocols", "dns.flags.rcode", "kerberos.error_code",
 ]
+# What an answer says that is a finding in itself: NXDOMAIN, clock skew, an option that is not allowed.
+TELLING = {("dns.flags.rcode", "3"): "EXW701", ("kerberos.error_code", "37"): "EXW703", ("kerberos.error_code", "13"): "EXW702"}
 SYN, RST, FIN, ACK = 0x02, 0x04, 0x01, 0x10
 
 
@@ -84,6 +86,8 @@ class Conversation:
         self.dissectors = set()
         # Errors of ICMP quote a packet of it.
         self.has_errors = False
+        # Codes of what its answers say.
+        self.told = set()
 
     def add(self, sender, receiver, length, flags, protocols):
         self.packets[sender] += 1
@@ -149,6 +153,7 @@ def conversations(path, decode_as=()):
             found[key] = Conversation(transport, float(row["frame.time_epoch"]), sender, receiver)
         length = int(row["ip.len"]) if row["ip.len"] else int(row["ipv6.plen"]) + 40
         flags = int(row["tcp.flags"], 16) if row["tcp.flags"] else 0
+        found[key].told.update(code for (name, value), code in TELLING.items() if row[name] == value)
         found[key].add(sender, receiver, length, flags, row["frame.protocols"])
     for quoted in errors(path):
         for conversation in found.values():

@@ -251,6 +251,19 @@ class Network:
             self.nft(at, "delete table inet outage")
 
     @contextmanager
+    def small_packets(self, zone, mtu):
+        """Makes the firewall's leg in a zone take small packets only, and keep silent about it."""
+        shell(f"ip -n fw link set {zone} mtu {mtu}")
+        self.nft("fw", "table inet outage_mtu {\nchain output { type filter hook output priority 0; }\n}\n"
+                       "add rule inet outage_mtu output icmp type destination-unreachable drop\n"
+                       "add rule inet outage_mtu output icmpv6 type packet-too-big drop")
+        try:
+            yield
+        finally:
+            self.nft("fw", "delete table inet outage_mtu")
+            shell(f"ip -n fw link set {zone} mtu 1500")
+
+    @contextmanager
     def redirect(self, rule):
         """A rule of the firewall's address translation."""
         self.nft("fw", f"table ip outage_nat {{\nchain prerouting {{ type nat hook prerouting priority -100; }}\n}}\n"

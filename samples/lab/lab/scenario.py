@@ -166,6 +166,8 @@ class Scenario:
             if conversation.has_errors and about["verdict"] in ("documented", "unproven"):
                 # Not every call leaves one: a packet that comes after its port was closed is chance.
                 about = {**about, "findings": sorted({*about["findings"], "EXW403"})}
+            if conversation.told:
+                about = {**about, "findings": sorted({*about["findings"], *conversation.told})}
             lines.append(manifest.table("flow", {
                 "transport": conversation.transport, "client": manifest.endpoint(ends[0]),
                 "server": manifest.endpoint(ends[1]), "state": conversation.state,

@@ -22,7 +22,7 @@ def run(s, lab):
         s.dns(host)
     with s.step("Hub sends to Edge; EHLO is answered with XXXXXXXX in place of STARTTLS"):
         s.flow("client1", "hub1", 587, service="smtp_submission", protocols=["smtp", "tls"], encryption="starttls")
-        masked = s.flow("hub1", "edge1", 25, service="smtp", protocols=["smtp"], findings=["EXW201"])
+        masked = s.flow("hub1", "edge1", 25, service="smtp", protocols=["smtp"], findings=["EXW201", "EXW603"])
         lab["client1"].run(submit("hub1.example.com:587", "-tls"))
         lab.settle("hub1", "edge1")
-        s.cause("a device between Hub and Edge masks the keyword STARTTLS as XXXXXXXX", None, [masked])
+        s.cause("a device between Hub and Edge masks the keyword STARTTLS as XXXXXXXX", "EXW603", [masked])

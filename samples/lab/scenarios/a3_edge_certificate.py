@@ -27,10 +27,10 @@ def run(s, lab):
     with s.step("Hub requires a valid certificate of Edge, and leaves after the handshake"):
         s.flow("client1", "hub1", 587, service="smtp_submission", protocols=["smtp", "tls"], encryption="starttls")
         mail = s.flow("hub1", "edge1", 25, count=(1, 2), service="smtp", protocols=["smtp", "tls"], encryption="starttls",
-                      mutual=True)
+                      mutual=True, findings=["EXW504"])
         lab["client1"].run(submit("hub1.example.com:587", "-tls"))
         lab.deferred("hub1")
-        s.cause("the certificate of Edge has expired: Hub does not deliver to it", None, [mail])
+        s.cause("the certificate of Edge has expired: Hub does not deliver to it", "EXW504", [mail])
     with s.step("EdgeSync requires it as well, and breaks the handshake off"):
         sync = s.flow("hub1", "edge1", 50636, service="edgesync", protocols=["tls"], encryption="tls", verdict="unproven")
         trust = f"LDAPTLS_REQCERT=demand LDAPTLS_CACERT={lab.authority.path}"

@@ -24,7 +24,7 @@ def run(s, lab):
         s.flow("edge1", "hub1", 25, service="smtp", protocols=["smtp", "tls"], encryption="starttls", mutual=True)
         send(lab, "erin@no-such-domain.example.net")
         lab.settle("edge1")
-        s.cause("the domain of the recipient does not exist: DNS answers NXDOMAIN, and no connection is tried", None)
+        s.cause("the domain of the recipient does not exist: DNS answers NXDOMAIN, and no connection is tried", "EXW701")
     with s.step("the first MX refuses, the second takes the message"):
         refused = s.flow("edge1", "mx1", 25, count=(1, 2), service="smtp", verdict="unproven", encryption="unknown", findings=["EXW402"])
         s.flow("edge1", "mx2", 25, service="smtp", protocols=["smtp", "tls"], encryption="starttls", mutual=True)

@@ -1,5 +1,7 @@
 """Instant messaging and everything that does not belong: ngircd, Prosody, sshd, snmpd, chrony, rsync, opentracker."""
 
+from pathlib import Path
+
 
 def ngircd(host):
     config = host.folder / "ngircd.conf"
@@ -51,7 +53,8 @@ def sshd(host, port=22):
     key = folder / "host_key"
     if not key.exists():
         host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key, "-C", "lab"])
-    (folder.parent.parent.parent / "sshd").mkdir(exist_ok=True)
+    # Where it separates its privileges.
+    Path("/run/sshd").mkdir(exist_ok=True)
     config = folder / f"sshd-{port}.conf"
     config.write_text(f"Port {port}\nHostKey {key}\nPidFile none\nUsePAM no\nUseDNS no\nListenAddress {host.address}\n")
     return host.start(["/usr/sbin/sshd", "-D", "-e", "-f", config], ready=f"tcp:{port}")

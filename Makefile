@@ -18,8 +18,23 @@ test:
 	cargo test --locked
 	cargo build --locked --no-default-features
 
-bench: setup
+# The benches of each stage, then whole runs beside the other tools that are installed.
+BENCH_SIZE = 1G
+BENCH_KINDS = office-mix bulk small-packets
+BENCH_FILES = $(BENCH_KINDS:%=target/traffic/%-$(BENCH_SIZE).pcap)
+
+bench: build $(BENCH_FILES)
 	cargo bench --locked
+	scripts/bench-tools.py --exwire $(EXWIRE) $(BENCH_FILES)
+
+target/traffic/%-$(BENCH_SIZE).pcap:
+	mkdir -p $(@D)
+	cargo run --release --locked --example traffic -- $* $(BENCH_SIZE) $@
+
+# The curves of docs/scaling.svg.
+scaling: build
+	cargo build --release --locked --example traffic
+	scripts/scaling.py --exwire $(EXWIRE)
 
 # Makes the samples again; they must come out byte for byte as they are.
 samples: setup

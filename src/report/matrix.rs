@@ -80,6 +80,7 @@ impl Record for &Row {
         field("rule", Kind::Text),
         field("check", Kind::Text),
         field("check_reason", Kind::Text),
+        field("checks", TEXTS),
         field("quote", Kind::Text),
         field("services", TEXTS),
         field("inferred", Kind::Boolean),

@@ -93,12 +93,9 @@ pub(super) fn add(cases: &mut Cases) {
             let mut sent = Tcp::new(t, 0, client, server).unanswered();
             let mut first = sent.remove(0);
             first.id = Some(0x4242);
-            let place = t
-                .packets
-                .iter()
-                .position(|packet| packet.at == first.at)
-                .expect("it was sent");
-            t.packets[place] = first.clone();
+            let mut packets = t.packets.iter_mut();
+            let same = packets.find(|packet| packet.at == first.at);
+            *same.expect("it was sent") = first.clone();
             t.packets.push(Packet::prohibited(900, FIREWALL, &first));
         },
     );

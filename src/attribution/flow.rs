@@ -510,8 +510,8 @@ impl Flows {
                 .and_then(|i| u32::try_from(i).ok())
                 .unwrap_or(0)
         };
-        let mut flows: Vec<Flow> = Vec::with_capacity(ledger.episodes().len());
-        let mut open: HashMap<FlowKey, usize> = HashMap::with_capacity(ledger.episodes().len());
+        let mut flows: Vec<Flow> = Vec::new();
+        let mut open: HashMap<FlowKey, usize> = HashMap::new();
         for episode in ledger.episodes() {
             let tap = index(&episode.tap);
             let continued = open
@@ -523,10 +523,10 @@ impl Flows {
                         .continues(&flow.tracker, episode.key.transport)
                 });
             match continued {
-                Some(flow) => flow.join(episode, tap),
+                Some(flow) => flow.join(&episode, tap),
                 None => {
                     open.insert(episode.key, flows.len());
-                    flows.push(Flow::new(episode, tap));
+                    flows.push(Flow::new(&episode, tap));
                 }
             }
         }

@@ -6,21 +6,27 @@
 //!
 //! This module knows no protocol, no service and no port matrix.
 
+mod codec;
 mod episode;
 mod fact;
 mod ledger;
 mod media;
 mod offer;
+mod packed;
 mod payload;
 mod recorder;
+mod store;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
+pub use packed::{Packed, Packer};
+pub(crate) use packed::{Record, Records};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
+pub use store::Store;
 
 use serde::Serialize;
 

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::bounded;
 
 use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
-use crate::evidence::{CaptureRecord, Ledger};
-use worker::{Share, Worker};
+use crate::evidence::{CaptureRecord, Ledger, Store};
+use worker::{Names, Share, Worker};
 
 /// Blocks between the reader and the workers: enough to ride out a slow moment, few enough to stay in the caches.
 const BLOCKS_IN_FLIGHT: usize = 8;
@@ -67,10 +67,11 @@ pub fn scan(
     let side_by_side = threads.min(chains.len()).max(1);
     let workers = threads.div_ceil(side_by_side).min(MAX_WORKERS);
     let next = AtomicUsize::new(0);
+    let store = Arc::new(Store::default());
     let scan_some = || {
         let mut done = Vec::new();
         while let Some((index, chain)) = take(&next, chains) {
-            done.push((index, scan_chain(chain, options, workers, progress)));
+            done.push((index, scan_chain(chain, options, workers, &store, progress)));
         }
         done
     };
@@ -117,6 +118,7 @@ fn scan_chain(
     chain: &Chain,
     options: &Options,
     workers: usize,
+    store: &Arc<Store>,
     progress: &dyn Progress,
 ) -> Result<Scanned, CaptureError> {
     let mut reader = Reader::open(
@@ -132,7 +134,11 @@ fn scan_chain(
         .map(|input| name(input.path()))
         .collect();
     let tap = files.first().cloned().unwrap_or_else(|| "".into());
-    let new_worker = |index: usize| Worker::new(tap.clone(), Share { index, of: workers });
+    let names = Names {
+        tap: tap.clone(),
+        files: files.as_slice().into(),
+    };
+    let new_worker = |index: usize| Worker::new(&names, store, Share { index, of: workers });
     let finished = if workers == 1 {
         let mut worker = new_worker(0);
         let mut block = Block::new();
@@ -159,20 +165,11 @@ fn scan_chain(
     }
     let mut ledgers = Vec::new();
     let mut counters = Vec::new();
-    let names: Vec<Arc<str>> = reader
-        .summary()
-        .iter()
-        .map(|file| name(&file.path))
-        .collect();
     for worker in finished {
-        let (episodes, errors, counted) = worker.finish(&names);
+        let (packed, errors, counted) = worker.finish();
         counters.push(counted);
-        ledgers.push(Ledger::new(
-            tap.clone(),
-            CaptureRecord::default(),
-            episodes,
-            errors,
-        ));
+        let record = CaptureRecord::default();
+        ledgers.push(Ledger::of(tap.clone(), record, vec![packed], errors));
     }
     for (counter, count) in counters.into_iter().flatten() {
         let sum = record.counters.entry(counter.into()).or_default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::application::Application;
 use crate::capture::{Block, Packet};
-use crate::evidence::{CaptureRecord, Episode, IcmpError, Moment, Seen};
+use crate::evidence::{CaptureRecord, IcmpError, Moment, Packed, Packer, Seen, Store};
 use crate::flow::{FlowState, FlowTable, Observation, TcpObservation};
 use crate::net::{FlowKey, Side, Transport};
 use crate::wire::{Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
@@ -53,6 +53,15 @@ impl Share {
 
 type IcmpErrors = BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>;
 
+/// Names that a worker puts into episodes.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The chain.
+    pub(super) tap: Arc<str>,
+    /// Its files, in order.
+    pub(super) files: Arc<[Arc<str>]>,
+}
+
 /// One thread's share of a chain.
 pub(super) struct Worker {
     share: Share,
@@ -65,14 +74,15 @@ pub(super) struct Worker {
 
 /// What a worker collects besides live flows.
 struct Flows {
-    tap: Arc<str>,
-    retired: Vec<(FlowKey, FlowState<Box<Application>>)>,
+    names: Names,
+    /// Flows that are over: what they held while they lived is free at once.
+    packer: Packer,
     icmp_errors: IcmpErrors,
     counters: BTreeMap<&'static str, u64>,
 }
 
 impl Worker {
-    pub(super) fn new(tap: Arc<str>, share: Share) -> Self {
+    pub(super) fn new(names: &Names, store: &Arc<Store>, share: Share) -> Self {
         let limits = Limits {
             verify_checksums: true,
             ..Limits::default()
@@ -81,8 +91,8 @@ impl Worker {
             share,
             dissector: Dissector::new(limits),
             flows: Flows {
-                tap,
-                retired: Vec::new(),
+                names: names.clone(),
+                packer: Packer::new(Arc::clone(&names.tap), Arc::clone(store)),
                 icmp_errors: IcmpErrors::new(),
                 counters: BTreeMap::new(),
             },
@@ -112,9 +122,7 @@ impl Worker {
         *frame_bytes = frame_bytes.saturating_add(u64::from(packet.wire_len));
         let layers = dissector.dissect(packet.time, packet.link, packet.bytes, packet.wire_len);
         // Every worker's clock goes with every packet, so that all agree on which flows are over.
-        table.expire(packet.time, &mut |key, state| {
-            flows.retired.push((key, state))
-        });
+        table.expire(packet.time, &mut |key, state| flows.retire(key, state));
         let seen = Seen {
             frame: packet.number,
             time: packet.time,
@@ -129,7 +137,7 @@ impl Worker {
         {
             let (key, side) = FlowKey::of(Transport::UDP, source, destination);
             let observation = observe(&packet, key, side, None, &layers);
-            let mut retire = |key, state| flows.retired.push((key, state));
+            let mut retire = |key, state| flows.retire(key, state);
             let make = |_: &Observation| Box::new(Application::carrier(&layers));
             let state = table.observe(&observation, make, &mut retire);
             let moment = Moment {
@@ -152,8 +160,7 @@ impl Worker {
             _ => None,
         };
         let observation = observe(&packet, key, side, tcp, &layers);
-        let mut retire =
-            |key: FlowKey, state: FlowState<Box<Application>>| flows.retired.push((key, state));
+        let mut retire = |key, state| flows.retire(key, state);
         let make = |_: &Observation| Box::new(Application::new(key, &layers));
         let state = table.observe(&observation, make, &mut retire);
         let moment = Moment {
@@ -202,27 +209,15 @@ impl Worker {
     }
 
     /// Everything that this worker saw.
-    pub(super) fn finish(
-        mut self,
-        names: &[Arc<str>],
-    ) -> (Vec<Episode>, IcmpErrors, BTreeMap<&'static str, u64>) {
+    pub(super) fn finish(mut self) -> (Packed, IcmpErrors, BTreeMap<&'static str, u64>) {
         self.flows.count("flows_evicted", self.table.evicted());
-        let Flows {
-            tap,
-            mut retired,
-            icmp_errors,
-            counters,
-        } = self.flows;
-        self.table
-            .drain(&mut |key, state| retired.push((key, state)));
-        let episode = |(key, state): (FlowKey, FlowState<Box<Application>>)| {
-            state.inner.finish(key, state.tracker, &tap, names)
-        };
-        (
-            retired.into_iter().map(episode).collect(),
-            icmp_errors,
-            counters,
-        )
+        let Self {
+            mut flows,
+            mut table,
+            ..
+        } = self;
+        table.drain(&mut |key, state| flows.retire(key, state));
+        (flows.packer.finish(), flows.icmp_errors, flows.counters)
     }
 }
 
@@ -250,6 +245,13 @@ fn observe(
 }
 
 impl Flows {
+    /// Packs a flow that is over.
+    fn retire(&mut self, key: FlowKey, state: FlowState<Box<Application>>) {
+        let Names { tap, files } = &self.names;
+        let episode = state.inner.finish(key, state.tracker, tap, files);
+        self.packer.push(&episode);
+    }
+
     fn count(&mut self, counter: &'static str, count: u64) {
         if count > 0 {
             let sum = self.counters.entry(counter).or_default();

@@ -4,7 +4,6 @@ use super::args::Auditing;
 use super::output::say;
 use super::summary::{LeftOut, Tally};
 use super::{Ending, Run, summary};
-use crate::attribution::Judged;
 use crate::audit::{Baseline, Review, Selection, review};
 use crate::topology::Topology;
 
@@ -25,7 +24,7 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         }
         Ok(())
     })?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let mut review = review(&judged, &run.signatures, &run.topology);
     selection.apply(&mut review);
     let mut left_out = LeftOut {

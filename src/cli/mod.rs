@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
 
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let mut codes = FlowCodes::of(&findings);
     let mut tally = Tally::default();
@@ -90,7 +90,7 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
 
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let records = EndpointRecord::all(&judged, judged.signatures());
     let count = records.len();
     run.output.write(records.into_iter())?;
@@ -102,7 +102,7 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
 
 fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let flows = CallFlows::of(&judged);
     let calls = attribution::calls(&flows);
@@ -171,6 +171,7 @@ fn explain(explaining: &Explaining) -> anyhow::Result<Ending> {
 struct Run {
     signatures: Signatures,
     topology: Topology,
+    threads: usize,
     packets: u64,
     failures: Vec<CaptureError>,
     output: Output,
@@ -230,11 +231,17 @@ impl Run {
         let run = Self {
             signatures,
             topology,
+            threads,
             packets,
             failures,
             output,
         };
         Ok((run, ledger))
+    }
+
+    /// Judges what was scanned.
+    fn judge(&self, ledger: Ledger) -> Judged<'_> {
+        Judged::of(ledger, &self.signatures, &self.topology).with_threads(self.threads)
     }
 
     /// How the run ended. The process ends with it, so what was used is not given back piece by piece: that took a tenth of

@@ -8,8 +8,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::{fmt, io};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use serde::Serialize;
 
@@ -133,7 +133,9 @@ impl Ledger {
 
     /// What went wrong with the temporary file, if anything did: then episodes are missing.
     pub fn trouble(&self) -> Option<Arc<io::Error>> {
-        self.packed.iter().find_map(|packed| packed.store().trouble())
+        self.packed
+            .iter()
+            .find_map(|packed| packed.store().trouble())
     }
 
     /// The union of ledgers.

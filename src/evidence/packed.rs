@@ -205,11 +205,6 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// The chain of captures.
-    pub(super) const fn tap(&self) -> &Arc<str> {
-        &self.tap
-    }
-
     pub(super) const fn store(&self) -> &Arc<Store> {
         &self.store
     }

@@ -3,7 +3,7 @@
 EXWIRE = target/release/exwire
 SAMPLE = samples/perimeter-unhealthy
 
-.PHONY: demo test setup build bench samples clean
+.PHONY: demo test setup build bench samples lab clean
 
 # The main job on a sample: classify it, then audit it. The audit finds errors, so its exit status 1 is what is expected.
 demo: build
@@ -24,6 +24,11 @@ bench: setup
 # Makes the samples again; they must come out byte for byte as they are.
 samples: setup
 	cargo run --locked --example generate-samples -- samples
+
+# Builds the captures of the lab again, with real servers in network namespaces: as root, on Debian. See samples/lab/README.md.
+lab:
+	/usr/bin/python3 samples/lab/run.py
+	cargo test --locked --test lab
 
 setup:
 	scripts/setup.sh

@@ -402,7 +402,11 @@ fn flows_have_the_fields_of_the_contract() {
             );
             assert_eq!(record["flow"], index + 1);
             for end in ["client", "server"] {
-                assert_fields(&record[end], &["address", "port", "roles", "name"], &[]);
+                assert_fields(
+                    &record[end],
+                    &["address", "port", "roles", "name"],
+                    &["name_source"],
+                );
             }
             for pair in ["packets", "bytes"] {
                 assert_eq!(record[pair].as_array().unwrap().len(), 2);
@@ -561,7 +565,12 @@ fn endpoints_have_the_fields_of_the_contract() {
                         "frame",
                         "flows",
                     ],
-                    &["protocol_sequence", "tower_address"],
+                    &[
+                        "protocol_sequence",
+                        "tower_address",
+                        "host_name",
+                        "host_name_source",
+                    ],
                 ),
                 "media" => assert_fields(
                     &record,
@@ -578,7 +587,7 @@ fn endpoints_have_the_fields_of_the_contract() {
                         "frame",
                         "flows",
                     ],
-                    &["transport", "keyed"],
+                    &["transport", "keyed", "host_name", "host_name_source"],
                 ),
                 other => assert!(["candidate", "relay"].contains(&other), "{other}"),
             }
@@ -588,6 +597,33 @@ fn endpoints_have_the_fields_of_the_contract() {
     assert!(
         kinds.contains("rpc") && kinds.contains("media"),
         "{kinds:?}"
+    );
+}
+
+#[test]
+fn a_name_says_whose_word_it_is() {
+    let of = |name: &str, port: u16| -> (Value, Value) {
+        let records = Run::of(&["classify", &sample(name)]).records();
+        let is_its = |record: &&Value| record["server"]["port"] == port;
+        let server = records.iter().find(is_its).unwrap()["server"].clone();
+        (server["name"].clone(), server["name_source"].clone())
+    };
+    let pair = |name: &str, source: &str| (Value::from(name), Value::from(source));
+    let site = "exchange2010-site.pcap";
+    assert_eq!(of(site, 50636), pair("edge1.example.com", "certificate"));
+    // Of the controller a certificate says nothing: its name is what it answers of itself.
+    assert_eq!(of(site, 88), pair("dc1.example.com", "announced"));
+    let table = |width: &str| {
+        let arguments = ["classify", &sample(site), "--format", "table"];
+        Run::with(&arguments, |command| {
+            command.env("COLUMNS", width);
+        })
+        .out
+    };
+    assert!(table("200").contains("10.0.0.10:88 (dc1.example.com) tcp"));
+    assert!(
+        table("200").contains("(hub1.example.com?)"),
+        "of an IPv6 address, by DNS alone"
     );
 }
 
@@ -639,8 +675,16 @@ fn calls_have_the_fields_of_the_contract() {
         assert_fields(record, &call, &[]);
         for of_call in record["streams"].as_array().unwrap() {
             assert_fields(of_call, &stream, &more);
-            assert_fields(&of_call["from"], &["address", "port"], &[]);
-            assert_fields(&of_call["to"], &["address", "port"], &[]);
+            assert_fields(
+                &of_call["from"],
+                &["address", "port"],
+                &["name", "name_source"],
+            );
+            assert_fields(
+                &of_call["to"],
+                &["address", "port"],
+                &["name", "name_source"],
+            );
             assert!(of_call["ssrc"].as_str().unwrap().starts_with("0x"));
             streams += 1;
         }
@@ -783,8 +827,8 @@ fn columns_of_csv_are_stable() {
     };
     assert_eq!(
         header("classify"),
-        "flow,captures,transport,client_address,client_port,client_roles,client_name,server_address,server_port,\
-         server_roles,server_name,orientation,tunnel,first_seen,last_seen,packets_client,packets_server,bytes_client,\
+        "flow,captures,transport,client_address,client_port,client_roles,client_name,client_name_source,server_address,server_port,\
+         server_roles,server_name,server_name_source,orientation,tunnel,first_seen,last_seen,packets_client,packets_server,bytes_client,\
          bytes_server,state,protocols,service,strength,because,rows,verdict,encryption_kind,encryption_version,\
          encryption_cipher,encryption_server_name,encryption_certificate_subject,encryption_certificate_issuer,\
          encryption_certificate_names,encryption_certificate_not_before,encryption_certificate_not_after,\
@@ -799,12 +843,13 @@ fn columns_of_csv_are_stable() {
     assert_eq!(
         header("endpoints"),
         "kind,address,port,transport,protocol_sequence,uuid,version,name,service,annotation,protocol,tower_address,asked_by,\
-         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation"
+         rtcp_port,media,codecs,profile,direction,keyed,candidate,call_id,frame,flows,host,operation,\
+         host_name,host_name_source"
     );
     assert_eq!(
         header("calls"),
         "call_id,from,to,methods,result,start,answered,end,signalling,streams_flow,streams_ssrc,streams_from_address,\
-         streams_from_port,streams_to_address,streams_to_port,streams_start,streams_end,streams_media,\
+         streams_from_port,streams_from_name,streams_from_name_source,streams_to_address,streams_to_port,streams_to_name,streams_to_name_source,streams_start,streams_end,streams_media,\
          streams_payload_type,streams_codec,streams_clock_rate,streams_clock_source,streams_encryption,streams_packets,\
          streams_lost,streams_out_of_order,streams_duplicates,streams_jitter_ms,streams_mean_jitter_ms,\
          streams_max_jitter_ms,streams_max_delta_ms,streams_mos,streams_rtcp_packets_sent,streams_rtcp_lost,\

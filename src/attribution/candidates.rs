@@ -296,8 +296,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What RPC shows beside services: the object exporter that the server's endpoint was announced to be, the server behind a
-    /// proxy, and what was refused and why.
+    /// What is seen beside services: the object exporter that the server's endpoint was announced to be, the server behind a
+    /// proxy, what a certificate looks like, and what RPC refused and why.
     pub(super) fn remarks(&self, flow: &Flow) -> Vec<String> {
         let exporters =
             self.offers
@@ -317,6 +317,12 @@ impl Judge<'_> {
                 fact.value
             )
         });
+        let relays = flow.facts_of("tls", "tor_like").map(|(_, sight)| {
+            format!(
+                "{}: the certificate is of the kind that relays of Tor make for themselves",
+                self.flows.frame(sight)
+            )
+        });
         let refusals = ["bind_nak", "rejected", "fault"]
             .into_iter()
             .flat_map(|name| {
@@ -329,7 +335,7 @@ impl Judge<'_> {
                 })
             });
         let mut remarks: Vec<String> = Vec::new();
-        for remark in exporters.chain(targets).chain(refusals) {
+        for remark in exporters.chain(targets).chain(relays).chain(refusals) {
             if !remarks.contains(&remark) {
                 remarks.push(remark);
             }

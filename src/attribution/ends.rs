@@ -1,10 +1,14 @@
 //! Who is at the two ends of a flow: from the topology file, else inferred.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use super::Judge;
 use super::flow::Flow;
+use super::names::{Name, NameSource, Names};
 use crate::net::Endpoint;
 use crate::signature::{Product, Role};
-use crate::topology::Zone;
+use crate::topology::{Topology, Zone};
 
 /// One end of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +23,47 @@ pub struct Party {
     pub product: Option<Product>,
     /// Zone, from the topology file.
     pub zone: Option<Zone>,
-    /// Name for people.
-    pub name: Option<String>,
+    /// Name for people, and what says it.
+    pub name: Option<Name>,
+}
+
+impl fmt::Display for Party {
+    /// The address with its name. The name stands in front where the topology file or the host itself gives it; what others
+    /// say comes behind, with its source.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        named(f, self.name.as_ref(), &self.endpoint.address)
+    }
+}
+
+/// An endpoint with the name of its host.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener<'a>(pub &'a Party);
+
+impl fmt::Display for Listener<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        named(f, self.0.name.as_ref(), &self.0.endpoint)
+    }
+}
+
+fn named(f: &mut fmt::Formatter<'_>, name: Option<&Name>, what: &dyn fmt::Display) -> fmt::Result {
+    match name {
+        None => write!(f, "{what}"),
+        Some(Name { text, source }) if source.mark().is_empty() => {
+            write!(f, "{text} ({what})")
+        }
+        Some(Name { text, source }) => write!(f, "{what} ({text} by {source})"),
+    }
+}
+
+/// The name of an address that stands: of the topology file, else of the captures.
+pub(super) fn name(address: IpAddr, topology: &Topology, names: &Names) -> Option<Name> {
+    let given = topology.host(address).and_then(|host| host.name.as_deref());
+    given
+        .map(|text| Name {
+            text: text.into(),
+            source: NameSource::Topology,
+        })
+        .or_else(|| names.get(address))
 }
 
 /// Both ends of a flow.
@@ -54,16 +97,13 @@ impl Judge<'_> {
         if !is_known {
             roles = self.inferred.roles(address).map(|(role, _)| role).collect();
         }
-        let named = host.and_then(|host| host.name.as_deref());
         Party {
             endpoint,
             roles,
             is_known,
             product: host.and_then(|host| host.product).or(self.topology.product),
             zone,
-            name: named
-                .or_else(|| self.flows.name(address))
-                .map(str::to_owned),
+            name: name(address, self.topology, &self.flows.names),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Flows: the episodes of a ledger, joined where a cut between captures split them, with client and server told apart.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::names::Names;
 use crate::evidence::{
     Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
     StreamKey, Value,
@@ -563,22 +563,16 @@ impl Sides {
 pub struct Flows {
     /// Names of the taps.
     pub taps: Vec<Arc<str>>,
-    /// Names of addresses: from DNS answers and name resolution blocks.
-    pub names: BTreeMap<IpAddr, BTreeSet<Box<str>>>,
+    /// Names of addresses.
+    pub names: Names,
 }
 
 impl Flows {
-    /// The taps of a ledger, and the names that name resolution blocks give.
+    /// The taps of a ledger, and the names that its captures give.
     pub(super) fn of(ledger: &Ledger) -> Self {
-        let mut names: BTreeMap<IpAddr, BTreeSet<Box<str>>> = BTreeMap::new();
-        for record in ledger.captures().values() {
-            for (address, name) in &record.names {
-                names.entry(*address).or_default().insert(name.clone());
-            }
-        }
         Self {
             taps: ledger.captures().keys().cloned().collect(),
-            names,
+            names: Names::of(ledger),
         }
     }
 
@@ -588,14 +582,6 @@ impl Flows {
         place
             .and_then(|place| u32::try_from(place).ok())
             .unwrap_or(0)
-    }
-
-    /// The name of an address for people: the first known one.
-    pub fn name(&self, address: IpAddr) -> Option<&str> {
-        self.names
-            .get(&address)
-            .and_then(|names| names.first())
-            .map(|name| &**name)
     }
 
     /// "frame 17", with the tap where there are several.

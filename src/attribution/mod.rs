@@ -11,6 +11,7 @@ mod candidates;
 mod claims;
 mod ends;
 mod flow;
+mod names;
 mod offers;
 mod pass;
 mod proof;
@@ -21,8 +22,9 @@ mod survey;
 mod unknown;
 
 pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, calls};
-pub use ends::{Ends, Party};
+pub use ends::{Ends, Listener, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
+pub use names::{Name, NameSource, Names};
 pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
@@ -30,6 +32,7 @@ pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
 
 use std::cmp::Reverse;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use candidates::Rules;
@@ -198,6 +201,11 @@ impl<'a> Judged<'a> {
     pub const fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
+    }
+
+    /// The name of an address that stands: of the topology file, else of the captures.
+    pub fn name(&self, address: IpAddr) -> Option<Name> {
+        ends::name(address, self.topology, &self.flows.names)
     }
 
     /// What was judged.

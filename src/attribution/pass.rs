@@ -10,7 +10,7 @@ use crossbeam_channel::bounded;
 
 use super::claims::Claims;
 use super::flow::Flow;
-use super::{Judge, Judged, JudgedFlow, is_documented, rpc};
+use super::{Judge, Judged, JudgedFlow, is_documented};
 use crate::evidence::Records;
 
 /// Flows of a chunk: enough that handing it over costs nothing, few enough that the chunks at work are megabytes.
@@ -177,18 +177,13 @@ impl<'a> Judged<'a> {
     /// The flow that a record begins.
     fn flow(&self, number: u64, place: u64, packed: usize, record: &[u8]) -> Option<Flow> {
         let episode = self.ledger.packed().get(packed)?.decode(record)?;
-        let mut flow = self.joints.flow(place, episode, &self.ledger, &self.flows);
+        let known = (&self.ledger, &self.flows, &self.offers);
+        let mut flow = self
+            .joints
+            .flow(place, episode, known, |transport, port| {
+                is_documented(self.signatures, self.topology, transport, port)
+            });
         flow.number = number;
-        (flow.client, flow.orientation) = flow.sides().client(
-            |transport, endpoint| self.offers.is_offered(transport, endpoint),
-            |transport, port| is_documented(self.signatures, self.topology, transport, port),
-        );
-        let server = flow.client.other();
-        for (context, interface, sight) in self.joints.bound(place) {
-            let fact = rpc::bound(*context, interface.clone(), server);
-            let first = flow.facts.entry(fact).or_insert(*sight);
-            *first = (*sight).min(*first);
-        }
         Some(flow)
     }
 }

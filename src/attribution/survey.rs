@@ -9,14 +9,15 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use super::flow::{Flow, Flows, Sides, Sight};
 use super::offers::Offers;
 use super::rpc::{self, Bound, Channel};
-use crate::evidence::{Episode, Fact, IcmpError, Ledger, Offer, Offered, Records, Seen, Value};
-use crate::net::{FlowKey, PerSide, Side, Timestamp, Transport};
+use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen};
+use crate::net::{FlowKey, Timestamp, Transport};
 use crate::topology::Inferred;
 
 /// How the records of a ledger make flows.
@@ -27,7 +28,7 @@ pub(super) struct Joints {
     /// Places of the records that belong to an earlier flow, in order.
     absorbed: Vec<u64>,
     /// What belongs to the flow of a record besides it: further records, by their packer.
-    parts: BTreeMap<u64, Vec<(usize, Box<[u8]>)>>,
+    parts: BTreeMap<u64, Vec<Kept>>,
     errors: BTreeMap<u64, BTreeMap<IcmpError, Seen>>,
     bound: BTreeMap<u64, Vec<Bound>>,
 }
@@ -53,13 +54,13 @@ impl Joints {
         is_absorbed
     }
 
-    /// The flow of a record, with all that belongs to it, but its number and its client.
+    /// The flow of a record, with all that belongs to it, but its number.
     pub(super) fn flow(
         &self,
         place: u64,
         episode: Episode,
-        ledger: &Ledger,
-        flows: &Flows,
+        (ledger, flows, offers): (&Ledger, &Flows, &Offers),
+        is_documented: impl Fn(Transport, u16) -> bool,
     ) -> Flow {
         let tap = flows.tap(&episode.tap);
         let mut flow = Flow::new(episode, tap);
@@ -73,14 +74,20 @@ impl Joints {
         if let Some(errors) = self.errors.get(&place) {
             flow.errors.clone_from(errors);
         }
+        let is_offered = |transport, endpoint| offers.is_offered(transport, endpoint);
+        (flow.client, flow.orientation) = flow.sides().client(is_offered, is_documented);
+        let server = flow.client.other();
+        for (context, interface, sight) in self.bound.get(&place).into_iter().flatten() {
+            let fact = rpc::bound(*context, interface.clone(), server);
+            let first = flow.facts.entry(fact).or_insert(*sight);
+            *first = (*sight).min(*first);
+        }
         flow
     }
-
-    /// What the flow of a record bound by what other flows show.
-    pub(super) fn bound(&self, place: u64) -> &[Bound] {
-        self.bound.get(&place).map_or(&[], Vec::as_slice)
-    }
 }
+
+/// A record, by its packer.
+type Kept = (usize, Box<[u8]>);
 
 /// Bits of the filter for each record, and how many of them a key sets: one key of two hundred seems to be known that is not,
 /// and is looked at more closely for nothing.
@@ -140,16 +147,10 @@ struct Open {
     place: u64,
     /// Its counters, without what decoders said.
     flow: Flow,
+    /// Its first record.
+    first: Kept,
     /// All flows of the key, and when they began, where ICMP errors quote them.
     history: Vec<(u64, Timestamp)>,
-}
-
-/// What roles follow from, until it is known which end is the client.
-struct Lesson {
-    sides: Sides,
-    packets: PerSide<u64>,
-    bound: Vec<(Fact, Seen)>,
-    proven: Vec<(&'static str, Seen)>,
 }
 
 /// Everything that the first look finds.
@@ -170,22 +171,21 @@ impl Survey {
             open: HashMap::new(),
             offers: BTreeMap::new(),
             channels: Vec::new(),
-            lessons: BTreeMap::new(),
+            later: BTreeMap::new(),
             inferred: Inferred::default(),
         };
         let repeated = Repeated::of(ledger);
         let mut records = Records::of(ledger.packed());
-        let mut place = 0;
+        let mut place = 0_u64;
         while let Some(record) = records.next() {
             let is_repeated = repeated.contains(&record.key);
             if (record.says || is_repeated)
                 && let Some(packed) = ledger.packed().get(record.packed)
                 && let Some(episode) = packed.decode(record.bytes)
             {
-                let part = is_repeated.then_some((record.packed, record.bytes));
-                looking.take(place, episode, part);
+                looking.take(place, episode, (record.packed, record.bytes), is_repeated);
             }
-            place += 1;
+            place = place.saturating_add(1);
         }
         looking.joints.records = place;
         looking.finish(is_documented)
@@ -200,99 +200,69 @@ struct Looking<'a> {
     /// Where each offer was made first, and the place of its flow.
     offers: BTreeMap<Offer, (Sight, u64)>,
     channels: Vec<Channel>,
-    lessons: BTreeMap<u64, Lesson>,
+    /// First records of flows that teach something once more is known: which end is the client, what their channels bound, or
+    /// what else belongs to them.
+    later: BTreeMap<u64, Kept>,
     inferred: Inferred,
 }
 
 impl Looking<'_> {
-    /// Takes in a record; `part` is the record itself, where its key comes more than once.
-    fn take(&mut self, place: u64, mut episode: Episode, part: Option<(usize, &[u8])>) {
+    /// Takes in a record, which may be one of several of its key.
+    fn take(
+        &mut self,
+        place: u64,
+        episode: Episode,
+        (packed, bytes): (usize, &[u8]),
+        is_repeated: bool,
+    ) {
         let tap = self.flows.tap(&episode.tap);
-        let facts = std::mem::take(&mut episode.facts);
-        let offers = std::mem::take(&mut episode.offers);
-        let mut lesson = Lesson {
-            sides: Sides::of(&episode),
-            packets: episode.tracker.packets,
-            bound: Vec::new(),
-            proven: episode
-                .protocols
-                .iter()
-                .filter(|(name, _)| Inferred::learns_from(name))
-                .map(|(name, layer)| (*name, layer.seen))
-                .collect(),
+        let teaches = !episode.facts.is_empty()
+            || !episode.offers.is_empty()
+            || !episode.protocols.is_empty();
+        let first = if is_repeated {
+            self.join(place, &episode, tap, (packed, bytes))
+        } else {
+            place
         };
-        let is_repeated = part.is_some();
-        let flow = match part {
-            Some((packed, bytes)) => {
-                let open = self.join(place, episode, tap, packed, bytes);
-                lesson.sides = open.flow.sides();
-                lesson.packets = open.flow.tracker.packets;
-                open.place
-            }
-            None => place,
-        };
-        for (offer, seen) in offers {
-            if let Offered::Host { name } = &offer.offered {
-                let names = self.flows.names.entry(offer.endpoint.address).or_default();
-                names.insert(name.clone());
-            }
-            let made = (Sight { seen, tap }, flow);
-            let first = self.offers.entry(offer).or_insert(made);
-            *first = made.min(*first);
+        if !teaches {
+            return;
         }
-        let channel = Channel::of(&facts, flow, tap);
-        // A text speaks for its sender, whichever end that is.
-        let is_text = |(fact, _): &(&Fact, Seen)| matches!(fact.value, Value::Text(_));
-        let texts = facts.iter().map(|(fact, seen)| (fact, *seen));
-        let (key, first) = (lesson.sides.key, lesson.sides.first);
-        self.inferred.learn(key, first, texts.filter(is_text));
-        let is_bound = |(fact, _): &(Fact, Seen)| {
-            fact.attribute.name == "bound" && matches!(fact.value, Value::Interface { .. })
-        };
-        lesson.bound = facts.into_iter().filter(is_bound).collect();
-        match lesson.sides.told() {
-            Some((client, _)) if !is_repeated && channel.is_none() => {
-                lesson.teach(client, &mut self.inferred);
+        for (offer, seen) in &episode.offers {
+            let made = (Sight { seen: *seen, tap }, first);
+            match self.offers.get_mut(offer) {
+                Some(known) => *known = made.min(*known),
+                None => {
+                    self.offers.insert(offer.clone(), made);
+                }
             }
-            _ => self.put_off(flow, lesson, channel.is_some()),
+        }
+        let channel = Channel::of(&episode.facts, first, tap);
+        match Sides::of(&episode).told() {
+            Some((client, _)) if !is_repeated && channel.is_none() => {
+                let mut flow = Flow::new(episode, tap);
+                flow.client = client;
+                learn(&flow, &mut self.flows, &mut self.inferred);
+            }
+            _ => {
+                let open = self.open.get(&episode.key).filter(|_| is_repeated);
+                let kept = || match open {
+                    Some(open) => open.first.clone(),
+                    None => (packed, bytes.into()),
+                };
+                self.later.entry(first).or_insert_with(kept);
+            }
         }
         self.channels.extend(channel);
     }
 
-    /// Keeps what a record teaches until more is known of its flow: which end is the client, and what its channels bound.
-    fn put_off(&mut self, flow: u64, lesson: Lesson, is_channel: bool) {
-        match self.lessons.get_mut(&flow) {
-            Some(known) => {
-                let Lesson {
-                    sides,
-                    packets,
-                    bound,
-                    proven,
-                } = lesson;
-                (known.sides, known.packets) = (sides, packets);
-                known.bound.extend(bound);
-                known.proven.extend(proven);
-            }
-            None if lesson.bound.is_empty() && lesson.proven.is_empty() && !is_channel => {}
-            None => {
-                self.lessons.insert(flow, lesson);
-            }
-        }
-    }
-
-    /// Joins a record to the flow of its key that it continues, or begins another.
+    /// Joins a record to the flow of its key that it continues, or begins another. Gives the place of the flow.
     fn join(
         &mut self,
         place: u64,
-        mut episode: Episode,
+        episode: &Episode,
         tap: u32,
-        packed: usize,
-        bytes: &[u8],
-    ) -> &Open {
-        // Streams and payload do not tell what belongs together.
-        episode.streams.clear();
-        episode.reports.clear();
-        episode.payload.clear();
+        (packed, bytes): (usize, &[u8]),
+    ) -> u64 {
         let key = episode.key;
         let is_quoted = self.ledger.icmp_errors().contains_key(&key);
         let began = episode.tracker.first_seen;
@@ -300,7 +270,7 @@ impl Looking<'_> {
             Entry::Occupied(known) => {
                 let open = known.into_mut();
                 if episode.tracker.continues(&open.flow.tracker, key.transport) {
-                    open.flow.join(episode, tap);
+                    open.flow.join(counters(episode), tap);
                     if let (true, Some((_, began))) = (is_quoted, open.history.last_mut()) {
                         *began = open.flow.tracker.first_seen;
                     }
@@ -308,35 +278,40 @@ impl Looking<'_> {
                     parts.push((packed, bytes.into()));
                     self.joints.absorbed.push(place);
                 } else {
-                    open.flow = Flow::new(episode, tap);
+                    open.flow = Flow::new(counters(episode), tap);
                     open.place = place;
+                    open.first = (packed, bytes.into());
                     if is_quoted {
                         open.history.push((place, began));
                     }
                 }
-                open
+                open.place
             }
-            Entry::Vacant(free) => free.insert(Open {
-                place,
-                flow: Flow::new(episode, tap),
-                history: if is_quoted {
-                    vec![(place, began)]
-                } else {
-                    Vec::new()
-                },
-            }),
+            Entry::Vacant(free) => {
+                free.insert(Open {
+                    place,
+                    flow: Flow::new(counters(episode), tap),
+                    first: (packed, bytes.into()),
+                    history: if is_quoted {
+                        vec![(place, began)]
+                    } else {
+                        Vec::new()
+                    },
+                });
+                place
+            }
         }
     }
 
     fn finish(self, is_documented: impl Fn(Transport, u16) -> bool) -> Survey {
         let Self {
             ledger,
-            flows,
+            mut flows,
             mut joints,
             mut open,
             offers,
             channels,
-            lessons,
+            later,
             mut inferred,
         } = self;
         for (key, errors) in ledger.icmp_errors() {
@@ -359,17 +334,13 @@ impl Looking<'_> {
             .map(|(offer, (sight, place))| (offer, sight, joints.number(place)));
         let offers = Offers::of(made);
         joints.bound = rpc::join_channels(channels);
-        for (place, mut lesson) in lessons {
-            let is_offered = |transport, endpoint| offers.is_offered(transport, endpoint);
-            let (client, _) = lesson.sides.client(is_offered, &is_documented);
-            let bound = joints.bound(place).iter().cloned();
-            lesson
-                .bound
-                .extend(bound.map(|(context, interface, sight)| {
-                    let fact = rpc::bound(context, interface, client.other());
-                    (fact, sight.seen)
-                }));
-            lesson.teach(client, &mut inferred);
+        for (place, (packed, bytes)) in later {
+            let packed = ledger.packed().get(packed);
+            if let Some(episode) = packed.and_then(|packed| packed.decode(&bytes)) {
+                let known = (ledger, &flows, &offers);
+                let flow = joints.flow(place, episode, known, &is_documented);
+                learn(&flow, &mut flows, &mut inferred);
+            }
         }
         Survey {
             joints,
@@ -380,16 +351,36 @@ impl Looking<'_> {
     }
 }
 
-impl Lesson {
-    fn teach(&self, client: Side, inferred: &mut Inferred) {
-        let key = self.sides.key;
-        let bound = self.bound.iter().map(|(fact, seen)| (fact, *seen));
-        inferred.learn(key, client, bound);
-        if self.packets[client.other()] > 0 {
-            let server = key.endpoint(client.other()).address;
-            for (protocol, seen) in &self.proven {
-                inferred.answers(server, protocol, *seen);
-            }
+/// What a flow teaches of its hosts.
+fn learn(flow: &Flow, flows: &mut Flows, inferred: &mut Inferred) {
+    let facts = flow.facts.iter().map(|(fact, sight)| (fact, sight.seen));
+    inferred.learn(flow.key, flow.client, facts);
+    if flow.tracker.packets[flow.client.other()] > 0 {
+        for (protocol, (layer, _)) in &flow.protocols {
+            inferred.answers(flow.server().address, protocol, layer.seen);
         }
+    }
+    flows.names.learn(flow);
+}
+
+/// An episode without what decoders said of it, and without streams: what tells that another one continues it.
+fn counters(episode: &Episode) -> Episode {
+    Episode {
+        key: episode.key,
+        tap: Arc::clone(&episode.tap),
+        tracker: episode.tracker.clone(),
+        last_frame: episode.last_frame,
+        captures: Vec::new(),
+        tunnel: Vec::new(),
+        protocols: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        offers: BTreeMap::new(),
+        streams: BTreeMap::new(),
+        payload: Vec::new(),
+        reports: BTreeMap::new(),
+        client: episode.client,
+        gap_bytes: 0,
+        disagreements: 0,
+        left_out: 0,
     }
 }

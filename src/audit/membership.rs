@@ -300,10 +300,12 @@ fn undocumented_port(audit: &mut Audit<'_>, subject: Subject<'_>) {
 
 /// Protocols that keep any network going: addresses, names, clocks, routes. No matrix lists them, and inside they are at home.
 const HOUSEKEEPING: &[&str] = &[
+    "bgp",
     "dhcp",
     "dhcpv6",
     "dns",
     "hsrp",
+    "ldp",
     "llmnr",
     "mdns",
     "netbios_dgm",
@@ -311,7 +313,9 @@ const HOUSEKEEPING: &[&str] = &[
     "ntp",
     "rip",
     "ripng",
+    "slp",
     "ssdp",
+    "ws_discovery",
 ];
 
 const fn total(subject: Subject<'_>) -> u64 {

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::attribution::{Attribution, Flow, Judged, Party};
+use crate::attribution::{Attribution, Flow, Judged, Listener, Party};
 use crate::net::{Endpoint, Transport};
 use crate::signature::{Kind, Role, Row, RowId, Signatures};
 use crate::topology::Topology;
@@ -252,18 +252,12 @@ impl<'a> Subject<'a> {
 
 /// An address with its name.
 fn host(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint.address),
-        None => party.endpoint.address.to_string(),
-    }
+    party.to_string()
 }
 
 /// An endpoint with its name.
 fn listener(party: &Party) -> String {
-    match &party.name {
-        Some(name) => format!("{name} ({})", party.endpoint),
-        None => party.endpoint.to_string(),
-    }
+    Listener(party).to_string()
 }
 
 /// What a check says; one cause gathers many.

@@ -20,7 +20,7 @@ use crate::audit::{self as findings, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
-use crate::report::{CallRecord, EndpointRecord, FlowRecord};
+use crate::report::{CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
@@ -93,7 +93,8 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let judged = run.judge(ledger);
     let records = EndpointRecord::all(&judged, judged.signatures());
     let count = records.len();
-    run.output.write(records.into_iter())?;
+    let named = |record| NamedEndpoint::new(record, &judged);
+    run.output.write(records.into_iter().map(named))?;
     if !scanning.output.quiet {
         summary::endpoints(count, run.packets);
     }
@@ -108,8 +109,11 @@ fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let calls = attribution::calls(&flows);
     let numbers: BTreeSet<u64> = calls.iter().flat_map(Call::flows).collect();
     let codes = codes_of(&findings, numbers);
-    run.output
-        .write(calls.iter().map(|call| CallRecord::new(call, &codes)))?;
+    run.output.write(
+        calls
+            .iter()
+            .map(|call| CallRecord::new(call, &codes).named(&judged)),
+    )?;
     if !scanning.output.quiet {
         summary::calls(&calls, run.packets);
     }

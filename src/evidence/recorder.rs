@@ -93,6 +93,12 @@ impl Recorder {
         }
     }
 
+    /// Takes back the protocols that were proven so far: one side alone spoke them, and the other shows that it speaks another.
+    /// What was said in them stays.
+    pub fn withdraw(&mut self) {
+        self.protocols.clear();
+    }
+
     fn fact(&mut self, fact: Fact, seen: Seen) {
         if let Some(first) = self.facts.get_mut(&fact) {
             *first = seen.min(*first);

@@ -51,6 +51,8 @@ pub struct Conversation {
     rejects: u8,
     sides: PerSide<Inbox>,
     first: Option<Side>,
+    /// Sides whose first bytes a decoder accepted, or that are not in the capture.
+    heard: PerSide<bool>,
     tries: u8,
 }
 
@@ -80,6 +82,7 @@ impl Default for Conversation {
             rejects: 0,
             sides: PerSide::default(),
             first: None,
+            heard: PerSide::default(),
             tries: MIDSTREAM_TRIES,
         }
     }
@@ -157,6 +160,7 @@ impl Conversation {
     pub fn gap(&mut self, bytes: u64, context: Context, recorder: &mut Recorder) {
         let side = context.moment.side;
         self.detect_before_gap(bytes, context, recorder);
+        self.heard[side] = true;
         let inbox = &mut self.sides[side];
         if inbox.skip >= bytes && inbox.pending.is_empty() {
             inbox.skip = inbox.skip.saturating_sub(bytes);
@@ -296,11 +300,14 @@ impl Conversation {
             let State::Decoding(protocol, decoder) = &mut self.state else {
                 return used.saturating_add(self.offer(rest, context, recorder));
             };
+            let protocol = *protocol;
             let mut notes = recorder.notes(context.moment, protocol.name, self.depth);
             let step = decoder.data(side, rest, &mut notes);
-            match step {
-                Step::Reject(_) => notes.discard(),
-                _ => notes.commit(),
+            if let Step::Reject(_) = step {
+                notes.discard();
+            } else {
+                notes.commit();
+                self.heard[side] = true;
             }
             match step {
                 Step::NeedMore { consumed, at_least } => {
@@ -334,6 +341,18 @@ impl Conversation {
                     return bytes.len();
                 }
                 Step::Reject(_) => {
+                    match self.said_alone(side, rest, context) {
+                        Verdict::Is(spoken) if spoken.name != protocol.name => {
+                            recorder.withdraw();
+                            self.contradict(side, spoken);
+                            continue;
+                        }
+                        Verdict::Unsure if rest.len() < PROBE_BYTES => {
+                            self.sides[side].at_least = 0;
+                            return used;
+                        }
+                        Verdict::Is(_) | Verdict::Unsure | Verdict::None => {}
+                    }
                     self.rejects = self.rejects.saturating_add(1);
                     if self.rejects >= MAX_REJECTS {
                         self.finish();
@@ -347,6 +366,32 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// What the first bytes of `side` prove on their own, where they are not what the other side began with.
+    fn said_alone(&self, side: Side, bytes: &[u8], context: Context) -> Verdict {
+        let is_answer = self.heard[side.other()] && !self.heard[side];
+        if self.depth > 0 || !is_answer || context.midstream {
+            return Verdict::None;
+        }
+        let mut opening = Opening {
+            bytes: PerSide::default(),
+            missing: PerSide::default(),
+            first: side,
+            midstream: false,
+        };
+        opening.bytes[side] = bytes;
+        probe(&opening)
+    }
+
+    /// `side` answers in a protocol of its own: a server says what it is, whatever a scanner or a misled client sends it.
+    fn contradict(&mut self, side: Side, spoken: &'static Protocol) {
+        self.heard[side] = true;
+        self.sides[side.other()] = Inbox {
+            lost: true,
+            ..Inbox::default()
+        };
+        self.become_protocol(spoken);
     }
 
     fn handover(&mut self, next: Next) {

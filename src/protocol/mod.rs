@@ -8,32 +8,53 @@
 //! * A **datagram** decoder reads one UDP payload at a time; several may serve one flow (RFC 7983).
 
 mod amqp;
+mod bacnet;
 mod ber;
+mod bgp;
+mod bitcoin;
 mod bittorrent;
+mod bjnp;
+mod coap;
+mod collectd;
 mod conversation;
+mod cql;
 mod datagrams;
 mod db_lsp_disc;
 mod dcerpc;
 mod dhcp;
 mod dhcpv6;
 mod diameter;
+mod dnp3;
 mod dns;
+mod doip;
+mod drda;
 mod dtls;
+mod elasticsearch;
+mod enip;
 mod fix;
 mod ftp;
+mod giop;
 mod git;
 mod gss;
+mod gtp;
 mod h225;
 mod h245;
 mod hsrp;
 mod http;
+mod iax2;
 mod ident;
+mod iec60870_104;
 mod ike;
 mod imap;
 mod irc;
+mod kafka;
 mod kerberos;
+mod kpasswd;
+mod l2tp;
 mod ldap;
+mod ldp;
 mod lines;
+mod megaco;
 mod memcached;
 mod mgcp;
 mod modbus;
@@ -47,36 +68,48 @@ mod netbios;
 mod netbios_dgm;
 mod netbios_ns;
 mod netbios_ssn;
+mod netflow;
 mod nntp;
 mod ntp;
 mod nx;
+mod opcua;
+mod openflow;
 mod openvpn;
 mod oscar;
+mod pcp;
 mod per;
 mod pop3;
 mod postgresql;
+mod pptp;
 mod proxy_protocol;
 mod quic;
 mod radius;
+mod raknet;
 mod rdp;
 mod rdp_udp;
 mod redis;
 mod rip;
+mod rmcp;
 mod rmi;
+mod rsync;
 mod rtcp;
 mod rtmp;
 mod rtp;
+mod rtps;
 mod rtsp;
 mod rvp;
 mod s7comm;
 mod sap;
 mod sdp;
+mod sflow;
 mod sip;
 mod skinny;
+mod slp;
 mod smb;
 mod smtp;
 mod snmp;
 mod socks;
+mod spotify;
 mod sql_browser;
 mod ssdp;
 mod ssh;
@@ -84,16 +117,21 @@ mod stun;
 mod sunrpc;
 mod syslog;
 mod t125;
+mod tacacs_plus;
 mod tds;
 mod telnet;
 mod text;
 mod tftp;
 mod tls;
+mod tns;
 mod tpkt;
 mod vnc;
 mod websocket;
+mod whatsapp;
 mod whois;
 mod wireguard;
+mod ws_discovery;
+mod x11;
 mod x400;
 mod xmpp;
 mod ymsg;
@@ -108,31 +146,52 @@ use crate::net::{PerSide, Side};
 /// Every protocol, in the order of their names.
 pub static PROTOCOLS: &[Protocol] = &[
     amqp::AMQP,
+    bacnet::BACNET,
+    bgp::BGP,
+    bitcoin::BITCOIN,
     bittorrent::BITTORRENT,
+    bjnp::BJNP,
     ldap::CLDAP,
+    coap::COAP,
+    collectd::COLLECTD,
+    cql::CQL,
     db_lsp_disc::DB_LSP_DISC,
     dcerpc::DCERPC,
     dhcp::DHCP,
     dhcpv6::DHCPV6,
     diameter::DIAMETER,
+    dnp3::DNP3,
     dns::DNS,
+    doip::DOIP,
+    drda::DRDA,
     dtls::DTLS,
+    elasticsearch::ELASTICSEARCH,
+    enip::ENIP,
     fix::FIX,
     ftp::FTP,
+    giop::GIOP,
     git::GIT,
+    gtp::GTP,
     h225::H225,
     h245::H245,
     hsrp::HSRP,
     http::HTTP,
+    iax2::IAX2,
     ident::IDENT,
+    iec60870_104::IEC60870_104,
     ike::IKE,
     imap::IMAP,
     irc::IRC,
+    kafka::KAFKA,
     kerberos::KERBEROS,
+    kpasswd::KPASSWD,
+    l2tp::L2TP,
     ldap::LDAP,
+    ldp::LDP,
     dns::LLMNR,
     bittorrent::LSD,
     dns::MDNS,
+    megaco::MEGACO,
     memcached::MEMCACHED,
     mgcp::MGCP,
     modbus::MODBUS,
@@ -143,38 +202,50 @@ pub static PROTOCOLS: &[Protocol] = &[
     netbios_dgm::NETBIOS_DGM,
     netbios_ns::NETBIOS_NS,
     netbios_ssn::NETBIOS_SSN,
+    netflow::NETFLOW,
     net_tcp::NET_TCP,
     negotiate_stream::NNS,
     nntp::NNTP,
     ntp::NTP,
     nx::NX,
+    opcua::OPCUA,
+    openflow::OPENFLOW,
     openvpn::OPENVPN,
     oscar::OSCAR,
+    pcp::PCP,
     pop3::POP3,
     postgresql::POSTGRESQL,
+    pptp::PPTP,
     proxy_protocol::PROXY_PROTOCOL,
     quic::QUIC,
     radius::RADIUS,
+    raknet::RAKNET,
     rdp::RDP,
     rdp_udp::RDP_UDP,
     redis::REDIS,
     rip::RIP,
     rip::RIPNG,
+    rmcp::RMCP,
     rmi::RMI,
+    rsync::RSYNC,
     rtcp::RTCP,
     rtmp::RTMP,
     rtp::RTP,
+    rtps::RTPS,
     rtsp::RTSP,
     rvp::RVP,
     s7comm::S7COMM,
     sap::SAP,
     sdp::SDP,
+    sflow::SFLOW,
     sip::SIP,
     skinny::SKINNY,
+    slp::SLP,
     smb::SMB,
     smtp::SMTP,
     snmp::SNMP,
     socks::SOCKS,
+    spotify::SPOTIFY,
     sql_browser::SQL_BROWSER,
     ssdp::SSDP,
     ssh::SSH,
@@ -182,15 +253,20 @@ pub static PROTOCOLS: &[Protocol] = &[
     sunrpc::SUNRPC,
     syslog::SYSLOG,
     t125::T125,
+    tacacs_plus::TACACS_PLUS,
     tds::TDS,
     telnet::TELNET,
     tftp::TFTP,
     tls::TLS,
+    tns::TNS,
     tpkt::TPKT,
     vnc::VNC,
     websocket::WEBSOCKET,
+    whatsapp::WHATSAPP,
     whois::WHOIS,
     wireguard::WIREGUARD,
+    ws_discovery::WS_DISCOVERY,
+    x11::X11,
     x400::X400,
     xmpp::XMPP,
     ymsg::YMSG,

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::{Column, Record};
-use crate::attribution::{Call, CallStream, Far};
+use crate::attribution::{Call, CallStream, Far, Judged, NameSource};
 use crate::evidence::Reports;
 use crate::net::{Endpoint, Timestamp};
 
@@ -49,15 +49,22 @@ fn rounded(number: f64, decimals: i32) -> f64 {
 }
 
 /// One end of a stream.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct End {
     address: IpAddr,
     port: u16,
+    name: Option<Box<str>>,
+    name_source: Option<NameSource>,
 }
 
 impl From<Endpoint> for End {
     fn from(Endpoint { address, port }: Endpoint) -> Self {
-        Self { address, port }
+        Self {
+            address,
+            port,
+            name: None,
+            name_source: None,
+        }
     }
 }
 
@@ -175,17 +182,22 @@ impl<'a> StreamRecord<'a> {
     }
 
     fn cell(&self, column: &str) -> String {
-        let end = |end: End| Endpoint::new(end.address, end.port).to_string();
+        let end = |end: &End| Endpoint::new(end.address, end.port).to_string();
+        let name = |end: &End| match (&end.name, end.name_source) {
+            (Some(name), Some(source)) => format!("{name}{}", source.mark()),
+            _ => end.address.to_string(),
+        };
         let or_empty = |number: Option<Millis>| number.map(|n| n.to_string()).unwrap_or_default();
         let of_type = || format!("type {}", self.payload_type);
         match column {
-            "call, streams" => format!("  {} to {}", end(self.from), end(self.to)),
+            "call, streams" => format!("  {} to {}", end(&self.from), end(&self.to)),
             "result, codec" => self.codec.map_or_else(of_type, str::to_owned),
             "packets" => self.packets.to_string(),
             "lost" => self.lost.to_string(),
             "jitter" => or_empty(self.max_jitter_ms),
             "mos" => self.mos.map(|mos| format!("{mos:.2}")).unwrap_or_default(),
             "start" => self.start.to_string(),
+            "names" => format!("{} to {}", name(&self.from), name(&self.to)),
             "rtt" => or_empty(self.rtcp.as_ref().and_then(|rtcp| rtcp.round_trip_ms)),
             "call id, ssrc" => self.ssrc.clone(),
             "flows" => self.flow.to_string(),
@@ -236,6 +248,18 @@ impl<'a> CallRecord<'a> {
         }
     }
 
+    /// With the names of the ends of its streams.
+    #[must_use]
+    pub fn named(mut self, judged: &Judged<'_>) -> Self {
+        let ends = self.streams.iter_mut();
+        for end in ends.flat_map(|stream| [&mut stream.from, &mut stream.to]) {
+            let name = judged.name(end.address);
+            end.name_source = name.as_ref().map(|name| name.source);
+            end.name = name.map(|name| name.text);
+        }
+        self
+    }
+
     fn title(&self) -> String {
         match (self.from, self.to) {
             (None, None) if self.call_id.is_none() => "media without signalling".to_owned(),
@@ -274,8 +298,12 @@ impl Record for CallRecord<'_> {
         "streams_ssrc",
         "streams_from_address",
         "streams_from_port",
+        "streams_from_name",
+        "streams_from_name_source",
         "streams_to_address",
         "streams_to_port",
+        "streams_to_name",
+        "streams_to_name_source",
         "streams_start",
         "streams_end",
         "streams_media",
@@ -313,7 +341,8 @@ impl Record for CallRecord<'_> {
         column("flows", 100, false),
         column("rtt", 110, true),
         column("findings", 125, false),
-        column("start", 150, false),
+        column("names", 150, false),
+        column("start", 170, false),
         column("call id, ssrc", 190, false),
     ];
 

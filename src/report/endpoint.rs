@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::{Column, Record};
-use crate::attribution::{Judged, Standing};
+use crate::attribution::{Judged, NameSource, Standing};
 use crate::evidence::Offered;
 use crate::signature::{ServiceId, Signatures};
 
@@ -181,6 +181,18 @@ impl<'a> EndpointRecord<'a> {
             .collect()
     }
 
+    const fn address(&self) -> IpAddr {
+        match self {
+            Self::Rpc { address, .. }
+            | Self::Dcom { address, .. }
+            | Self::Media { address, .. }
+            | Self::Candidate { address, .. }
+            | Self::Data { address, .. }
+            | Self::Relay { address, .. }
+            | Self::Protocol { address, .. } => *address,
+        }
+    }
+
     fn of(standing: &'a Standing, signatures: &'a Signatures, flows: Vec<u64>) -> Option<Self> {
         let offer = &standing.offer;
         let (address, port) = (offer.endpoint.address, offer.endpoint.port);
@@ -278,6 +290,40 @@ impl<'a> EndpointRecord<'a> {
     }
 }
 
+/// An endpoint that somebody announced, with the name of its host.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedEndpoint<'a> {
+    #[serde(flatten)]
+    endpoint: EndpointRecord<'a>,
+    host_name: Option<Box<str>>,
+    host_name_source: Option<NameSource>,
+}
+
+impl<'a> NamedEndpoint<'a> {
+    /// The record of an endpoint, and the name of its host.
+    pub fn new(endpoint: EndpointRecord<'a>, judged: &Judged<'_>) -> Self {
+        let name = judged.name(endpoint.address());
+        Self {
+            host_name_source: name.as_ref().map(|name| name.source),
+            host_name: name.map(|name| name.text),
+            endpoint,
+        }
+    }
+}
+
+impl Record for NamedEndpoint<'_> {
+    const CSV: &'static [&'static str] = <EndpointRecord<'_> as Record>::CSV;
+    const TABLE: &'static [Column] = <EndpointRecord<'_> as Record>::TABLE;
+
+    fn cell(&self, column: &str) -> String {
+        let cell = self.endpoint.cell(column);
+        match (column, &self.host_name, self.host_name_source) {
+            ("endpoint", Some(name), Some(source)) => format!("{cell} ({name}{})", source.mark()),
+            _ => cell,
+        }
+    }
+}
+
 const fn column(name: &'static str, from_width: u16) -> Column {
     Column {
         name,
@@ -313,6 +359,8 @@ impl Record for EndpointRecord<'_> {
         "flows",
         "host",
         "operation",
+        "host_name",
+        "host_name_source",
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

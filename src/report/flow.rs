@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Column, Record};
-use crate::attribution::{Attribution, Encryption, Flow, Party, Rpc};
+use crate::attribution::{Attribution, Encryption, Flow, NameSource, Party, Rpc};
 use crate::net::Timestamp;
 use crate::signature::{Role, RowId, ServiceId};
 
@@ -17,6 +17,7 @@ struct End<'a> {
     port: Option<u16>,
     roles: &'a [Role],
     name: Option<&'a str>,
+    name_source: Option<NameSource>,
 }
 
 /// One flow: what it is, how we know, what rows it fits.
@@ -67,7 +68,8 @@ impl<'a> FlowRecord<'a> {
                 .has_ports()
                 .then_some(party.endpoint.port),
             roles: &party.roles,
-            name: party.name.as_deref(),
+            name: party.name.as_ref().map(|name| &*name.text),
+            name_source: party.name.as_ref().map(|name| name.source),
         };
         let tcp = flow.tracker.tcp.as_ref();
         Self {
@@ -124,10 +126,12 @@ impl Record for FlowRecord<'_> {
         "client_port",
         "client_roles",
         "client_name",
+        "client_name_source",
         "server_address",
         "server_port",
         "server_roles",
         "server_name",
+        "server_name_source",
         "orientation",
         "tunnel",
         "first_seen",
@@ -184,12 +188,18 @@ impl Record for FlowRecord<'_> {
 
     fn cell(&self, column: &str) -> String {
         let end = |end: &End<'_>| {
-            let host = end
-                .name
-                .map_or_else(|| end.address.to_string(), str::to_owned);
-            match end.port {
+            let with_port = |host: String| match end.port {
                 Some(port) => format!("{host}:{port}"),
                 None => host,
+            };
+            // The topology's names are the reader's own; others stand beside the address, and what only others say has a mark.
+            match (end.name, end.name_source) {
+                (Some(name), Some(NameSource::Topology)) => with_port(name.to_owned()),
+                (Some(name), Some(source)) => {
+                    let address = with_port(end.address.to_string());
+                    format!("{address} ({name}{})", source.mark())
+                }
+                _ => with_port(end.address.to_string()),
             }
         };
         match column {

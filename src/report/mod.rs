@@ -10,7 +10,7 @@ mod matrix;
 mod table;
 
 pub use call::CallRecord;
-pub use endpoint::EndpointRecord;
+pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 
 use std::io::{self, Write};

@@ -204,11 +204,6 @@ impl Inferred {
         }
     }
 
-    /// Whether a proven protocol says anything of roles.
-    pub(crate) fn learns_from(protocol: &str) -> bool {
-        PROTOCOLS.iter().any(|(known, ..)| *known == protocol)
-    }
-
     /// Takes in that the server of a flow answered in a protocol.
     pub fn answers(&mut self, server: IpAddr, protocol: &str, seen: Seen) {
         for (_, role, because) in PROTOCOLS.iter().filter(|(known, ..)| *known == protocol) {

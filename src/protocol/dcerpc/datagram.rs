@@ -7,9 +7,13 @@ use uuid::Uuid;
 use super::super::{Datagram, DatagramDecoder, Reject};
 use super::bind::Syntax;
 use super::epm::{self, Operation, Reply};
+use super::latency::Waiting;
 use super::ndr::Encoding;
 use super::pdu::{AuthLevel, AuthType, Order};
-use super::{AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, MESSAGE, OPNUM, REQUESTED, status};
+use super::{
+    ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BOUND, FAULT, MESSAGE, OPNUM, REQUESTED,
+    status,
+};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
@@ -34,13 +38,27 @@ crate::open_enum! {
     }
 }
 
-/// One flow: every datagram stands for itself.
-pub(super) struct Datagrams;
+/// What identifies a call: the activity, and its number there (C706 12.5.2.9 and 12.5.2.13).
+type Call = (Uuid, u32);
+
+/// One flow: every datagram stands for itself, and answers are timed.
+#[derive(Default)]
+pub(super) struct Datagrams {
+    waiting: Waiting<Call>,
+    /// The call that was answered last: a client that missed the answer sends its request again.
+    done: Option<Call>,
+}
 
 /// The header: 80 bytes.
 struct Header {
     kind: Kind,
+    /// The message has several fragments.
     fragment: bool,
+    /// The first, or only, of them.
+    first: bool,
+    /// The last, or only, of them.
+    last: bool,
+    call: Call,
     order: Order,
     interface: Syntax,
     opnum: u16,
@@ -52,6 +70,8 @@ impl Header {
     const BYTES: usize = 80;
     /// More of the call follows, or came before.
     const FRAGMENT: u8 = 4;
+    /// Nothing of it follows.
+    const LAST: u8 = 2;
     /// Reserved bits of the two flag bytes.
     const RESERVED_1: u8 = 0x81;
     const RESERVED_2: u8 = 0xfd;
@@ -77,7 +97,7 @@ impl Header {
         let activity = order.uuid(&mut cursor)?;
         let _boot_time = order.u32(&mut cursor)?;
         let version = order.u32(&mut cursor)?;
-        let _sequence = order.u32(&mut cursor)?;
+        let sequence = order.u32(&mut cursor)?;
         let opnum = order.u16(&mut cursor)?;
         cursor.skip(4)?;
         let body = usize::from(order.u16(&mut cursor)?);
@@ -97,6 +117,9 @@ impl Header {
         Ok(Self {
             kind,
             fragment: flags1 & Self::FRAGMENT != 0,
+            first: number == 0,
+            last: flags1 & (Self::FRAGMENT | Self::LAST) != Self::FRAGMENT,
+            call: (activity, sequence),
             order,
             interface: Syntax {
                 uuid,
@@ -150,6 +173,7 @@ impl DatagramDecoder for Datagrams {
             Kind::RESPONSE => notes.value(BOUND, header.interface.value()),
             other => notes.text(MESSAGE, &other.to_string()),
         }
+        self.time(&header, notes);
         let rest = datagram.bytes.get(Header::BYTES..).unwrap_or_default();
         let body = rest.get(..header.body).unwrap_or(rest);
         let level = header.level(rest);
@@ -172,6 +196,29 @@ impl DatagramDecoder for Datagrams {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl Datagrams {
+    /// Takes the time of a call from the last fragment of the request, where it was first sent, to the first of the answer.
+    fn time(&mut self, header: &Header, notes: &mut Notes<'_>) {
+        let time = notes.moment().time;
+        match header.kind {
+            Kind::REQUEST if header.last && self.done != Some(header.call) => {
+                self.waiting.asked_again(header.call, time);
+            }
+            Kind::RESPONSE | Kind::FAULT if header.first => {
+                let Some(step) = self.waiting.answered(header.call, time) else {
+                    return;
+                };
+                self.done = Some(header.call);
+                notes.number(ANSWERED_WITHIN, step);
+                if let Some(calls) = self.waiting.milestone(0) {
+                    notes.number(ANSWERED, calls);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

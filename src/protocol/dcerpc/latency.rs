@@ -44,26 +44,45 @@ const STEPS_US: [u64; 24] = [
 /// use a handful.
 const MAX_CONTEXTS: usize = 256;
 
-/// Calls without an answer, by call id, and how many were answered in each context.
-#[derive(Default)]
-pub(super) struct Waiting {
-    open: SmallVec<[(u32, Timestamp); 4]>,
+/// Calls without an answer, by what identifies a call, and how many were answered in each context.
+pub(super) struct Waiting<Call> {
+    open: SmallVec<[(Call, Timestamp); 4]>,
     answered: BTreeMap<u16, u64>,
 }
 
-impl Waiting {
-    /// The last fragment of a request.
-    pub(super) fn asked(&mut self, call_id: u32, time: Timestamp) {
-        self.open.retain(|(known, _)| *known != call_id);
+impl<Call> Default for Waiting<Call> {
+    fn default() -> Self {
+        Self {
+            open: SmallVec::new(),
+            answered: BTreeMap::new(),
+        }
+    }
+}
+
+impl<Call: Copy + PartialEq> Waiting<Call> {
+    /// The last fragment of a request; where identifiers come again, the last request that has it is answered.
+    pub(super) fn asked(&mut self, call: Call, time: Timestamp) {
+        self.open.retain(|(known, _)| *known != call);
+        self.wait(call, time);
+    }
+
+    /// The same where a request that is sent again is still the same call: it waits since the first.
+    pub(super) fn asked_again(&mut self, call: Call, time: Timestamp) {
+        if self.open.iter().all(|(known, _)| *known != call) {
+            self.wait(call, time);
+        }
+    }
+
+    fn wait(&mut self, call: Call, time: Timestamp) {
         if self.open.len() >= MAX_OPEN {
             self.open.remove(0);
         }
-        self.open.push((call_id, time));
+        self.open.push((call, time));
     }
 
     /// The first fragment of an answer: the step of the time that it took.
-    pub(super) fn answered(&mut self, call_id: u32, time: Timestamp) -> Option<u64> {
-        let place = self.open.iter().position(|(known, _)| *known == call_id)?;
+    pub(super) fn answered(&mut self, call: Call, time: Timestamp) -> Option<u64> {
+        let place = self.open.iter().position(|(known, _)| *known == call)?;
         let (_, asked) = self.open.remove(place);
         // A negative time is no time: taps and clocks may disagree.
         let micros = u64::try_from(time.since(asked)).ok()?.div_ceil(1000);

@@ -91,7 +91,7 @@ pub(super) const DCERPC: Protocol = Protocol {
         sources: "C706 12, MS-RPCE 2.2, appendix L and O of C706 for the endpoint mapper, MS-DCOM 2.2 and 3.1.2.5, MS-RPCH 2.2.3",
         reads: "Binds, their answers, requests with their time to the answer, faults, authentication type and level, the towers of the endpoint mapper, the bindings of DCOM's resolver and activators, and the control messages of RPC over HTTP.",
         proves: "A header whose version, type, flags, byte order and lengths agree; an interface by an accepted context.",
-        limits: "Stub data is read for the endpoint mapper and DCOM only; sealed calls show interface and operation number; times of answers only where one connection carries both directions.",
+        limits: "Stub data is read for the endpoint mapper and DCOM only; sealed calls show interface and operation number; times of answers only where one connection or flow of datagrams carries both directions.",
     },
     attributes: &[
         BOUND,
@@ -132,7 +132,7 @@ pub(super) const DCERPC: Protocol = Protocol {
     }),
     datagram: Some(DatagramEntry {
         first_byte: |byte| byte == datagram::VERSION,
-        start: || Box::new(datagram::Datagrams),
+        start: || Box::<datagram::Datagrams>::default(),
     }),
 };
 

@@ -37,7 +37,7 @@ pub(super) struct Stream {
     /// Proposals without an answer, by call id.
     proposals: BTreeMap<u32, Proposals>,
     calls: Calls,
-    waiting: Waiting,
+    waiting: Waiting<u32>,
     noted: BTreeSet<Noted>,
     proved: bool,
     /// A bind was seen: contexts that it does not explain are not the mapper's.

@@ -2,6 +2,8 @@
 //!
 //! Nothing is verified: the chain, the signature and the validity are for the peer to judge, and for an audit to read.
 
+use std::ops::RangeInclusive;
+
 use x509_parser::asn1_rs::Oid;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -9,6 +11,7 @@ use x509_parser::oid_registry as oid;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Name;
 
 use crate::bytes::{Cursor, Short};
 use crate::evidence::{Notes, Value};
@@ -16,6 +19,11 @@ use crate::net::Timestamp;
 
 /// Alternative names kept of one certificate: those of large shared hosts go into the hundreds.
 const MAX_NAMES: usize = 32;
+
+/// Letters of the random part of a relay's host names.
+const TOR_RANDOM: RangeInclusive<usize> = 8..=20;
+/// Seconds that a relay's certificate lasts at most: 365 days, and one for rounding to whole days.
+const TOR_LASTS: i64 = 366 * 86_400;
 
 /// Names of the attributes, which tell a server's certificate from a client's.
 pub(in crate::protocol) struct Names {
@@ -88,6 +96,42 @@ pub(super) fn note(der: &[u8], names: &Names, notes: &mut Notes<'_>) {
     notes.value(names.not_after, time(validity.not_after));
     let signature = hash(&certificate.signature_algorithm.algorithm);
     notes.text(names.key, &format!("{}{signature}", key(&certificate)));
+}
+
+/// Whether a certificate is of the kind that relays of Tor make for themselves: the subject is nothing but the host
+/// `www.<random>.net`, the issuer nothing but `www.<another>.com`, both random parts are 8 to 20 letters of base32, nobody is
+/// named as alternative, and it is valid for at most a year (tor-spec 2; `tor_tls_context_init_certificates`). Authorities
+/// have organisations, and hosts that sign for themselves are their own issuers.
+pub(super) fn is_tor_like(der: &[u8]) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return false;
+    };
+    let random = |name: &X509Name<'_>, end: &str| {
+        let mut attributes = name.iter_attributes();
+        let only = attributes.next().filter(|_| attributes.next().is_none())?;
+        let host = (*only.attr_type() == oid::OID_X509_COMMON_NAME).then(|| only.as_str())?;
+        let part = host.ok()?.strip_prefix("www.")?.strip_suffix(end)?;
+        let is_base32 = part
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
+        (TOR_RANDOM.contains(&part.len()) && is_base32).then(|| part.to_owned())
+    };
+    let validity = certificate.validity();
+    let lasts = validity
+        .not_after
+        .timestamp()
+        .saturating_sub(validity.not_before.timestamp());
+    match (
+        random(certificate.subject(), ".net"),
+        random(certificate.issuer(), ".com"),
+    ) {
+        (Some(subject), Some(issuer)) => {
+            subject != issuer
+                && (1..=TOR_LASTS).contains(&lasts)
+                && matches!(certificate.subject_alternative_name(), Ok(None))
+        }
+        _ => false,
+    }
 }
 
 fn time(time: ASN1Time) -> Value {

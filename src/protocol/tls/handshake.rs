@@ -3,12 +3,12 @@
 use super::connection::Connection;
 use super::hello::{self, Version};
 use super::{
-    CERTIFICATE_VERIFY, CLIENT, CLIENT_CERTIFICATE, CLIENT_CERTIFICATE_REQUESTED, SERVER,
+    CERTIFICATE_VERIFY, CLIENT, CLIENT_CERTIFICATE, CLIENT_CERTIFICATE_REQUESTED, SERVER, TOR_LIKE,
     certificate,
 };
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
-use crate::net::Side;
+use crate::net::{Side, Transport};
 use crate::open_enum;
 use crate::protocol::Reject;
 
@@ -275,6 +275,11 @@ impl Exchange {
             certificate::note(first, &CLIENT, notes);
         } else if self.client.is_some() {
             certificate::note(first, &SERVER, notes);
+            // Relays speak TLS over TCP only.
+            let is_stream = notes.moment().key.transport == Transport::TCP;
+            if is_stream && certificate::is_tor_like(first) {
+                notes.number(TOR_LIKE, 1);
+            }
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ pub(super) const ESTABLISHED: &str = "established";
 pub(super) const APPLICATION_DATA: &str = "application_data";
 /// 1 where the handshake only imitates TLS (MS-TURN §2.1.1).
 const PSEUDO: &str = "pseudo";
+/// 1 where the server's certificate is of the kind that relays of Tor make for themselves.
+pub(super) const TOR_LIKE: &str = "tor_like";
 /// A protection profile of SRTP that the client offers; of DTLS only.
 pub(super) const SRTP_OFFERED: &str = "srtp_offered";
 /// The protection profile of SRTP that the server chose; of DTLS only.
@@ -82,7 +84,7 @@ pub(super) const TLS: Protocol = Protocol {
         sources: "RFC 6101, RFC 5246, RFC 8446, RFC 6066, RFC 7301, MS-TURN 2.1.1",
         reads: "Hellos, server name, ALPN, versions, cipher, certificates of both sides up to TLS 1.2, alerts, and whether the handshake was completed; the imitation of a handshake before TURN.",
         proves: "A hello of consistent lengths (of SSL 2 as well), or records that follow each other without a gap.",
-        limits: "From TLS 1.3 on certificates are sealed; chains and signatures are not checked; what the records carry is never seen.",
+        limits: "From TLS 1.3 on certificates are sealed, those of Tor's relays among them; chains and signatures are not checked; what the records carry is never seen.",
     },
     attributes: &[
         CLIENT_VERSION,
@@ -113,6 +115,7 @@ pub(super) const TLS: Protocol = Protocol {
         ESTABLISHED,
         APPLICATION_DATA,
         PSEUDO,
+        TOR_LIKE,
     ],
     stream: Some(StreamEntry {
         first_byte: |byte| matches!(byte, 20..=23) || byte & 0x80 != 0,

@@ -377,3 +377,67 @@ fn a_record_that_is_cut_where_its_segment_ends_is_tls() {
     assert!(named(194).is_empty(), "its length is another");
     assert!(named(0).is_empty(), "more may come");
 }
+
+/// A handshake in which the server shows a certificate of that subject, for these hosts, from that issuer, which ends in
+/// that year; it begins in 2026.
+fn shown(subject: &str, hosts: &[&str], issuer: &str, ends: i32) -> Vec<String> {
+    let named = |name: &str| {
+        let mut parts = rcgen::DistinguishedName::new();
+        for part in name.split(", ") {
+            let kind = match part.split_once('=') {
+                Some(("O", _)) => rcgen::DnType::OrganizationName,
+                _ => rcgen::DnType::CommonName,
+            };
+            parts.push(kind, part.split_once('=').unwrap().1);
+        }
+        parts
+    };
+    let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(hosts).unwrap();
+    params.distinguished_name = named(subject);
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(ends, 12, 31);
+    let mut authority = rcgen::CertificateParams::default();
+    authority.distinguished_name = named(issuer);
+    let key = || rcgen::KeyPair::generate().unwrap();
+    let made = params
+        .signed_by(&key(), &rcgen::Issuer::new(authority, key()))
+        .unwrap();
+    let der = [&(made.der().len() as u32).to_be_bytes()[1..], made.der()].concat();
+    let chain = [&(der.len() as u32).to_be_bytes()[1..], &der].concat();
+    let server = [server_hello([5; 32], 0xc02f, &[]), message(11, &chain)].concat();
+    let recorder = conversation(&borrowed(&[(C, hello()), (S, record(22, 0x0303, &server))]));
+    assert_eq!(values(&recorder, "tls", "certificate_issuer"), [issuer]);
+    values(&recorder, "tls", "tor_like")
+}
+
+#[test]
+fn a_certificate_of_two_random_hosts_is_like_those_of_tor() {
+    let (subject, issuer) = ("CN=www.s4ku5skjpa.net", "CN=www.37s7ngbjlqnr.com");
+    assert_eq!(shown(subject, &[], issuer, 2026), ["1"]);
+}
+
+#[test]
+fn certificates_of_others_are_not_like_those_of_tor() {
+    let (subject, issuer) = ("CN=www.s4ku5skjpa.net", "CN=www.37s7ngbjlqnr.com");
+    let none: [&str; 0] = [];
+    for (subject, hosts, issuer, ends) in [
+        // Names that are no base32, too short, of other zones, or with more to them.
+        ("CN=www.contoso-1.net", &none[..], issuer, 2026),
+        ("CN=www.contoso.net", &none, issuer, 2026),
+        ("CN=mail.s4ku5skjpa.net", &none, issuer, 2026),
+        ("CN=www.s4ku5skjpa.com", &none, issuer, 2026),
+        (subject, &none, "CN=www.s4ku5skjpa.com", 2026),
+        (subject, &none, "O=Example, CN=www.37s7ngbjlqnr.com", 2026),
+        (subject, &none, "CN=Example Root", 2026),
+        (subject, &none, subject, 2026),
+        // A host that is named as alternative, and a long life.
+        (subject, &["www.s4ku5skjpa.net"], issuer, 2026),
+        (subject, &none, issuer, 2027),
+    ] {
+        assert!(
+            shown(subject, hosts, issuer, ends).is_empty(),
+            "{subject} of {issuer}"
+        );
+    }
+}

@@ -145,6 +145,58 @@ fn a_server_that_is_sent_something_else_proves_itself_by_its_refusal() {
 }
 
 #[test]
+fn a_server_that_answers_smb_with_a_refusal_speaks_rpc_and_not_smb() {
+    let negotiate =
+        b"\0\0\0\x2f\xffSMB\x72\0\0\0\0\x08\x01\x40\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\x06\0\0\x01\0\
+        \0\x0c\0\x02NT LM 0.12\0";
+    let alone = conversation(&[(CLIENT, negotiate)]);
+    assert_eq!(protocols(&alone), ["netbios_ssn", "smb"]);
+    let segments = [
+        (CLIENT, &negotiate[..]),
+        (SERVER, &refusal()),
+        (CLIENT, negotiate),
+    ];
+    let recorder = conversation(&segments);
+    assert_eq!(protocols(&recorder), ["dcerpc"]);
+    assert_eq!(recorder.client, Some(CLIENT));
+    assert_eq!(
+        of(&recorder, "bind_nak"),
+        ["protocol version not supported"]
+    );
+    survives_every_cut(&segments[..2]);
+}
+
+#[test]
+fn an_answer_that_proves_nothing_leaves_what_the_client_began_with() {
+    let request = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    let recorder = conversation(&[(CLIENT, request), (SERVER, b"\x05\0\x0dsomething else")]);
+    assert_eq!(protocols(&recorder), ["http"]);
+    let recorder = conversation(&[(CLIENT, request), (SERVER, &refusal())]);
+    assert_eq!(protocols(&recorder), ["dcerpc"]);
+}
+
+#[test]
+fn connectionless_calls_are_timed_from_their_first_sending() {
+    let ask = connectionless(0, STORE, 7, &[1; 12]);
+    let answer = connectionless(2, STORE, 7, &[2; 12]);
+    // Asked again after 1 ms and after the answer; answered after 2 ms, and once more.
+    let recorder = datagrams(&[
+        (CLIENT, &ask),
+        (CLIENT, &ask),
+        (SERVER, &answer),
+        (CLIENT, &ask),
+        (SERVER, &answer),
+    ]);
+    assert_eq!(of(&recorder, "answered_within"), ["2000"]);
+    assert_eq!(of(&recorder, "answered"), ["1"]);
+    let mut next = connectionless(2, STORE, 7, &[2; 12]);
+    // Another call of the same activity.
+    next[64] = 9;
+    let recorder = datagrams(&[(CLIENT, &ask), (SERVER, &next)]);
+    assert!(of(&recorder, "answered_within").is_empty());
+}
+
+#[test]
 fn connectionless_calls_show_operation_refusal_and_acknowledgement() {
     let call = connectionless(0, STORE, 7, &[1; 12]);
     let fack = connectionless(

@@ -1,0 +1,1 @@
+"""A small network of real servers in network namespaces, and what was done in it."""

@@ -1,0 +1,149 @@
+"""What a scenario works with: steps, declarations, the capture, and the manifest at the end."""
+
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from . import manifest, rpc, taps
+from .taps import LINGER_SECONDS
+
+HEADER = "# Written by the driver of the lab: what it did, counted by tshark. Not to be edited."
+
+
+@dataclass
+class Outcome:
+    """One capture that was built, with its manifest and what does not agree."""
+
+    name: str
+    paths: list
+    text: str
+    flows: int
+    wrong: list
+
+
+class Scenario:
+    """One capture, or several of the same traffic, and what is in them."""
+
+    def __init__(self, lab, name, module):
+        self.lab = lab
+        self.name = name
+        self.title = module.TITLE
+        self.tap = getattr(module, "TAP", "core")
+        self.declared, self.causes, self.endpoints, self.calls, self.later = [], [], [], [], []
+        self.window = None
+        self.step_name = None
+
+    @contextmanager
+    def step(self, name):
+        """One thing that is done; its declarations hold for connections that begin in it."""
+        window = [time.time(), float("inf")]
+        self.window, self.step_name = window, name
+        try:
+            yield
+        finally:
+            time.sleep(LINGER_SECONDS)
+            window[1] = time.time()
+            self.window = self.step_name = None
+
+    def flow(self, client, server, port, transport="tcp", count=1, note=None, **about):
+        """Declares connections, by host names. `about` is what the manifest says of them."""
+        # A client certificate is an authentication.
+        authentication = ["certificate"] if about.get("mutual") else []
+        about = {
+            "service": None, "protocols": [], "encryption": "none", "authentication": authentication,
+            "verdict": "documented", "findings": [], "note": note or self.step_name, **about,
+        }
+        count = (count, count) if isinstance(count, int) else count
+        declared = manifest.Declared(client, server, port, transport, about, count, self.window)
+        self.declared.append(declared)
+        return declared
+
+    def dns(self, client, server="ns1", **about):
+        """The lookups that this host makes, as many as its resolver likes."""
+        about = {"service": "dns", "protocols": ["dns"], "note": "names asked by the programs of this host", **about}
+        return self.flow(client, server, 53, transport="udp", count=(0, 999), **about)
+
+    def bound(self, interface, auth="none", level="none"):
+        """An RPC interface as a flow binds it, with the authentication that the client was told to use."""
+        uuid, version = rpc.INTERFACES[interface]
+        return [{"uuid": uuid, "version": version, "auth_type": auth, "auth_level": level}]
+
+    def kerberos(self, client, **about):
+        """Requests to the domain controller, over UDP and, where an answer is too large for it, over TCP."""
+        about = {"service": "kerberos", "protocols": ["kerberos"], "encryption": "unknown",
+                 "note": "tickets asked for by the programs of this host", **about}
+        return [self.flow(client, "dc1", 88, transport, (0, 99), **about) for transport in ("udp", "tcp")]
+
+    def offers(self):
+        """Takes the offers of the domain controller into the manifest; each must have a listener."""
+        def collect(path):
+            self.endpoints += rpc.offers(path)
+            ports = {int(offer["endpoint"].rpartition(":")[2]) for offer in self.endpoints}
+            idle = [port for port in ports if port >= 49152 and port not in self.lab.dc1.listeners()]
+            return [f"offered, but nothing listens on {port}" for port in idle]
+
+        self.later.append(collect)
+
+    def cause(self, words, code=None, flows=()):
+        """What is wrong here, in plain words, and the code that audit has for it; `flows` are declarations."""
+        self.causes.append((words, code, list(flows)))
+
+    def run(self, module):
+        """Captures while the module does its work; answers the outcome of each capture, the plain one first."""
+        with ExitStack() as stack:
+            prepare = getattr(module, "prepare", None)
+            if prepare:
+                prepare(self.lab, stack)
+            running = [taps.Tap(self.name, self.tap, **getattr(module, "CAPTURE", {}))]
+            more = getattr(module, "MORE", {})
+            running += [taps.Tap(f"{self.name}-{name}", **{"where": self.tap, **how["tap"]}) for name, how in more.items()]
+            try:
+                module.run(self, self.lab)
+            finally:
+                files = [tap.stop() for tap in running]
+        [path] = files[0]
+        found = manifest.conversations(path)
+        wrong = manifest.assign(self.declared, found)
+        for work in self.later:
+            wrong += work(path) or []
+        outcomes = [Outcome(self.name, files[0], self.text(path, found), len(found), wrong)]
+        for (name, how), paths in zip(more.items(), files[1:]):
+            text = self.likeness(f"{self.name}-{name}", how, paths)
+            outcomes.append(Outcome(f"{self.name}-{name}", paths, text, len(found), []))
+        return outcomes
+
+    def likeness(self, name, how, paths):
+        """The manifest of another capture of the same traffic: what it shares with the plain one, and what not."""
+        packets = sum(len(taps.read(path, "-T", "fields", "-e", "frame.number")) for path in paths)
+        lines = [HEADER, f"title = {manifest.toml(how['title'])}",
+                 f"captures = {manifest.toml([path.name + '.zst' for path in paths])}",
+                 'topology = "topology.toml"', f"packets = {packets}", f'like = "{self.name}"']
+        lines += [f"{key} = {manifest.toml(how[key])}" for key in ("tunnel", "differs") if key in how]
+        return "\n".join(lines) + "\n"
+
+    def text(self, path, found):
+        """The manifest, as TOML."""
+        packets = len(taps.read(path, "-T", "fields", "-e", "frame.number"))
+        lines = [HEADER, f"title = {manifest.toml(self.title)}", f'captures = ["{self.name}.pcap.zst"]',
+                 'topology = "topology.toml"', f"packets = {packets}", ""]
+        homes = {id(each): declared for declared in self.declared for each in declared.found}
+        for conversation in found:
+            declared = homes.get(id(conversation))
+            if declared is None:
+                continue
+            ends = conversation.client, conversation.server
+            lines.append(manifest.table("flow", {
+                "transport": conversation.transport, "client": manifest.endpoint(ends[0]),
+                "server": manifest.endpoint(ends[1]), "state": conversation.state,
+                "packets": [conversation.packets[end] for end in ends],
+                "bytes": [conversation.bytes[end] for end in ends], **declared.about,
+            }))
+        for entry in self.endpoints:
+            lines.append(manifest.table("endpoint", entry))
+        for entry in self.calls:
+            lines.append(manifest.table("call", entry))
+        for words, code, declarations in self.causes:
+            flows = [f"{each.transport} {manifest.endpoint(each.client)} to {manifest.endpoint(each.server)}"
+                     for declared in declarations for each in declared.found]
+            lines.append(manifest.table("cause", {"words": words, "code": code, "flows": flows}))
+        return "\n".join(lines)

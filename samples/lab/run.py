@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Builds the captures of the lab: `samples/lab/run.py [NAME...]`, as root, on Debian. See README.md beside it."""
+
+import argparse
+import importlib
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="scenarios; all without")
+    parser.add_argument("--keep-going", action="store_true", help="build the others where one does not agree")
+    parser.add_argument("--output", type=Path, default=HERE / "captures", help="folder for captures and manifests")
+    parser.add_argument("--logs", type=Path, help="where to copy the logs of all daemons at the end")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def scenarios(names):
+    """Modules of the scenarios, in the order of their file names, which is the order of building."""
+    every = sorted(path.stem for path in (HERE / "scenarios").glob("*.py") if path.stem != "__init__")
+    for name in names:
+        if name not in every:
+            sys.exit(f"no such scenario: {name}; there are {', '.join(every)}")
+    return [(name, importlib.import_module(f"scenarios.{name}")) for name in every if not names or name in names]
+
+
+def build(options):
+    """Runs the scenarios; answers how many do not agree with tshark."""
+    from lab import compare, inventory, network, taps
+    from lab.scenario import Scenario
+    from lab.site import Lab
+
+    network.furnish()
+    options.output.mkdir(exist_ok=True)
+    (options.output / "topology.toml").write_text(inventory.topology())
+    lab = Lab()
+    failures = 0
+    for name, module in scenarios(options.names):
+        begin = time.monotonic()
+        label = name.replace("_", "-")
+        scenario = Scenario(lab, label, module)
+        try:
+            for outcome in scenario.run(module):
+                before = compare.read(options.output / f"{outcome.name}.toml")
+                taps.compress(outcome.paths, options.output)
+                (options.output / f"{outcome.name}.toml").write_text(outcome.text)
+                changes = compare.changes(before, compare.read(options.output / f"{outcome.name}.toml"))
+                took = time.monotonic() - begin
+                print(f"{outcome.name}: {outcome.flows} flows, {took:.0f} s, {changes}")
+                for line in outcome.wrong:
+                    failures += 1
+                    print(f"  {line}")
+        except Exception:
+            failures += 1
+            print(f"{label}: failed")
+            traceback.print_exc()
+        if failures and not options.keep_going:
+            break
+    if options.logs:
+        network.shell(f"mkdir -p {options.logs}; cp -r {network.WORK}/. {options.logs}/ || true")
+    return failures
+
+
+def main():
+    options = arguments()
+    if options.inside:
+        sys.stdout.reconfigure(line_buffering=True)
+        sys.exit(1 if build(options) else 0)
+    if os.geteuid() != 0:
+        sys.exit("network namespaces need root")
+    from lab import network, packages
+
+    packages.install()
+    sys.exit(network.isolate())
+
+
+if __name__ == "__main__":
+    main()

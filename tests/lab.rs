@@ -1,0 +1,343 @@
+//! What the program says about the captures of the lab, where real servers spoke, against the manifests of its driver:
+//! every flow, every offer, every call and every cause, nothing more and nothing less.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a manifest that does not fit must fail the test"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+#[test]
+fn every_capture_of_the_lab_is_told_as_its_manifest_tells_it() {
+    let mut differences = Vec::new();
+    for name in manifests() {
+        differences.extend(
+            compare(&name)
+                .into_iter()
+                .map(|line| format!("{name}: {line}")),
+        );
+    }
+    assert!(differences.is_empty(), "\n  {}", differences.join("\n  "));
+}
+
+#[test]
+fn the_captures_of_the_lab_stay_small_and_each_belongs_to_a_manifest() {
+    let claimed: BTreeSet<String> = manifests()
+        .iter()
+        .flat_map(|name| strings(&manifest(name)["captures"]))
+        .collect();
+    let stored: BTreeSet<String> = files(".zst").into_iter().collect();
+    assert_eq!(claimed, stored);
+    let bytes: u64 = stored
+        .iter()
+        .map(|name| captures().join(name).metadata().unwrap().len())
+        .sum();
+    assert!(bytes < 20 << 20, "{bytes} bytes");
+}
+
+fn captures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/lab/captures")
+}
+
+/// File names that end so, sorted.
+fn files(end: &str) -> Vec<String> {
+    let mut names: Vec<String> = captures()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(end))
+        .collect();
+    names.sort();
+    names
+}
+
+fn manifests() -> Vec<String> {
+    files(".toml")
+        .iter()
+        .map(|name| name.trim_end_matches(".toml").to_owned())
+        .filter(|name| name != "topology")
+        .collect()
+}
+
+/// A manifest; one that is `like` another tells the same, but for what it says itself.
+fn manifest(name: &str) -> Value {
+    let text = std::fs::read_to_string(captures().join(format!("{name}.toml"))).unwrap();
+    let mut own: Value = toml::from_str(&text).unwrap();
+    if let Some(like) = own["like"].as_str() {
+        let plain = manifest(like);
+        for list in ["flow", "endpoint", "call", "cause"] {
+            own[list] = plain[list].clone();
+        }
+    }
+    own
+}
+
+/// The records of one command over the captures of a manifest.
+fn run(command: &str, manifest: &Value) -> Vec<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_exwire"))
+        .arg(command)
+        .args(strings(&manifest["captures"]))
+        .args(["--format", "jsonl", "--topology"])
+        .arg(manifest["topology"].as_str().unwrap())
+        .current_dir(captures())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        matches!(output.status.code(), Some(0 | 1)),
+        "{command}: {told}"
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// All that differs in one manifest.
+fn compare(name: &str) -> Vec<String> {
+    let manifest = manifest(name);
+    let flows = run("classify", &manifest);
+    let findings = run("audit", &manifest);
+    let mut differences = flow_differences(&manifest, &flows);
+    differences.extend(cause_differences(&manifest, &findings, &flows));
+    differences.extend(set_differences(
+        "endpoint",
+        items(&manifest["endpoint"]).map(|it| listed(it, &ENDPOINT)),
+        run("endpoints", &manifest)
+            .iter()
+            .filter(|record| matches!(record["kind"].as_str(), Some("rpc" | "media")))
+            .map(|record| listed(&flat(record), &ENDPOINT)),
+    ));
+    differences.extend(call_differences(&manifest, &run("calls", &manifest)));
+    differences
+}
+
+/// The entries of a list; none where there is no such list.
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    items(list)
+        .map(|it| it.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// `address:port` of one end of a flow, of an endpoint or of a stream.
+fn end(record: &Value) -> String {
+    let address: std::net::IpAddr = record["address"].as_str().unwrap().parse().unwrap();
+    match record["port"].as_u64() {
+        Some(port) => std::net::SocketAddr::new(address, port.try_into().unwrap()).to_string(),
+        None => address.to_string(),
+    }
+}
+
+fn key(flow: &Value) -> String {
+    let transport = flow["transport"].as_str().unwrap();
+    format!(
+        "{transport} {} to {}",
+        end(&flow["client"]),
+        end(&flow["server"])
+    )
+}
+
+/// Errors of ICMP and neighbour discovery are no flows of the manifests.
+fn is_icmp(flow: &Value) -> bool {
+    flow["transport"].as_str().unwrap().starts_with("icmp")
+}
+
+fn flow_differences(manifest: &Value, flows: &[Value]) -> Vec<String> {
+    let mut left: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+    for flow in flows.iter().filter(|flow| !is_icmp(flow)) {
+        left.entry(key(flow)).or_default().push(flow);
+    }
+    // What another kind of capture cannot show as the plain one does.
+    let differs = strings(&manifest["differs"]);
+    let mut differences = Vec::new();
+    for expected in items(&manifest["flow"]) {
+        let [transport, client, server, note] = ["transport", "client", "server", "note"]
+            .map(|field| expected[field].as_str().unwrap());
+        let key = format!("{transport} {client} to {server}");
+        let found = left.get_mut(&key).filter(|flows| !flows.is_empty());
+        let Some(flow) = found.map(|flows| flows.remove(0)) else {
+            differences.push(format!("{key} ({note}): not reported"));
+            continue;
+        };
+        for (field, expected, seen) in fields(expected, flow, &manifest["tunnel"]) {
+            if expected != seen && !differs.iter().any(|differ| differ == field) {
+                differences.push(format!(
+                    "{key} ({note}): {field} {expected} expected, {seen} seen"
+                ));
+            }
+        }
+    }
+    let more = left.into_iter().filter(|(_, flows)| !flows.is_empty());
+    differences.extend(more.map(|(key, _)| format!("{key}: reported, but not in the manifest")));
+    differences
+}
+
+/// Each field of a flow that manifests state, as expected and as seen.
+fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<(&'static str, Value, Value)> {
+    let or_empty = |list: &Value| match list {
+        Value::Null => json!([]),
+        list => list.clone(),
+    };
+    let same = [
+        "state",
+        "packets",
+        "bytes",
+        "service",
+        "protocols",
+        "verdict",
+        "authentication",
+        "findings",
+    ];
+    let mut fields: Vec<_> = same
+        .into_iter()
+        .map(|field| (field, expected[field].clone(), seen[field].clone()))
+        .collect();
+    fields.push(("tunnel", or_empty(tunnel), or_empty(&seen["tunnel"])));
+    let encryption = &seen["encryption"];
+    fields.push((
+        "encryption",
+        expected["encryption"].clone(),
+        encryption["kind"].clone(),
+    ));
+    let is_mutual = |mutual: &Value| json!(mutual == &json!(true));
+    fields.push((
+        "mutual",
+        is_mutual(&expected["mutual"]),
+        is_mutual(&encryption["mutual"]),
+    ));
+    let rpc: BTreeSet<String> = items(&seen["rpc"]).map(|it| listed(it, &RPC)).collect();
+    let bound: BTreeSet<String> = items(&expected["rpc"]).map(|it| listed(it, &RPC)).collect();
+    fields.push(("rpc", json!(bound), json!(rpc)));
+    fields
+}
+
+/// What identifies a bound interface.
+const RPC: [&str; 4] = ["uuid", "version", "auth_type", "auth_level"];
+
+/// What identifies an offer.
+const ENDPOINT: [&str; 6] = ["kind", "endpoint", "uuid", "version", "call_id", "profile"];
+
+/// These fields of a record, as one line.
+fn listed(record: &Value, fields: &[&str]) -> String {
+    let told = fields.iter().map(|field| match &record[*field] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+/// An endpoint as manifests list it.
+fn flat(record: &Value) -> Value {
+    let mut flat = record.clone();
+    flat["endpoint"] = json!(end(record));
+    flat
+}
+
+fn set_differences(
+    what: &str,
+    expected: impl Iterator<Item = String>,
+    seen: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let [expected, seen]: [BTreeSet<String>; 2] = [expected.collect(), seen.collect()];
+    let missing = expected.difference(&seen);
+    let more = seen.difference(&expected);
+    missing
+        .map(|line| format!("{what} {line}: not reported"))
+        .chain(more.map(|line| format!("{what} {line}: not in the manifest")))
+        .collect()
+}
+
+/// Causes that audit has a code for: the finding must name exactly the flows of the cause.
+fn cause_differences(manifest: &Value, findings: &[Value], flows: &[Value]) -> Vec<String> {
+    let keys: BTreeMap<u64, String> = flows
+        .iter()
+        .map(|flow| (flow["flow"].as_u64().unwrap(), key(flow)))
+        .collect();
+    let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for finding in findings {
+        let named = items(&finding["flows"])
+            .filter_map(|number| keys.get(&number.as_u64().unwrap()).map(String::as_str));
+        told.entry(finding["code"].as_str().unwrap())
+            .or_default()
+            .extend(named);
+    }
+    let mut differences = Vec::new();
+    for cause in items(&manifest["cause"]) {
+        let Some(code) = cause["code"].as_str() else {
+            continue;
+        };
+        let named = told.get(code);
+        for flow in strings(&cause["flows"]) {
+            if !named.is_some_and(|flows| flows.contains(flow.as_str())) {
+                differences.push(format!("{code} does not name {flow}: {}", cause["words"]));
+            }
+        }
+    }
+    differences
+}
+
+/// Calls by their call id, and each stream by its ends and its SSRC, with what tshark counts.
+fn call_differences(manifest: &Value, seen: &[Value]) -> Vec<String> {
+    let by_id = |calls: &[&Value]| -> BTreeMap<String, Value> {
+        let id = |call: &Value| call["call_id"].as_str().unwrap_or("unannounced").to_owned();
+        calls
+            .iter()
+            .map(|call| (id(call), (*call).clone()))
+            .collect()
+    };
+    let expected = by_id(&items(&manifest["call"]).collect::<Vec<_>>());
+    let seen = by_id(&seen.iter().collect::<Vec<_>>());
+    let mut differences = set_differences("call", expected.keys().cloned(), seen.keys().cloned());
+    for (id, expected) in &expected {
+        let Some(seen) = seen.get(id) else { continue };
+        if expected["result"] != seen["result"] {
+            differences.push(format!(
+                "call {id}: result {} expected, {} seen",
+                expected["result"], seen["result"]
+            ));
+        }
+        differences.extend(set_differences(
+            &format!("call {id}: stream"),
+            items(&expected["streams"]).map(|it| listed(it, &STREAM)),
+            items(&seen["streams"]).map(|it| {
+                let mut stream = it.clone();
+                stream["from"] = json!(end(&it["from"]));
+                stream["to"] = json!(end(&it["to"]));
+                listed(&stream, &STREAM)
+            }),
+        ));
+        for stream in items(&expected["streams"]) {
+            differences.extend(jitter_difference(id, stream, seen));
+        }
+    }
+    differences
+}
+
+/// What must be as tshark counts it.
+const STREAM: [&str; 6] = ["from", "to", "ssrc", "codec", "packets", "lost"];
+
+/// How far a jitter may be from tshark's, which prints microseconds.
+const JITTER_TOLERANCE_MS: f64 = 0.002;
+
+fn jitter_difference(id: &str, expected: &Value, call: &Value) -> Option<String> {
+    let ssrc = &expected["ssrc"];
+    let seen = items(&call["streams"]).find(|stream| &stream["ssrc"] == ssrc)?;
+    let [told, seen] = [expected, seen].map(|stream| stream["jitter_ms"].as_f64());
+    let near = match (told, seen) {
+        (Some(told), Some(seen)) => (told - seen).abs() <= JITTER_TOLERANCE_MS,
+        (None, _) => true,
+        _ => false,
+    };
+    (!near).then(|| format!("call {id}: jitter of {ssrc} {told:?} expected, {seen:?} seen"))
+}

@@ -1,7 +1,7 @@
 //! Flows: the episodes of a ledger, joined where a cut between captures split them, with client and server told apart.
 
-use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::names::Names;

@@ -178,11 +178,9 @@ impl<'a> Judged<'a> {
     fn flow(&self, number: u64, place: u64, packed: usize, record: &[u8]) -> Option<Flow> {
         let episode = self.ledger.packed().get(packed)?.decode(record)?;
         let known = (&self.ledger, &self.flows, &self.offers);
-        let mut flow = self
-            .joints
-            .flow(place, episode, known, |transport, port| {
-                is_documented(self.signatures, self.topology, transport, port)
-            });
+        let mut flow = self.joints.flow(place, episode, known, |transport, port| {
+            is_documented(self.signatures, self.topology, transport, port)
+        });
         flow.number = number;
         Some(flow)
     }

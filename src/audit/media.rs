@@ -49,7 +49,7 @@ fn unannounced(audit: &mut Audit<'_>, subject: Subject<'_>) {
     if subject.attribution.announced_media
         || ends
             .iter()
-            .all(|address| audit.hidden_signalling.contains(address))
+            .all(|address| audit.hidden_signalling().contains(address))
     {
         return;
     }

@@ -16,10 +16,11 @@ mod waiving;
 
 pub use baseline::{Baseline, BaselineError};
 pub use codes::{CODES, Code};
-pub use numbers::{FlowCodes, FlowNumbers, codes_of};
+pub use numbers::{FlowCodes, FlowNumbers, RowCodes, codes_of};
 pub use selection::Selection;
 pub use waiving::verify;
 
+use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -120,19 +121,20 @@ pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> V
 
 /// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
 pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
-    let is_signalling = |attribution: &Attribution| {
-        let service = attribution.service.as_ref().map(|service| service.as_str());
-        matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
-            && attribution.encryption.kind.hides()
-    };
-    let mut hidden_signalling = BTreeSet::new();
-    judged.for_each(|flow, attribution| {
-        if is_signalling(attribution) {
-            hidden_signalling.extend([flow.key.a.address, flow.key.b.address]);
-        }
-    });
+    review_with(judged, signatures, topology, |_, _| {})
+}
+
+/// Like [`review`]; `visit` sees each flow as it goes by, because going over all of them again costs as much.
+pub fn review_with(
+    judged: &Judged,
+    signatures: &Signatures,
+    topology: &Topology,
+    mut visit: impl FnMut(&Flow, &Attribution),
+) -> Review {
+    let hidden_signalling = OnceCell::new();
     let mut drafts = Drafts::default();
     judged.for_each(|flow, attribution| {
+        visit(flow, attribution);
         let subject = Subject { flow, attribution };
         let mut audit = Audit {
             judged,
@@ -397,14 +399,32 @@ struct Audit<'a> {
     judged: &'a Judged<'a>,
     signatures: &'a Signatures,
     topology: &'a Topology,
-    /// Hosts that take part in encrypted signalling.
-    hidden_signalling: &'a BTreeSet<IpAddr>,
+    /// Hosts that take part in encrypted signalling, once somebody asked.
+    hidden_signalling: &'a OnceCell<BTreeSet<IpAddr>>,
     /// The flow that is being looked at.
     subject: Option<Subject<'a>>,
     drafts: &'a mut Drafts,
 }
 
 impl Audit<'_> {
+    /// Hosts that take part in encrypted signalling. Few captures hold media that ask for them, so they are looked for then.
+    fn hidden_signalling(&self) -> &BTreeSet<IpAddr> {
+        let is_signalling = |attribution: &Attribution| {
+            let service = attribution.service.as_ref().map(|service| service.as_str());
+            matches!(service, Some("sip" | "um_sip" | "sip_mediation" | "ocs_im"))
+                && attribution.encryption.kind.hides()
+        };
+        self.hidden_signalling.get_or_init(|| {
+            let mut hosts = BTreeSet::new();
+            self.judged.for_each(|flow, attribution| {
+                if is_signalling(attribution) {
+                    hosts.extend([flow.key.a.address, flow.key.b.address]);
+                }
+            });
+            hosts
+        })
+    }
+
     /// Adds what a check found to its cause.
     fn find(&mut self, cause: String, draft: Draft) {
         let subject = self

@@ -3,8 +3,8 @@
 use super::args::Auditing;
 use super::output::say;
 use super::summary::{LeftOut, Tally};
-use super::{Ending, Run, summary};
-use crate::audit::{Baseline, Review, Selection, review};
+use super::{Ending, Run, summary, unbroken};
+use crate::audit::{Baseline, Review, Selection, review_with};
 use crate::topology::Topology;
 
 pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
@@ -25,7 +25,10 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         Ok(())
     })?;
     let judged = run.judge(ledger);
-    let mut review = review(&judged, &run.signatures, &run.topology);
+    let mut tally = Tally::default();
+    let mut review = review_with(&judged, &run.signatures, &run.topology, |_, attribution| {
+        tally.count(attribution)
+    });
     selection.apply(&mut review);
     let mut left_out = LeftOut {
         waived: review.waived.len(),
@@ -38,11 +41,10 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         review.findings.retain(|finding| !baseline.knows(finding));
         left_out.known = Some(before.saturating_sub(review.findings.len()));
     }
+    unbroken(&judged)?;
     run.output.write(review.findings.iter())?;
     expired(&review, &run.topology);
     if !auditing.scanning.output.quiet {
-        let mut tally = Tally::default();
-        judged.for_each(|_, attribution| tally.count(attribution));
         let ledger = judged.ledger();
         summary::findings(&tally, &run, ledger, &review.findings, &left_out);
     }

@@ -10,6 +10,7 @@ mod progress;
 mod summary;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -20,7 +21,7 @@ use crate::audit::{self as findings, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
-use crate::report::{CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
+use crate::report::{Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
@@ -76,16 +77,42 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let mut codes = FlowCodes::of(&findings);
     let mut tally = Tally::default();
     run.output.write_with::<FlowRecord<'_>>(|writer| {
-        judged.try_for_each(|flow, attribution| {
-            tally.count(attribution);
-            let codes = codes.at(flow.number);
-            writer.push(&FlowRecord::new(flow, attribution, codes))
-        })
+        let (format, style) = (writer.format(), writer.style());
+        judged.map(
+            |numbers| codes.of_row(numbers),
+            |codes, flows| {
+                let mut part = Tally::default();
+                let mut batch = Batch::new(format, style);
+                let mut flows = flows.iter();
+                let written = flows.try_for_each(|(flow, attribution)| {
+                    part.count(attribution);
+                    let codes = codes.at(flow.number);
+                    batch.push(&FlowRecord::new(flow, attribution, codes))
+                });
+                (written.map(|()| batch), part)
+            },
+            |(batch, part)| {
+                tally.merge(part);
+                writer.extend(batch?)
+            },
+        )?;
+        unbroken(&judged)
     })?;
     if !scanning.output.quiet {
         summary::flows(&tally, &run, judged.ledger(), &findings);
     }
     Ok(run.ending(Ending::Clean, judged))
+}
+
+/// Whether all flows could be read back: a result that lacks some must not look whole.
+fn unbroken(judged: &Judged<'_>) -> io::Result<()> {
+    match judged.ledger().trouble() {
+        None => Ok(()),
+        Some(error) => {
+            let message = format!("the temporary file for flows: {error}");
+            Err(io::Error::new(io::ErrorKind::Other, message))
+        }
+    }
 }
 
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
@@ -215,6 +242,10 @@ impl Run {
         let options = scan::Options {
             threads,
             filter: scanning.filter.clone(),
+            memory_limit: scanning
+                .memory_limit
+                .map(|size| size.0)
+                .or_else(half_of_memory),
         };
         let bar = Bar::new(&plan.chains, scanning.output.quiet);
         let Scanned {
@@ -257,6 +288,17 @@ impl Run {
             _ => otherwise,
         }
     }
+}
+
+/// Half of the memory that this process may use: of the machine, or of the group that it runs in.
+fn half_of_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    let group = system.cgroup_limits().map(|limits| limits.total_memory);
+    let all = group.map_or(machine, |group| group.min(machine));
+    // A system that does not say is taken to have enough.
+    (all > 0).then_some(all / 2)
 }
 
 /// The vocabulary of conditions: what the decoders register.

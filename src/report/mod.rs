@@ -159,9 +159,14 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// An empty batch of the writer's kind.
-    pub const fn batch(&self) -> Batch {
-        Batch::new(self.batch.format, self.batch.style)
+    /// The format, for batches.
+    pub const fn format(&self) -> Format {
+        self.batch.format
+    }
+
+    /// How tables are drawn, for batches.
+    pub const fn style(&self) -> Style {
+        self.batch.style
     }
 
     /// Writes a record.

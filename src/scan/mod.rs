@@ -6,6 +6,7 @@
 //! each flow is seen by one of them, whole and in order. Workers' ledgers are merged.
 
 mod application;
+mod budget;
 mod worker;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crossbeam_channel::bounded;
 
 use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
 use crate::evidence::{CaptureRecord, Ledger, Store};
+use budget::Budget;
 use worker::{Names, Share, Worker};
 
 /// Blocks between the reader and the workers: enough to ride out a slow moment, few enough to stay in the caches.
@@ -30,6 +32,8 @@ pub struct Options {
     pub threads: usize,
     /// A capture filter in libpcap's language.
     pub filter: Option<String>,
+    /// Bytes of memory that the run may use, about; `None` for what it needs.
+    pub memory_limit: Option<u64>,
 }
 
 /// What happens while scanning, for a progress bar. Called from several threads.
@@ -67,11 +71,16 @@ pub fn scan(
     let side_by_side = threads.min(chains.len()).max(1);
     let workers = threads.div_ceil(side_by_side).min(MAX_WORKERS);
     let next = AtomicUsize::new(0);
-    let store = Arc::new(Store::default());
+    let budget = Budget::of(options.memory_limit);
+    let store = Arc::new(Store::with_limit(budget.packed_bytes));
+    let budget = budget.share(side_by_side.saturating_mul(workers));
     let scan_some = || {
         let mut done = Vec::new();
         while let Some((index, chain)) = take(&next, chains) {
-            done.push((index, scan_chain(chain, options, workers, &store, progress)));
+            done.push((
+                index,
+                scan_chain(chain, options, workers, (budget, &store), progress),
+            ));
         }
         done
     };
@@ -118,7 +127,7 @@ fn scan_chain(
     chain: &Chain,
     options: &Options,
     workers: usize,
-    store: &Arc<Store>,
+    (budget, store): (Budget, &Arc<Store>),
     progress: &dyn Progress,
 ) -> Result<Scanned, CaptureError> {
     let mut reader = Reader::open(
@@ -138,7 +147,8 @@ fn scan_chain(
         tap: tap.clone(),
         files: files.as_slice().into(),
     };
-    let new_worker = |index: usize| Worker::new(&names, store, Share { index, of: workers });
+    let new_worker =
+        |index: usize| Worker::new(&names, store, budget, Share { index, of: workers });
     let finished = if workers == 1 {
         let mut worker = new_worker(0);
         let mut block = Block::new();

@@ -5,15 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::application::Application;
+use super::budget::Budget;
 use crate::capture::{Block, Packet};
 use crate::evidence::{CaptureRecord, IcmpError, Moment, Packed, Packer, Seen, Store};
 use crate::flow::{FlowState, FlowTable, Observation, TcpObservation};
 use crate::net::{FlowKey, Side, Transport};
 use crate::wire::{Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
 
-/// Bytes that all streams of a worker may hold out of order together, before the largest holder at hand gives up its
-/// own: real captures hold kilobytes, a flood of holes must not fill the memory.
-const HELD_BYTES: usize = 256 * 1024 * 1024;
 /// Flows whose ICMP errors are kept: a scan of a network that answers each probe with an error must stay bounded.
 const MAX_QUOTED: usize = 1 << 16;
 /// Kinds of ICMP errors kept for one flow.
@@ -69,6 +67,7 @@ pub(super) struct Worker {
     flows: Flows,
     table: FlowTable<Box<Application>>,
     held: usize,
+    most_held: usize,
     frame_bytes: u64,
 }
 
@@ -82,7 +81,7 @@ struct Flows {
 }
 
 impl Worker {
-    pub(super) fn new(names: &Names, store: &Arc<Store>, share: Share) -> Self {
+    pub(super) fn new(names: &Names, store: &Arc<Store>, budget: Budget, share: Share) -> Self {
         let limits = Limits {
             verify_checksums: true,
             ..Limits::default()
@@ -96,8 +95,9 @@ impl Worker {
                 icmp_errors: IcmpErrors::new(),
                 counters: BTreeMap::new(),
             },
-            table: FlowTable::default(),
+            table: FlowTable::with_limit(budget.table()),
             held: 0,
+            most_held: budget.held_bytes,
             frame_bytes: 0,
         }
     }
@@ -117,6 +117,7 @@ impl Worker {
             flows,
             table,
             held,
+            most_held,
             frame_bytes,
         } = self;
         *frame_bytes = frame_bytes.saturating_add(u64::from(packet.wire_len));
@@ -171,7 +172,7 @@ impl Worker {
         };
         let (before, after) = state.inner.packet(moment, file, tcp, &layers);
         *held = held.saturating_sub(before).saturating_add(after);
-        if *held > HELD_BYTES && after > 0 {
+        if *held > *most_held && after > 0 {
             state.inner.flush(key);
             *held = held.saturating_sub(after);
             flows.count("reassembly_given_up", 1);

@@ -107,6 +107,8 @@ impl<'a> Judged<'a> {
         let (give, given) = bounded::<(u64, P, Chunk)>(most);
         let (hand_in, results) = bounded::<(u64, T)>(most);
         std::thread::scope(|scope| {
+            // Given up with this closure, however it ends: workers wait for as long as somebody could give or take.
+            let (give, results) = (give, results);
             for _ in 0..self.threads {
                 let (given, hand_in, work) = (given.clone(), hand_in.clone(), &work);
                 scope.spawn(move || {

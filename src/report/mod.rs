@@ -10,6 +10,7 @@ mod matrix;
 mod table;
 
 pub use call::CallRecord;
+pub use csv::Row;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 
@@ -42,6 +43,11 @@ pub trait Record: Serialize {
 
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
+
+    /// Writes the cells of the columns of CSV, in their order. Records that come by the million do it by themselves.
+    fn csv(&self, row: &mut Row<'_>) {
+        csv::flatten(self, Self::CSV, row);
+    }
 
     /// Further lines of the table below the record's own: its parts.
     fn details(&self) -> usize {
@@ -81,17 +87,21 @@ pub struct Batch {
     format: Format,
     style: Style,
     bytes: Vec<u8>,
+    lines: csv::Lines,
     rows: Vec<Vec<String>>,
+    records: usize,
 }
 
 impl Batch {
     /// Nothing yet.
-    pub const fn new(format: Format, style: Style) -> Self {
+    pub fn new(format: Format, style: Style) -> Self {
         Self {
             format,
             style,
             bytes: Vec::new(),
+            lines: csv::Lines::new(),
             rows: Vec::new(),
+            records: 0,
         }
     }
 
@@ -102,7 +112,7 @@ impl Batch {
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         match self.format {
             Format::Table => table::push(record, self.style, &mut self.rows),
-            Format::Csv => csv::push(record, &mut self.bytes)?,
+            Format::Csv => self.lines.push(record)?,
             Format::Json => {
                 self.bytes.extend_from_slice(json::BETWEEN);
                 json::push(record, &mut self.bytes)?;
@@ -112,22 +122,13 @@ impl Batch {
                 self.bytes.push(b'\n');
             }
         }
+        self.records = self.records.saturating_add(1);
         Ok(())
-    }
-
-    /// Bytes that wait to be written.
-    pub const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether nothing waits.
-    pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.rows.is_empty()
     }
 }
 
-/// Bytes of records that are gathered before they are written.
-const GATHERED: usize = 1 << 16;
+/// Records that are gathered before they are written.
+const GATHERED: usize = 64;
 
 /// Writes the records of one command, in the order in which they come.
 pub struct Writer<'a> {
@@ -149,7 +150,7 @@ impl<'a> Writer<'a> {
     ) -> io::Result<Self> {
         let mut batch = Batch::new(format, style);
         if format == Format::Csv {
-            csv::header(R::CSV, &mut batch.bytes)?;
+            batch.lines.header(R::CSV)?;
         }
         Ok(Self {
             out,
@@ -175,7 +176,7 @@ impl<'a> Writer<'a> {
     /// What the output says; a broken pipe is for the caller to take quietly.
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         self.batch.push(record)?;
-        if self.batch.bytes.len() >= GATHERED || !self.batch.rows.is_empty() {
+        if self.batch.records >= GATHERED {
             self.flush()?;
         }
         Ok(())
@@ -192,6 +193,10 @@ impl<'a> Writer<'a> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.batch.records = 0;
+        if self.batch.format == Format::Csv {
+            self.out.write_all(&self.batch.lines.take()?)?;
+        }
         let mut bytes = self.batch.bytes.as_slice();
         if self.batch.format == Format::Json
             && self.is_first

@@ -174,6 +174,47 @@ fn connections(packets: u32) -> Vec<Frame> {
     frames
 }
 
+/// Connections that open with what both ends say first, and then carry `each` from the server, over and over.
+fn talks(packets: u32, opening: &[(bool, Vec<u8>)], each: &[u8]) -> Vec<Frame> {
+    const SYN: u8 = 2;
+    const ACK: u8 = 16;
+    let mut frames = Vec::new();
+    let mut sent = [100, 300];
+    for flow in 0..FLOWS {
+        sent = [100, 300];
+        let number = frames.len() as u32;
+        frames.push(segment(number, flow, true, [99, 0], SYN, &[]));
+        frames.push(segment(number + 1, flow, false, [299, 100], SYN | ACK, &[]));
+        for (from_client, payload) in opening {
+            let number = frames.len() as u32;
+            let [ours, theirs] = if *from_client { [0, 1] } else { [1, 0] };
+            let counts = [sent[ours], sent[theirs]];
+            frames.push(segment(number, flow, *from_client, counts, ACK, payload));
+            sent[ours] += payload.len() as u32;
+        }
+    }
+    for _ in 0..packets / FLOWS {
+        for flow in 0..FLOWS {
+            let number = frames.len() as u32;
+            frames.push(segment(number, flow, false, [sent[1], sent[0]], ACK, each));
+        }
+        sent[1] += each.len() as u32;
+    }
+    frames
+}
+
+/// A hello of TLS 1.2 in its record, without extensions (RFC 5246 section 7.4.1).
+fn hello(kind: u8, suites: &[u8]) -> Vec<u8> {
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.push(0);
+    body.extend(suites);
+    let length = body.len() as u8;
+    let mut record = vec![22, 3, 3, 0, length + 4, kind, 0, 0, length];
+    record.extend(body);
+    record
+}
+
 /// Conversations of unknown datagrams, both ways.
 fn unknown_datagrams(packets: u32) -> Vec<Frame> {
     (0..packets)
@@ -257,4 +298,30 @@ fn datagrams_of_a_known_flow_allocate_nothing() {
 #[test]
 fn packets_of_a_measured_stream_allocate_nothing() {
     assert_nothing_per_packet("rtp", speech);
+}
+
+#[test]
+fn the_body_of_a_message_allocates_nothing() {
+    let request = b"GET /oab/ HTTP/1.1\r\nHost: mail.example.com\r\n\r\n".to_vec();
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n".to_vec();
+    let opening = [(true, request), (false, answer)];
+    assert_nothing_per_packet("http", |packets| talks(packets, &opening, &[b'x'; 1000]));
+}
+
+#[test]
+fn what_tls_hides_allocates_nothing() {
+    let client = hello(1, &[0, 2, 0, 0x2f, 1, 0]);
+    let server = hello(2, &[0, 0x2f, 0]);
+    let opening = [(true, client), (false, server)];
+    let mut record = vec![23, 3, 3, 0, 195];
+    record.extend([0x5a; 195]);
+    assert_nothing_per_packet("tls", |packets| talks(packets, &opening, &record));
+}
+
+#[test]
+fn what_is_said_again_allocates_nothing() {
+    let greeting = b"220 mail.example.com ESMTP\r\n".to_vec();
+    let hello = b"EHLO client.example.com\r\n".to_vec();
+    let opening = [(false, greeting), (true, hello)];
+    assert_nothing_per_packet("smtp", |packets| talks(packets, &opening, b"250 ok\r\n"));
 }

@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use exwire::net::{LinkType, Timestamp};
-use exwire::wire::{Dissector, Limits};
+use exwire::wire::{self, Dissector, Limits};
 use pipeline_support::{Random, Recording, chain, judge, real, samples, scan, signatures};
 
 /// Real captures that between them have most of the protocols.
@@ -197,4 +197,41 @@ fn mutated_captures_are_scanned_without_a_panic() {
         println!("round {seed} done");
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn the_addresses_of_a_glance_are_those_that_reading_finds() {
+    let mut random = Random(1);
+    let (mut glanced, mut flows) = (0, 0);
+    for (_, paths) in samples().into_iter().chain(real(REAL)) {
+        let Some(mut recording) = Recording::read_one(&paths[0]) else {
+            continue;
+        };
+        recording.frames.truncate(MAX_FRAMES);
+        let link = LinkType(recording.link);
+        let mut dissector = Dissector::new(Limits::default());
+        for frame in &mut recording.frames {
+            // The frame as it is, then with headers that lie.
+            for _ in 0..8 {
+                let bytes = &frame.bytes;
+                if let Some((one, other)) = wire::addresses(link, bytes) {
+                    glanced += 1;
+                    let before = dissector.counters().fragments;
+                    let time = Timestamp::from_nanos(frame.nanos);
+                    let layers = dissector.dissect(time, link, bytes, frame.wire_len);
+                    assert_eq!((layers.quoted, layers.carrier), (None, None));
+                    if let Some((_, source, destination)) = layers.flow() {
+                        flows += 1;
+                        assert_eq!((source.address, destination.address), (one, other));
+                    }
+                    assert_eq!(dissector.counters().fragments, before);
+                }
+                let at = random.below(frame.bytes.len().clamp(1, 60));
+                if let Some(byte) = frame.bytes.get_mut(at) {
+                    *byte = random.below(256) as u8;
+                }
+            }
+        }
+    }
+    assert!(glanced > 1_000 && flows > 1_000, "{glanced}, {flows}");
 }

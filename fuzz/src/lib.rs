@@ -106,7 +106,17 @@ pub fn connection(script: &Script<'_>, sizes: &[u8], order: Order) -> (Recorder,
 /// Facts, offers and proven protocols, for comparison.
 pub fn said(recorder: &Recorder) -> impl PartialEq + std::fmt::Debug + use<> {
     let protocols: Vec<_> = recorder.protocols.keys().copied().collect();
-    (protocols, recorder.facts.clone(), recorder.offers.clone())
+    let facts: Vec<_> = recorder
+        .facts
+        .iter()
+        .map(|(fact, seen)| (fact.clone(), *seen))
+        .collect();
+    let offers: Vec<_> = recorder
+        .offers
+        .iter()
+        .map(|(offer, seen)| (offer.clone(), *seen))
+        .collect();
+    (protocols, facts, offers)
 }
 
 /// What is noted must be registered with its protocol, and within its bounds.
@@ -119,7 +129,8 @@ pub fn check(recorder: &Recorder, messages: usize) {
         assert!(registered, "{} is not registered", fact.attribute);
     }
     assert!(recorder.offers.len() <= Recorder::MAX_OFFERS);
-    let mut seen = recorder.facts.values().chain(recorder.offers.values());
+    let facts = recorder.facts.iter().map(|(_, seen)| seen);
+    let mut seen = facts.chain(recorder.offers.iter().map(|(_, seen)| seen));
     assert!(seen.all(|seen| (1..=messages as u64).contains(&seen.frame)));
 }
 

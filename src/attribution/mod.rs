@@ -18,6 +18,7 @@ mod proof;
 mod rows;
 mod rpc;
 mod security;
+mod sketch;
 mod survey;
 mod unknown;
 
@@ -29,6 +30,7 @@ pub use offers::{Offers, Standing};
 pub use rows::{Fit, RowFit};
 pub use rpc::{Rpc, RpcOperation};
 pub use security::{Certificate, Encrypted, Encryption, UNTOLD};
+pub use sketch::{Served, Sketch, Sketched, private};
 
 use std::cmp::Reverse;
 use std::convert::Infallible;

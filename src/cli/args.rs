@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::audit::Severity;
 use crate::capture::Grouping;
 use crate::report::Format;
-use crate::signature::{PortOverride, Product, Role};
+use crate::signature::{PortOverride, Product, Role, UnknownWord};
 
 /// Reads packet captures and says, flow by flow, which Exchange or Lync service it sees, how it knows, which documented
 /// data path that is, and what does not belong.
@@ -34,6 +35,8 @@ pub(super) enum Command {
     Endpoints(Scanning),
     /// SIP dialogues with their media streams, both directions, and their quality
     Calls(Scanning),
+    /// Who is who, as captures show it: a topology file to correct, for `--topology`
+    Topology(Scanning),
     /// The documented matrix, searchable, with its sources
     Matrix(Searching),
     /// What a finding's code means, what it rests on, and what to do
@@ -46,6 +49,13 @@ pub(super) struct Scanning {
     /// Capture files or folders, or `-` for standard input
     #[arg(required = true, value_name = "CAPTURE")]
     pub(super) captures: Vec<OsString>,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+/// How captures are read and judged, and where results go.
+#[derive(Debug, Args)]
+pub(super) struct Reading {
     /// Hosts, networks, zones and roles (TOML; see samples/topology.toml)
     #[arg(long, value_name = "FILE")]
     pub(super) topology: Option<PathBuf>,
@@ -73,7 +83,7 @@ pub(super) struct Scanning {
     pub(super) output: Output,
 }
 
-impl Scanning {
+impl Reading {
     pub(super) const fn grouping(&self) -> Grouping {
         match (self.chain, self.separate) {
             (true, _) => Grouping::Chain,
@@ -158,11 +168,14 @@ pub(super) struct Searching {
 
 #[derive(Debug, Args)]
 pub(super) struct Explaining {
-    /// The code, such as EXW201; all codes without it
-    #[arg(value_name = "CODE")]
-    pub(super) code: Option<String>,
+    /// The code, such as EXW201; all codes without it. With --flow the captures
+    #[arg(value_name = "CODE|CAPTURE")]
+    pub(super) words: Vec<OsString>,
+    /// The whole chain from packets to the verdict of this flow, by its number
+    #[arg(long, value_name = "N")]
+    pub(super) flow: Option<NonZeroU64>,
     #[command(flatten)]
-    pub(super) signatures: SignatureFiles,
+    pub(super) reading: Reading,
 }
 
 /// What rows and services there are.
@@ -232,12 +245,32 @@ impl std::str::FromStr for PortArgument {
     }
 }
 
+/// What `--format` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FormatArgument {
+    /// Records, which every command has.
+    Records(Format),
+    /// The log of findings that other tools read, which only `audit` has.
+    Sarif,
+}
+
+impl std::str::FromStr for FormatArgument {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "sarif" {
+            return Ok(Self::Sarif);
+        }
+        text.parse().map(Self::Records)
+    }
+}
+
 /// Where results go, and how they look.
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// table, csv, json or jsonl [default: table on a terminal, else jsonl]
+    /// table, csv, json, jsonl or parquet; for audit also sarif [default: table on a terminal, else jsonl]
     #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<FormatArgument>,
     /// Write to this file, whole or not at all
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

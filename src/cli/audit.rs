@@ -1,10 +1,11 @@
 //! `audit`: what is shown, what is allowed, what is new.
 
-use super::args::Auditing;
-use super::output::say;
+use super::args::{Auditing, FormatArgument};
+use super::output::{Output, say};
 use super::summary::{LeftOut, Tally};
 use super::{Ending, Run, summary, unbroken};
 use crate::audit::{Baseline, Review, Selection, review_with};
+use crate::report::Sarif;
 use crate::topology::Topology;
 
 pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
@@ -12,12 +13,19 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         auditing.only.iter().map(String::as_str),
         auditing.ignore.iter().map(String::as_str),
     )?;
+    let reading = &auditing.scanning.reading;
+    let is_sarif = reading.output.format == Some(FormatArgument::Sarif);
+    let output = if is_sarif {
+        Output::with(&reading.output, None)?
+    } else {
+        Output::new(&reading.output)?
+    };
     let baseline = auditing
         .baseline
         .as_deref()
         .map(Baseline::read)
         .transpose()?;
-    let (run, ledger) = Run::with(&auditing.scanning, |topology| {
+    let (run, ledger) = Run::with(&auditing.scanning.captures, reading, output, |topology| {
         topology.product = auditing.product.or(topology.product);
         if let Some(path) = &auditing.waivers {
             topology.read_waivers(path)?;
@@ -42,9 +50,14 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         left_out.known = Some(before.saturating_sub(review.findings.len()));
     }
     unbroken(&judged)?;
-    run.output.write(review.findings.iter())?;
+    if is_sarif {
+        let log = Sarif::new(&judged, &review, baseline.is_some());
+        run.output.write_plain(|out| log.write(out))?;
+    } else {
+        run.output.write(review.findings.iter())?;
+    }
     expired(&review, &run.topology);
-    if !auditing.scanning.output.quiet {
+    if !reading.output.quiet {
         let ledger = judged.ledger();
         summary::findings(&tally, &run, ledger, &review.findings, &left_out);
     }

@@ -10,22 +10,23 @@ mod progress;
 mod summary;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::attribution::{self, Call, CallFlows, Judged};
+use crate::attribution::{self, Call, CallFlows, Judged, Sketch};
 use crate::audit::{self as findings, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
-use crate::report::{Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint};
+use crate::report::{Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_topology};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
-use args::{Arguments, Command, Explaining, PortArgument, Scanning, Searching, SignatureFiles};
+use args::{Arguments, Command, PortArgument, Reading, Scanning, Searching, SignatureFiles};
 use output::{Output, say};
 use progress::Bar;
 use summary::Tally;
@@ -57,8 +58,9 @@ pub fn main() -> ExitCode {
         Command::Audit(auditing) => audit::run(&auditing),
         Command::Endpoints(scanning) => endpoints(&scanning),
         Command::Calls(scanning) => calls(&scanning),
+        Command::Topology(scanning) => topology(&scanning),
         Command::Matrix(searching) => matrix(&searching),
-        Command::Explain(explaining) => explain(&explaining),
+        Command::Explain(explaining) => explain::run(&explaining),
     };
     match done {
         Ok(ending) => ExitCode::from(ending as u8),
@@ -98,7 +100,7 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
         )?;
         unbroken(&judged)
     })?;
-    if !scanning.output.quiet {
+    if !scanning.reading.output.quiet {
         summary::flows(&tally, &run, judged.ledger(), &findings);
     }
     Ok(run.ending(Ending::Clean, judged))
@@ -122,7 +124,7 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let count = records.len();
     let named = |record| NamedEndpoint::new(record, &judged);
     run.output.write(records.into_iter().map(named))?;
-    if !scanning.output.quiet {
+    if !scanning.reading.output.quiet {
         summary::endpoints(count, run.packets);
     }
     Ok(run.ending(Ending::Clean, judged))
@@ -141,10 +143,36 @@ fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
             .iter()
             .map(|call| CallRecord::new(call, &codes).named(&judged)),
     )?;
-    if !scanning.output.quiet {
+    if !scanning.reading.output.quiet {
         summary::calls(&calls, run.packets);
     }
     Ok(run.ending(Ending::Clean, ()))
+}
+
+fn topology(scanning: &Scanning) -> anyhow::Result<Ending> {
+    if scanning.reading.output.format.is_some() {
+        anyhow::bail!("--format: a topology file is TOML, and has no other format");
+    }
+    let (run, ledger) = Run::of(scanning)?;
+    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let sketch = Sketch::of(&judged);
+    let captures: Vec<&str> = judged
+        .ledger()
+        .captures()
+        .values()
+        .flat_map(|record| record.files.iter().map(|file| &**file))
+        .collect();
+    run.output
+        .write_plain(|out| write_topology(&sketch, &captures, out))?;
+    if !scanning.reading.output.quiet {
+        let servers = sketch.hosts.values().filter(|host| host.is_server());
+        say(&format!(
+            "{} hosts with a role, from {} flows; correct what is wrong, and give the file to --topology",
+            servers.count(),
+            judged.len()
+        ));
+    }
+    Ok(run.ending(Ending::Clean, judged))
 }
 
 fn matrix(searching: &Searching) -> anyhow::Result<Ending> {
@@ -182,19 +210,13 @@ fn matrix(searching: &Searching) -> anyhow::Result<Ending> {
     };
     let rows = signatures.matrix.search(&query);
     let count = rows.len();
-    Output::new(&searching.output).write(rows.into_iter())?;
+    Output::new(&searching.output)?.write(rows.into_iter())?;
     if !searching.output.quiet {
         say(&format!(
             "{count} of {} rows",
             signatures.matrix.rows().len()
         ));
     }
-    Ok(Ending::Clean)
-}
-
-fn explain(explaining: &Explaining) -> anyhow::Result<Ending> {
-    let signatures = signatures(&explaining.signatures, &[])?;
-    explain::explain(explaining.code.as_deref(), &signatures)?;
     Ok(Ending::Clean)
 }
 
@@ -210,44 +232,45 @@ struct Run {
 
 impl Run {
     fn of(scanning: &Scanning) -> anyhow::Result<(Self, Ledger)> {
-        Self::with(scanning, |_| Ok(()))
+        let Scanning { captures, reading } = scanning;
+        Self::with(captures, reading, Output::new(&reading.output)?, |_| Ok(()))
     }
 
     /// A run whose topology the command adds to.
     fn with(
-        scanning: &Scanning,
+        captures: &[OsString],
+        reading: &Reading,
+        output: Output,
         add: impl FnOnce(&mut Topology) -> anyhow::Result<()>,
     ) -> anyhow::Result<(Self, Ledger)> {
         // Everything that can be wrong with the arguments is said before the first packet.
-        let signatures = signatures(&scanning.signatures, &scanning.port)?;
-        let mut topology = match &scanning.topology {
+        let signatures = signatures(&reading.signatures, &reading.port)?;
+        let mut topology = match &reading.topology {
             Some(path) => Topology::read(path)?,
             None => Topology::default(),
         };
         add(&mut topology)?;
         findings::verify(&topology, &signatures)?;
-        let output = Output::new(&scanning.output);
-        let inputs: Vec<Input> = scanning
-            .captures
+        let inputs: Vec<Input> = captures
             .iter()
             .map(|argument| Input::from_argument(argument))
             .collect();
-        let plan = plan(&inputs, scanning.grouping())?;
-        passed_over(&plan.passed_over, scanning.output.quiet);
-        let threads = scanning
+        let plan = plan(&inputs, reading.grouping())?;
+        passed_over(&plan.passed_over, reading.output.quiet);
+        let threads = reading
             .threads
             .map(usize::from)
             .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
             .unwrap_or(1);
         let options = scan::Options {
             threads,
-            filter: scanning.filter.clone(),
-            memory_limit: scanning
+            filter: reading.filter.clone(),
+            memory_limit: reading
                 .memory_limit
                 .map(|size| size.0)
                 .or_else(half_of_memory),
         };
-        let bar = Bar::new(&plan.chains, scanning.output.quiet);
+        let bar = Bar::new(&plan.chains, reading.output.quiet);
         let Scanned {
             ledger,
             mut failures,

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use super::args;
+use super::args::{self, FormatArgument};
 use crate::report::{Format, Record, Style, Writer};
 
 /// Width of a table where the terminal does not say.
@@ -21,24 +21,49 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(args: &args::Output) -> Self {
+    /// # Errors
+    /// A format that only findings have, or that cannot be written there.
+    pub(super) fn new(args: &args::Output) -> anyhow::Result<Self> {
+        let format = match args.format {
+            None => None,
+            Some(FormatArgument::Records(format)) => Some(format),
+            Some(FormatArgument::Sarif) => bail!("--format: only `audit` has sarif"),
+        };
+        Self::with(args, format)
+    }
+
+    /// The output in that format, else in the usual one.
+    ///
+    /// # Errors
+    /// A format that cannot be written there.
+    pub(super) fn with(args: &args::Output, format: Option<Format>) -> anyhow::Result<Self> {
         let to_terminal = args.output.is_none() && io::stdout().is_terminal();
-        let format = args.format.unwrap_or(if to_terminal {
+        let format = format.unwrap_or(if to_terminal {
             Format::Table
         } else {
             Format::Jsonl
         });
+        if !format.is_available() {
+            bail!(
+                "--format {format}: this build cannot write it, expected one with the feature `{format}`"
+            );
+        }
+        if format.is_binary() && to_terminal {
+            bail!(
+                "--format {format} is binary, which no terminal shows: name a file with --output"
+            );
+        }
         let width = match terminal_width() {
             Some(width) if to_terminal => width,
             _ => columns().unwrap_or(DEFAULT_WIDTH),
         };
         let choice = anstream::AutoStream::choice(&io::stdout());
         let colour = to_terminal && choice != anstream::ColorChoice::Never;
-        Self {
+        Ok(Self {
             format,
             file: args.output.clone(),
             style: Style { width, colour },
-        }
+        })
     }
 
     /// Writes all records of the run.
@@ -54,11 +79,18 @@ impl Output {
         &self,
         write: impl FnOnce(&mut Writer<'_>) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let write = |out: &mut dyn Write| {
+        self.write_plain(|out| {
             let mut writer = Writer::new::<R>(self.format, self.style, out)?;
             write(&mut writer)?;
             writer.finish()
-        };
+        })
+    }
+
+    /// Writes what has a form of its own.
+    pub(super) fn write_plain(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
         match &self.file {
             None => write(&mut io::stdout().lock())?,
             Some(path) => write_file(path, write)

@@ -1,5 +1,6 @@
 //! What bytes prove: an attribute of a protocol, and its value.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
@@ -10,12 +11,22 @@ use uuid::Uuid;
 use crate::net::{Side, Timestamp};
 
 /// An attribute that a decoder registers: `protocol.name`, for example `smtp.banner`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, Hash)]
 pub struct Attribute {
     /// The protocol that says it.
     pub protocol: &'static str,
     /// The name within the protocol.
     pub name: &'static str,
+}
+
+#[expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "equal places hold equal letters, which are what is hashed"
+)]
+impl PartialEq for Attribute {
+    fn eq(&self, other: &Self) -> bool {
+        is_same(self.name, other.name) && is_same(self.protocol, other.protocol)
+    }
 }
 
 impl Ord for Attribute {
@@ -28,6 +39,11 @@ impl PartialOrd for Attribute {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
+}
+
+/// Whether two names are the same. Most are the same constant, or differ in length.
+fn is_same(one: &'static str, other: &'static str) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 /// The order of two names. Most are the same constant, which takes no look at the letters.
@@ -80,9 +96,7 @@ impl Value {
 
     /// A text, cut to [`Value::MAX_TEXT`] characters, with control characters replaced by `U+FFFD`.
     pub fn text(text: &str) -> Self {
-        // What nearly all texts are: nothing to replace, nothing to cut.
-        let is_clean = |byte: u8| matches!(byte, b' '..=b'~');
-        if text.len() <= Self::MAX_TEXT && text.bytes().all(is_clean) {
+        if Self::is_kept_as_it_is(text) {
             return Self::Text(text.into());
         }
         let clean = |c: char| {
@@ -93,6 +107,12 @@ impl Value {
             }
         };
         Self::Text(text.chars().take(Self::MAX_TEXT).map(clean).collect())
+    }
+
+    /// What nearly all texts are: nothing to replace, nothing to cut.
+    pub(super) fn is_kept_as_it_is(text: &str) -> bool {
+        let is_clean = |byte: u8| matches!(byte, b' '..=b'~');
+        text.len() <= Self::MAX_TEXT && text.bytes().all(is_clean)
     }
 
     /// The text of a text value.
@@ -108,6 +128,28 @@ impl Value {
         match self {
             Self::Number(number) => Some(*number),
             Self::Text(_) | Self::Interface { .. } | Self::Address(_) | Self::Time(_) => None,
+        }
+    }
+}
+
+/// A value that is looked at where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ValueRef<'a> {
+    Number(u64),
+    Text(&'a str),
+    Interface(Uuid, u16, u16),
+    Address(IpAddr),
+    Time(Timestamp),
+}
+
+impl<'a> From<&'a Value> for ValueRef<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Number(number) => Self::Number(*number),
+            Value::Text(text) => Self::Text(text),
+            Value::Interface { uuid, major, minor } => Self::Interface(*uuid, *major, *minor),
+            Value::Address(address) => Self::Address(*address),
+            Value::Time(time) => Self::Time(*time),
         }
     }
 }
@@ -136,6 +178,54 @@ pub struct Fact {
     pub value: Value,
     /// The side whose bytes say it.
     pub side: Side,
+}
+
+/// What [`Fact`]s are ordered by, as parts that may lie elsewhere: so that a fact can be looked for before it is made.
+pub(super) trait FactParts {
+    fn parts(&self) -> (Attribute, u64, ValueRef<'_>, Side);
+}
+
+impl FactParts for Fact {
+    fn parts(&self) -> (Attribute, u64, ValueRef<'_>, Side) {
+        (
+            self.attribute,
+            self.subject,
+            ValueRef::from(&self.value),
+            self.side,
+        )
+    }
+}
+
+impl FactParts for (Attribute, u64, ValueRef<'_>, Side) {
+    fn parts(&self) -> (Attribute, u64, ValueRef<'_>, Side) {
+        *self
+    }
+}
+
+impl<'a> Borrow<dyn FactParts + 'a> for Fact {
+    fn borrow(&self) -> &(dyn FactParts + 'a) {
+        self
+    }
+}
+
+impl PartialEq for dyn FactParts + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn FactParts + '_ {}
+
+impl PartialOrd for dyn FactParts + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn FactParts + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
 }
 
 #[cfg(test)]

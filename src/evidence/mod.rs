@@ -9,6 +9,7 @@
 mod codec;
 mod episode;
 mod fact;
+mod least;
 mod ledger;
 mod media;
 mod offer;
@@ -19,6 +20,7 @@ mod store;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
+pub use least::Least;
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};

@@ -3,13 +3,15 @@
 //! Notes of one message are held back until the message is accepted ([`Notes::commit`]), so that a rejected message
 //! leaves no trace.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::{Attribute, Fact, Layer, Offer, Offered, Reports, RtpStream, StreamKey, Value};
+use super::fact::{FactParts, ValueRef};
+use super::{Attribute, Fact, Layer, Least, Offer, Offered, Reports, RtpStream, StreamKey, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Where in the capture something was seen.
@@ -39,11 +41,11 @@ pub struct Seen {
 #[derive(Debug, Default)]
 pub struct Recorder {
     /// Protocols that the payload proved, with their depth (0 = directly on the transport).
-    pub protocols: BTreeMap<&'static str, Layer>,
+    pub protocols: Least<&'static str, Layer>,
     /// Facts, each with the packet that said it first.
-    pub facts: BTreeMap<Fact, Seen>,
+    pub facts: Least<Fact, Seen>,
     /// Offers, each with the packet that made it first.
-    pub offers: BTreeMap<Offer, Seen>,
+    pub offers: Least<Offer, Seen>,
     /// RTP streams that were measured.
     pub streams: BTreeMap<StreamKey, RtpStream>,
     /// What RTCP says of streams.
@@ -52,10 +54,17 @@ pub struct Recorder {
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
     pub left_out: u64,
-    /// Values of each attribute, of one subject and of all; empty as long as there are too few to count. Bounded like the
+    /// Values of each attribute, of one subject and of all; none as long as there are too few to count. Bounded like the
     /// facts themselves.
-    counts: HashMap<(Attribute, Option<u64>), usize, foldhash::fast::RandomState>,
+    counts: Option<Box<Counts>>,
     journal: Vec<Note>,
+}
+
+type Counts = HashMap<(Attribute, Option<u64>), usize, foldhash::fast::RandomState>;
+
+thread_local! {
+    /// The room of the journal that was written last: a thread writes one at a time, and a flow keeps none.
+    static SPARE: Cell<Vec<Note>> = const { Cell::new(Vec::new()) };
 }
 
 #[derive(Debug)]
@@ -96,25 +105,24 @@ impl Recorder {
     /// Takes back the protocols that were proven so far: one side alone spoke them, and the other shows that it speaks another.
     /// What was said in them stays.
     pub fn withdraw(&mut self) {
-        self.protocols.clear();
+        self.protocols = Least::default();
     }
 
     fn fact(&mut self, fact: Fact, seen: Seen) {
-        if let Some(first) = self.facts.get_mut(&fact) {
-            *first = seen.min(*first);
+        let (attribute, subject) = (fact.attribute, fact.subject);
+        if !self.facts.insert(fact, seen) {
             return;
         }
-        let (attribute, subject) = (fact.attribute, fact.subject);
-        self.facts.insert(fact, seen);
-        if self.counts.is_empty() {
+        match &mut self.counts {
             // So few that no attribute can have too many.
-            if self.facts.len() <= Self::MAX_VALUES {
-                return;
+            None if self.facts.len() <= Self::MAX_VALUES => return,
+            None => self.counts = Some(Box::new(counts(&self.facts))),
+            Some(counts) => {
+                for subject in [Some(subject), None] {
+                    let count = counts.entry((attribute, subject)).or_default();
+                    *count = count.saturating_add(1);
+                }
             }
-            self.count_all();
-        } else {
-            self.count(attribute, Some(subject));
-            self.count(attribute, None);
         }
         if self.counted(attribute, Some(subject)) > Self::MAX_VALUES {
             self.leave_out(attribute, Some(subject));
@@ -125,24 +133,9 @@ impl Recorder {
 
     /// Values of an attribute, of one subject or of all.
     fn counted(&self, attribute: Attribute, subject: Option<u64>) -> usize {
-        let count = self.counts.get(&(attribute, subject));
+        let counts = self.counts.as_ref();
+        let count = counts.and_then(|counts| counts.get(&(attribute, subject)));
         count.copied().unwrap_or_default()
-    }
-
-    /// Counts the values of all attributes.
-    fn count_all(&mut self) {
-        for fact in self.facts.keys() {
-            for subject in [Some(fact.subject), None] {
-                let count = self.counts.entry((fact.attribute, subject)).or_default();
-                *count = count.saturating_add(1);
-            }
-        }
-    }
-
-    /// Counts one more value of an attribute, of one subject or of all.
-    fn count(&mut self, attribute: Attribute, subject: Option<u64>) {
-        let count = self.counts.entry((attribute, subject)).or_default();
-        *count = count.saturating_add(1);
     }
 
     /// Drops the greatest value of an attribute, of one subject or of all.
@@ -156,13 +149,22 @@ impl Recorder {
         let first = fact(subject.unwrap_or(0), Value::Number(0), Side::A);
         let last = Value::Time(Timestamp::from_nanos(i64::MAX));
         let last = fact(subject.unwrap_or(u64::MAX), last, Side::B);
-        let greatest = self.facts.range(first..=last).next_back();
+        const {
+            assert!(
+                Least::<Fact, Seen>::FEW <= Self::MAX_VALUES,
+                "what is counted lies in order"
+            )
+        };
+        let (Least::Many(facts), Some(counts)) = (&mut self.facts, &mut self.counts) else {
+            return;
+        };
+        let greatest = facts.range(first..=last).next_back();
         let Some(fact) = greatest.map(|(fact, _)| fact.clone()) else {
             return;
         };
-        self.facts.remove(&fact);
+        facts.remove(&fact);
         for key in [(attribute, Some(fact.subject)), (attribute, None)] {
-            if let Entry::Occupied(mut count) = self.counts.entry(key) {
+            if let Entry::Occupied(mut count) = counts.entry(key) {
                 *count.get_mut() = count.get().saturating_sub(1);
                 if *count.get() == 0 {
                     count.remove();
@@ -172,21 +174,57 @@ impl Recorder {
         self.left_out = self.left_out.saturating_add(1);
     }
 
-    /// Keeps the room of an empty journal for the next message, unless it is large.
-    fn keep(&mut self, journal: Vec<Note>) {
-        if journal.capacity() <= Self::KEPT_NOTES {
-            self.journal = journal;
+    fn note(&mut self, note: Note) {
+        if self.journal.capacity() == 0 {
+            self.journal = SPARE.take();
+        }
+        self.journal.push(note);
+    }
+
+    /// Keeps the room of an empty journal for the next message of whatever flow, unless it is large.
+    fn keep(journal: Vec<Note>) {
+        if (1..=Self::KEPT_NOTES).contains(&journal.capacity()) {
+            SPARE.set(journal);
         }
     }
 
+    /// Whether a fact is known that was seen before, so that seeing it again says nothing.
+    fn knows(&self, fact: (Attribute, u64, ValueRef<'_>, Side), seen: Seen) -> bool {
+        let (attribute, subject, value, side) = fact;
+        let is_equal = |known: &Fact| {
+            // Values differ most often, and tell at once.
+            known.subject == subject
+                && ValueRef::from(&known.value) == value
+                && known.side == side
+                && known.attribute == attribute
+        };
+        let key: &dyn FactParts = &fact;
+        self.facts
+            .get(key, is_equal)
+            .is_some_and(|first| first <= seen)
+    }
+
     fn offer(&mut self, offer: Offer, seen: Seen) {
-        let first = self.offers.entry(offer).or_insert(seen);
-        *first = seen.min(*first);
-        while self.offers.len() > Self::MAX_OFFERS {
-            self.offers.pop_last();
-            self.left_out = self.left_out.saturating_add(1);
+        self.offers.insert(offer, seen);
+        if let Least::Many(offers) = &mut self.offers {
+            while offers.len() > Self::MAX_OFFERS {
+                offers.pop_last();
+                self.left_out = self.left_out.saturating_add(1);
+            }
         }
     }
+}
+
+/// Values of all attributes, of one subject and of all.
+fn counts(facts: &Least<Fact, Seen>) -> Counts {
+    let mut counts = Counts::default();
+    for fact in facts.keys() {
+        for subject in [Some(fact.subject), None] {
+            let count: &mut usize = counts.entry((fact.attribute, subject)).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    counts
 }
 
 /// What a decoder may say about the flow it reads.
@@ -201,6 +239,13 @@ pub struct Notes<'a> {
 }
 
 impl Notes<'_> {
+    const fn seen(&self) -> Seen {
+        Seen {
+            time: self.moment.time,
+            frame: self.moment.frame,
+        }
+    }
+
     /// The packet that is read.
     pub const fn moment(&self) -> Moment {
         self.moment
@@ -223,10 +268,18 @@ impl Notes<'_> {
 
     /// The bytes prove the decoder's protocol.
     pub fn proved(&mut self) {
-        self.recorder.journal.push(Note::Proved {
-            protocol: self.protocol,
-            depth: self.depth,
-        });
+        let (protocol, depth) = (self.protocol, self.depth);
+        let layer = Layer {
+            depth,
+            seen: self.seen(),
+        };
+        let known = self
+            .recorder
+            .protocols
+            .get(&protocol, |&name| name == protocol);
+        if known.is_none_or(|least| layer < least) {
+            self.recorder.note(Note::Proved { protocol, depth });
+        }
     }
 
     /// Notes of `protocol`, which the decoder's protocol carries (SDP in SIP, TLS in QUIC): in its name, one level deeper,
@@ -258,7 +311,9 @@ impl Notes<'_> {
 
     /// The bytes show that `side` is the client.
     pub fn client(&mut self, side: Side) {
-        self.recorder.journal.push(Note::Client(side));
+        if self.recorder.client.is_none() {
+            self.recorder.note(Note::Client(side));
+        }
     }
 
     /// What the following facts are about (see [`Fact::subject`]).
@@ -273,8 +328,10 @@ impl Notes<'_> {
 
     /// Notes a text; empty texts say nothing and are not kept.
     pub fn text(&mut self, name: &'static str, text: &str) {
-        if !text.is_empty() {
-            self.value(name, Value::text(text));
+        let attribute = self.attribute(name);
+        let is_known = Value::is_kept_as_it_is(text) && self.knows(attribute, ValueRef::Text(text));
+        if !text.is_empty() && !is_known {
+            self.carried(attribute, Value::text(text));
         }
     }
 
@@ -285,34 +342,41 @@ impl Notes<'_> {
 
     /// Notes any value.
     pub fn value(&mut self, name: &'static str, value: Value) {
-        let attribute = Attribute {
-            protocol: self.protocol,
-            name,
-        };
-        let fact = Fact {
-            attribute,
-            subject: self.subject,
-            value,
-            side: self.moment.side,
-        };
-        self.recorder.journal.push(Note::Fact(fact));
+        self.carried(self.attribute(name), value);
     }
 
     /// Notes a value of a protocol that is carried inside this one (SDP in SIP, NTLM in SMTP), under its own name.
     pub fn carried(&mut self, attribute: Attribute, value: Value) {
+        if self.knows(attribute, ValueRef::from(&value)) {
+            return;
+        }
         let fact = Fact {
             attribute,
             subject: self.subject,
             value,
             side: self.moment.side,
         };
-        self.recorder.journal.push(Note::Fact(fact));
+        self.recorder.note(Note::Fact(fact));
+    }
+
+    const fn attribute(&self, name: &'static str) -> Attribute {
+        Attribute {
+            protocol: self.protocol,
+            name,
+        }
+    }
+
+    /// Whether the recorder knows a value from an earlier packet. Then there is nothing to note, whether the message is
+    /// accepted or not.
+    fn knows(&self, attribute: Attribute, value: ValueRef<'_>) -> bool {
+        let fact = (attribute, self.subject, value, self.moment.side);
+        self.recorder.knows(fact, self.seen())
     }
 
     /// Announces that `endpoint` will serve `offered`.
     pub fn offer(&mut self, transport: Transport, endpoint: Endpoint, offered: Offered) {
         let (by, to): (IpAddr, IpAddr) = (self.sender().address, self.receiver().address);
-        self.recorder.journal.push(Note::Offer(Offer {
+        self.recorder.note(Note::Offer(Offer {
             transport,
             endpoint,
             by,
@@ -344,17 +408,17 @@ impl Notes<'_> {
 
     /// Keeps what was noted since the last commit or discard.
     pub fn commit(&mut self) {
-        let seen = Seen {
-            frame: self.moment.frame,
-            time: self.moment.time,
-        };
+        if self.recorder.journal.is_empty() {
+            return;
+        }
+        let seen = self.seen();
         let mut journal = std::mem::take(&mut self.recorder.journal);
         for note in journal.drain(..) {
             match note {
                 Note::Proved { protocol, depth } => {
-                    let layer = Layer { depth, seen };
-                    let first = self.recorder.protocols.entry(protocol).or_insert(layer);
-                    *first = layer.min(*first);
+                    self.recorder
+                        .protocols
+                        .insert(protocol, Layer { depth, seen });
                 }
                 Note::Fact(fact) => self.recorder.fact(fact, seen),
                 Note::Offer(offer) => self.recorder.offer(offer, seen),
@@ -363,14 +427,17 @@ impl Notes<'_> {
                 }
             }
         }
-        self.recorder.keep(journal);
+        Recorder::keep(journal);
     }
 
     /// Forgets what was noted since the last commit.
     pub fn discard(&mut self) {
+        if self.recorder.journal.is_empty() {
+            return;
+        }
         let mut journal = std::mem::take(&mut self.recorder.journal);
         journal.clear();
-        self.recorder.keep(journal);
+        Recorder::keep(journal);
     }
 }
 
@@ -424,7 +491,7 @@ mod tests {
         notes.inside("tls").proved();
         notes.discard();
         notes.commit();
-        assert!(!recorder.protocols.contains_key("tls"));
+        assert!(recorder.protocols.keys().all(|name| *name != "tls"));
     }
 
     #[test]
@@ -438,8 +505,8 @@ mod tests {
         assert_eq!(
             recorder
                 .facts
-                .values()
-                .map(|seen| seen.frame)
+                .iter()
+                .map(|(_, seen)| seen.frame)
                 .collect::<Vec<_>>(),
             [3]
         );
@@ -469,7 +536,7 @@ mod tests {
             notes.commit();
         }
         assert_eq!(recorder.facts.len(), most);
-        assert_eq!(recorder.counts.len(), most + 1);
+        assert_eq!(recorder.counts.unwrap().len(), most + 1);
     }
 
     #[test]
@@ -523,7 +590,7 @@ mod tests {
                 notes.number("rcode", number);
                 notes.commit();
             }
-            (recorder.facts, recorder.left_out)
+            (recorder.facts.into_map(), recorder.left_out)
         };
         let most = Recorder::MAX_VALUES as u64;
         let (up, left_out) = fill(&mut (0..most + 9));

@@ -192,10 +192,7 @@ impl StreamDecoder for Peer {
         };
         let header = match Header::parse(bytes) {
             Ok(header) => header,
-            Err(Reject::Short(short)) => {
-                return more(bytes.len().saturating_add(short.missing.max(1)));
-            }
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         if header.length <= MAX_MESSAGE {
             let Some(body) = bytes.get(HEADER..header.length) else {

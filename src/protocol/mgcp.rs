@@ -60,6 +60,9 @@ struct Gateway {
 impl DatagramDecoder for Gateway {
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let mut rest = datagram.bytes;
+        if !begins(rest) {
+            return Err(Reject::Other);
+        }
         loop {
             let (message, next) = split(rest);
             self.message(message, notes)?;
@@ -77,6 +80,13 @@ fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (line, rest) = bytes.split_at_checked(end)?;
     let is_pair = rest.starts_with(b"\r\n");
     Some((line, end.saturating_add(if is_pair { 2 } else { 1 })))
+}
+
+/// Whether the first line is that of a message: most datagrams of other text are told by it.
+fn begins(bytes: &[u8]) -> bool {
+    let (first, _) = first_line(bytes).unwrap_or((bytes, bytes.len()));
+    let is_message = |text: &str| Command::parse(text).is_some() || response(text).is_some();
+    std::str::from_utf8(first).is_ok_and(is_message)
 }
 
 /// The first message of a datagram, and what follows a line with a dot (section 3.5.5).

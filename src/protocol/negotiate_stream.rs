@@ -8,7 +8,7 @@ use super::gss::{
     self, GSS_ANONYMOUS, GSS_DOMAIN, GSS_HOST, GSS_MECHANISM, GSS_OFFERED, GSS_SERVICE, GSS_VERSION,
 };
 use super::{About, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 
@@ -149,8 +149,7 @@ impl StreamDecoder for Connection {
             let frame = header(&mut cursor).and_then(|(kind, size)| Ok((kind, cursor.take(size)?)));
             match frame {
                 Ok((kind, token)) => handshake(side, kind, token, notes),
-                Err(Reject::Short(Short { missing, .. })) => return more(missing),
-                Err(reject) => return Step::Reject(reject),
+                Err(reject) => return reject.into_step(consumed, rest.len()),
             }
         }
     }

@@ -119,8 +119,7 @@ impl StreamDecoder for Connection {
     fn data(&mut self, _: Side, bytes: &[u8], notes: &mut Notes<'_>) -> Step {
         let frame = match Frame::parse(bytes) {
             Ok(frame) => frame,
-            Err(Reject::Short(short)) => return need(bytes.len(), short.missing),
-            Err(reject) => return Step::Reject(reject),
+            Err(reject) => return reject.into_step(0, bytes.len()),
         };
         let family = frame
             .content
@@ -128,7 +127,12 @@ impl StreamDecoder for Connection {
             .map(|family| u16::from_be_bytes(*family));
         match (frame.channel, family) {
             (DATA, Some(family)) => notes.number(FAMILY, u64::from(family)),
-            (DATA, None) if frame.length >= 2 => return need(bytes.len(), 1),
+            (DATA, None) if frame.length >= 2 => {
+                return Step::NeedMore {
+                    consumed: 0,
+                    at_least: bytes.len().saturating_add(1),
+                };
+            }
             _ => {}
         }
         notes.proved();
@@ -140,13 +144,6 @@ impl StreamDecoder for Connection {
             consumed: HEADER,
             bytes: frame.length as u64,
         }
-    }
-}
-
-fn need(there: usize, missing: usize) -> Step {
-    Step::NeedMore {
-        consumed: 0,
-        at_least: there.saturating_add(missing.max(1)),
     }
 }
 

@@ -280,17 +280,10 @@ impl StreamDecoder for Connection {
                     bytes: 0,
                 }
             }
-            Err(Reject::Short(short)) => {
-                let at_least = bytes.len().saturating_add(short.missing.max(1));
-                if at_least > MAX_WAIT {
-                    return Step::Reject(Reject::Short(short));
-                }
-                Step::NeedMore {
-                    consumed: 0,
-                    at_least,
-                }
+            Err(Reject::Short(short)) if bytes.len().saturating_add(short.missing) > MAX_WAIT => {
+                Step::Reject(Reject::Short(short))
             }
-            Err(reject) => Step::Reject(reject),
+            Err(reject) => reject.into_step(0, bytes.len()),
         }
     }
 

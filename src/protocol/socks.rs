@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use memchr::memchr;
 
 use super::{About, Next, Opening, Probe, Protocol, Reject, Step, StreamDecoder, StreamEntry};
-use crate::bytes::{Cursor, Short};
+use crate::bytes::Cursor;
 use crate::evidence::Notes;
 use crate::net::Side;
 
@@ -331,21 +331,16 @@ impl StreamDecoder for Connection {
                         next: Next::Probe,
                     };
                 }
-                Ok(Read::Wait) => return need(used, rest.len(), 1),
-                Ok(Read::End) => return Step::Done,
-                Err(Reject::Short(Short { missing, .. })) => {
-                    return need(used, rest.len(), missing);
+                Ok(Read::Wait) => {
+                    return Step::NeedMore {
+                        consumed: used,
+                        at_least: rest.len().saturating_add(1),
+                    };
                 }
-                Err(reject) => return Step::Reject(reject),
+                Ok(Read::End) => return Step::Done,
+                Err(reject) => return reject.into_step(used, rest.len()),
             }
         }
-    }
-}
-
-fn need(consumed: usize, there: usize, missing: usize) -> Step {
-    Step::NeedMore {
-        consumed,
-        at_least: there.saturating_add(missing.max(1)),
     }
 }
 

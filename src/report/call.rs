@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::attribution::{Call, CallStream, Far, Judged, NameSource};
 use crate::evidence::Reports;
@@ -283,6 +284,54 @@ const fn column(name: &'static str, from_width: u16, is_number: bool) -> Column 
     }
 }
 
+/// One end of a stream.
+const END: Kind = Kind::Group(&[
+    field("address", Kind::Text),
+    field("port", Kind::Integer),
+    field("name", Kind::Text),
+    field("name_source", Kind::Text),
+]);
+
+/// What RTCP says.
+const RTCP: Kind = Kind::Group(&[
+    field("flows", INTEGERS),
+    field("packets_sent", Kind::Integer),
+    field("lost", Kind::Integer),
+    field("max_fraction_lost", Kind::Number),
+    field("jitter_ms", Kind::Number),
+    field("max_jitter_ms", Kind::Number),
+    field("reports", Kind::Integer),
+    field("round_trip_ms", Kind::Number),
+    field("max_round_trip_ms", Kind::Number),
+]);
+
+/// One direction of media.
+const STREAM: Kind = Kind::Group(&[
+    field("flow", Kind::Integer),
+    field("ssrc", Kind::Text),
+    field("from", END),
+    field("to", END),
+    field("start", Kind::Time),
+    field("end", Kind::Time),
+    field("media", Kind::Text),
+    field("payload_type", Kind::Integer),
+    field("payload_types", INTEGERS),
+    field("codec", Kind::Text),
+    field("clock_rate", Kind::Integer),
+    field("clock_source", Kind::Text),
+    field("encryption", Kind::Text),
+    field("packets", Kind::Integer),
+    field("lost", Kind::Integer),
+    field("out_of_order", Kind::Integer),
+    field("duplicates", Kind::Integer),
+    field("jitter_ms", Kind::Number),
+    field("mean_jitter_ms", Kind::Number),
+    field("max_jitter_ms", Kind::Number),
+    field("max_delta_ms", Kind::Number),
+    field("mos", Kind::Number),
+    field("rtcp", RTCP),
+]);
+
 impl Record for CallRecord<'_> {
     const CSV: &'static [&'static str] = &[
         "call_id",
@@ -330,6 +379,19 @@ impl Record for CallRecord<'_> {
         "streams_rtcp_round_trip_ms",
         "streams_rtcp_max_round_trip_ms",
         "findings",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("call_id", Kind::Text),
+        field("from", Kind::Text),
+        field("to", Kind::Text),
+        field("methods", TEXTS),
+        field("result", Kind::Text),
+        field("start", Kind::Time),
+        field("answered", Kind::Time),
+        field("end", Kind::Time),
+        field("signalling", INTEGERS),
+        field("streams", Kind::List(&STREAM)),
+        field("findings", TEXTS),
     ];
     const TABLE: &'static [Column] = &[
         column("call, streams", 0, false),

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::attribution::{Judged, NameSource, Standing};
 use crate::evidence::Offered;
@@ -313,6 +314,7 @@ impl<'a> NamedEndpoint<'a> {
 
 impl Record for NamedEndpoint<'_> {
     const CSV: &'static [&'static str] = <EndpointRecord<'_> as Record>::CSV;
+    const FIELDS: &'static [Field] = <EndpointRecord<'_> as Record>::FIELDS;
     const TABLE: &'static [Column] = <EndpointRecord<'_> as Record>::TABLE;
 
     fn cell(&self, column: &str) -> String {
@@ -361,6 +363,35 @@ impl Record for EndpointRecord<'_> {
         "operation",
         "host_name",
         "host_name_source",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("kind", Kind::Text),
+        field("address", Kind::Text),
+        field("port", Kind::Integer),
+        field("transport", Kind::Text),
+        field("protocol_sequence", Kind::Text),
+        field("uuid", Kind::Text),
+        field("version", Kind::Text),
+        field("name", Kind::Text),
+        field("service", Kind::Text),
+        field("annotation", Kind::Text),
+        field("protocol", Kind::Text),
+        field("tower_address", Kind::Text),
+        field("asked_by", Kind::Text),
+        field("host", Kind::Text),
+        field("operation", Kind::Text),
+        field("rtcp_port", Kind::Integer),
+        field("media", Kind::Text),
+        field("codecs", TEXTS),
+        field("profile", Kind::Text),
+        field("direction", Kind::Text),
+        field("keyed", Kind::Boolean),
+        field("candidate", Kind::Text),
+        field("call_id", Kind::Text),
+        field("frame", Kind::Integer),
+        field("flows", INTEGERS),
+        field("host_name", Kind::Text),
+        field("host_name_source", Kind::Text),
     ];
     const TABLE: &'static [Column] = &[
         column("kind", 0),

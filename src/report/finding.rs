@@ -1,5 +1,6 @@
 //! Findings, as `audit` puts them out.
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::audit::Finding;
 
@@ -10,6 +11,13 @@ const fn column(name: &'static str, from_width: u16) -> Column {
         is_number: false,
     }
 }
+
+/// A passage of a document.
+const CITATION: Kind = Kind::Group(&[
+    field("document", Kind::Text),
+    field("table", Kind::Text),
+    field("quote", Kind::Text),
+]);
 
 impl Record for &Finding {
     const CSV: &'static [&'static str] = &[
@@ -24,6 +32,19 @@ impl Record for &Finding {
         "advice",
         "display_filter",
         "fingerprint",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("code", Kind::Text),
+        field("name", Kind::Text),
+        field("severity", Kind::Text),
+        field("message", Kind::Text),
+        field("row", Kind::Text),
+        field("flows", INTEGERS),
+        field("evidence", TEXTS),
+        field("documents", Kind::List(&CITATION)),
+        field("advice", Kind::Text),
+        field("display_filter", Kind::Text),
+        field("fingerprint", Kind::Text),
     ];
     const TABLE: &'static [Column] = &[
         column("severity", 0),

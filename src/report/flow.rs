@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record, Row};
 use crate::attribution::{Attribution, Encryption, Flow, NameSource, Party, Rpc};
 use crate::net::Timestamp;
@@ -21,7 +22,7 @@ struct End<'a> {
 }
 
 /// What the names of the columns of encryption begin with.
-const ENCRYPTION: &str = "encryption_";
+const ENCRYPTION_COLUMNS: &str = "encryption_";
 
 /// One flow: what it is, how we know, what rows it fits.
 #[derive(Clone, Debug, Serialize)]
@@ -120,6 +121,53 @@ const fn column(name: &'static str, from_width: u16, is_number: bool) -> Column 
     }
 }
 
+/// One end.
+const END: Kind = Kind::Group(&[
+    field("address", Kind::Text),
+    field("port", Kind::Integer),
+    field("roles", TEXTS),
+    field("name", Kind::Text),
+    field("name_source", Kind::Text),
+]);
+
+/// A certificate.
+const CERTIFICATE: Kind = Kind::Group(&[
+    field("subject", Kind::Text),
+    field("issuer", Kind::Text),
+    field("names", TEXTS),
+    field("not_before", Kind::Text),
+    field("not_after", Kind::Text),
+    field("self_signed", Kind::Boolean),
+]);
+
+/// The protection.
+const ENCRYPTION: Kind = Kind::Group(&[
+    field("kind", Kind::Text),
+    field("version", Kind::Text),
+    field("cipher", Kind::Text),
+    field("server_name", Kind::Text),
+    field("certificate", CERTIFICATE),
+    field("mutual", Kind::Boolean),
+]);
+
+/// A called operation.
+const OPERATION: Kind = Kind::Group(&[field("number", Kind::Integer), field("name", Kind::Text)]);
+
+/// A bound interface.
+const RPC: Kind = Kind::Group(&[
+    field("uuid", Kind::Text),
+    field("version", Kind::Text),
+    field("name", Kind::Text),
+    field("auth_type", Kind::Text),
+    field("auth_level", Kind::Text),
+    field("accepted", Kind::Boolean),
+    field("operations", Kind::List(&OPERATION)),
+    field("answered", Kind::Integer),
+    field("fastest_us", Kind::Integer),
+    field("slowest_us", Kind::Integer),
+    field("faults", TEXTS),
+]);
+
 impl Record for FlowRecord<'_> {
     const CSV: &'static [&'static str] = &[
         "flow",
@@ -174,6 +222,35 @@ impl Record for FlowRecord<'_> {
         "resets_client",
         "resets_server",
     ];
+    const FIELDS: &'static [Field] = &[
+        field("flow", Kind::Integer),
+        field("captures", TEXTS),
+        field("transport", Kind::Text),
+        field("client", END),
+        field("server", END),
+        field("orientation", Kind::Text),
+        field("tunnel", TEXTS),
+        field("first_seen", Kind::Time),
+        field("last_seen", Kind::Time),
+        field("packets", INTEGERS),
+        field("bytes", INTEGERS),
+        field("state", Kind::Text),
+        field("protocols", TEXTS),
+        field("service", Kind::Text),
+        field("strength", Kind::Text),
+        field("because", TEXTS),
+        field("rows", TEXTS),
+        field("verdict", Kind::Text),
+        field("encryption", ENCRYPTION),
+        field("authentication", TEXTS),
+        field("rpc", Kind::List(&RPC)),
+        field("findings", TEXTS),
+        field("handshake_us", Kind::Integer),
+        field("retransmissions", INTEGERS),
+        field("out_of_order", INTEGERS),
+        field("zero_windows", INTEGERS),
+        field("resets", INTEGERS),
+    ];
     const TABLE: &'static [Column] = &[
         column("flow", 0, true),
         column("client", 0, false),
@@ -214,7 +291,7 @@ impl Record for FlowRecord<'_> {
         row.list(self.because.iter());
         row.list(self.rows.iter().map(|row| &row.0));
         row.text(self.verdict);
-        let is_encryption = |column: &&&str| column.starts_with(ENCRYPTION);
+        let is_encryption = |column: &&&str| column.starts_with(ENCRYPTION_COLUMNS);
         let columns = Self::CSV.iter().filter(is_encryption);
         if self.encryption.is_plain() {
             for column in columns {
@@ -375,6 +452,7 @@ mod tests {
         struct Plain<'a>(FlowRecord<'a>);
         impl Record for Plain<'_> {
             const CSV: &'static [&'static str] = FlowRecord::CSV;
+            const FIELDS: &'static [Field] = &[];
             const TABLE: &'static [Column] = &[];
             fn cell(&self, _: &str) -> String {
                 String::new()

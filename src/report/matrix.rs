@@ -1,5 +1,6 @@
 //! Rows of the matrix, as `matrix` puts them out.
 
+use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
 use super::{Column, Record};
 use crate::signature::Row;
 
@@ -10,6 +11,25 @@ const fn column(name: &'static str, from_width: u16) -> Column {
         is_number: false,
     }
 }
+
+/// A port of a row: fixed, a range of two, or dynamic.
+const PORT: Kind = Kind::Group(&[
+    field("transport", Kind::Text),
+    field("port", Kind::Integer),
+    field("range", INTEGERS),
+    field("dynamic", Kind::Text),
+    field("protocol", Kind::Text),
+    field("secured", Kind::Boolean),
+    field("reversed", Kind::Boolean),
+    field("services", TEXTS),
+]);
+
+/// What a row says of encryption.
+const ENCRYPTION: Kind = Kind::Group(&[
+    field("supported", Kind::Boolean),
+    field("how", Kind::Text),
+    field("default", Kind::Boolean),
+]);
 
 impl Record for &Row {
     const CSV: &'static [&'static str] = &[
@@ -37,6 +57,32 @@ impl Record for &Row {
         "check_reason",
         "quote",
         "services",
+    ];
+    const FIELDS: &'static [Field] = &[
+        field("id", Kind::Text),
+        field("document", Kind::Text),
+        field("table", Kind::Text),
+        field("product", Kind::Text),
+        field("products", TEXTS),
+        field("kind", Kind::Text),
+        field("title", Kind::Text),
+        field("from_roles", TEXTS),
+        field("to_roles", TEXTS),
+        field("direction", Kind::Text),
+        field("ports", Kind::List(&PORT)),
+        field("auth_default", TEXTS),
+        field("auth_supported", TEXTS),
+        field("encryption", ENCRYPTION),
+        field("configurable", Kind::Text),
+        field("condition", Kind::Text),
+        field("polarity", Kind::Text),
+        field("program", Kind::Text),
+        field("rule", Kind::Text),
+        field("check", Kind::Text),
+        field("check_reason", Kind::Text),
+        field("quote", Kind::Text),
+        field("services", TEXTS),
+        field("inferred", Kind::Boolean),
     ];
     const TABLE: &'static [Column] = &[
         column("row", 0),

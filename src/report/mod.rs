@@ -1,18 +1,27 @@
 //! Output in the contract's formats: one record type a command, one file a format. Read only: nothing is decided here.
 
 mod call;
+mod chain;
 mod csv;
 mod endpoint;
 mod finding;
 mod flow;
 mod json;
 mod matrix;
+mod parquet;
+mod sarif;
+mod schema;
 mod table;
+mod topology;
 
 pub use call::CallRecord;
+pub use chain::Chain;
 pub use csv::Row;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
+pub use sarif::Sarif;
+pub use schema::{Field, Kind};
+pub use topology::write_topology;
 
 use std::io::{self, Write};
 
@@ -31,6 +40,20 @@ vocabulary! {
         Json = "json",
         /// One JSON object a line.
         Jsonl = "jsonl",
+        /// Typed columns, for files.
+        Parquet = "parquet",
+    }
+}
+
+impl Format {
+    /// Whether a terminal can show nothing of it.
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet)
+    }
+
+    /// Whether this build can write it.
+    pub const fn is_available(self) -> bool {
+        !matches!(self, Self::Parquet) || parquet::IS_AVAILABLE
     }
 }
 
@@ -40,6 +63,8 @@ pub trait Record: Serialize {
     const CSV: &'static [&'static str];
     /// Columns of the table, by importance: those that do not fit the width are left out from the end.
     const TABLE: &'static [Column];
+    /// The fields, with their types.
+    const FIELDS: &'static [Field];
 
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
@@ -90,6 +115,7 @@ pub struct Batch {
     lines: csv::Lines,
     rows: Vec<Vec<String>>,
     records: usize,
+    columns: parquet::Rows,
 }
 
 impl Batch {
@@ -102,6 +128,7 @@ impl Batch {
             lines: csv::Lines::new(),
             rows: Vec::new(),
             records: 0,
+            columns: parquet::Rows::new(),
         }
     }
 
@@ -121,6 +148,7 @@ impl Batch {
                 json::push(record, &mut self.bytes)?;
                 self.bytes.push(b'\n');
             }
+            Format::Parquet => self.columns.push(R::FIELDS, record)?,
         }
         self.records = self.records.saturating_add(1);
         Ok(())
@@ -129,12 +157,15 @@ impl Batch {
 
 /// Records that are gathered before they are written.
 const GATHERED: usize = 64;
+/// Records that are gathered as columns before they go to the file's row group.
+const GATHERED_ROWS: usize = 1 << 10;
 
 /// Writes the records of one command, in the order in which they come.
 pub struct Writer<'a> {
     out: &'a mut dyn Write,
     batch: Batch,
     drawing: table::Drawing,
+    file: Option<parquet::File>,
     is_first: bool,
 }
 
@@ -156,6 +187,9 @@ impl<'a> Writer<'a> {
             out,
             batch,
             drawing: table::Drawing::of::<R>(style),
+            file: (format == Format::Parquet)
+                .then(|| parquet::File::new(R::FIELDS))
+                .transpose()?,
             is_first: true,
         })
     }
@@ -176,7 +210,11 @@ impl<'a> Writer<'a> {
     /// What the output says; a broken pipe is for the caller to take quietly.
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         self.batch.push(record)?;
-        if self.batch.records >= GATHERED {
+        let most = match self.batch.format {
+            Format::Parquet => GATHERED_ROWS,
+            Format::Table | Format::Csv | Format::Json | Format::Jsonl => GATHERED,
+        };
+        if self.batch.records >= most {
             self.flush()?;
         }
         Ok(())
@@ -208,6 +246,9 @@ impl<'a> Writer<'a> {
         }
         self.out.write_all(bytes)?;
         self.batch.bytes.clear();
+        if let Some(file) = &mut self.file {
+            file.extend(&mut self.batch.columns, self.out)?;
+        }
         let rows = std::mem::take(&mut self.batch.rows);
         self.drawing.extend(rows, self.out)
     }
@@ -221,6 +262,9 @@ impl<'a> Writer<'a> {
         if self.batch.format == Format::Json {
             self.out
                 .write_all(if self.is_first { b"[]\n" } else { b"\n]\n" })?;
+        }
+        if let Some(file) = self.file {
+            file.finish(self.out)?;
         }
         self.drawing.draw(self.out)?;
         self.out.flush()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::worker::Names;
 use crate::evidence::{Episode, Moment, Peek, Recorder, Seen};
 use crate::flow::Tracker;
 use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
@@ -15,9 +16,8 @@ use crate::wire::{Layers, TcpHeader, Tunnel};
 #[derive(Debug)]
 pub(super) struct Application {
     body: Body,
-    recorder: Recorder,
-    /// The first payload, as long as no protocol is proven.
-    payload: Vec<Peek>,
+    /// What its payload says: a flow without payload (most of a scan or a flood) has no room for that.
+    talk: Option<Box<Talk>>,
     tunnels: Box<[Tunnel]>,
     /// Files that hold its packets, by index in the chain.
     files: SmallVec<[u32; 2]>,
@@ -28,51 +28,62 @@ pub(super) struct Application {
 #[derive(Debug)]
 enum Body {
     Tcp(Box<Connection>),
-    Datagrams(Datagrams),
+    Datagrams,
     Other,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
     streams: PerSide<Stream>,
-    conversation: Conversation,
     /// A SYN of either side was seen.
     is_open: bool,
+}
+
+/// The payload of one flow: who reads it, and what they said.
+#[derive(Debug, Default)]
+struct Talk {
+    recorder: Recorder,
+    /// The first payload, as long as no protocol is proven.
+    payload: Vec<Peek>,
+    readers: Readers,
+}
+
+#[derive(Debug, Default)]
+enum Readers {
+    #[default]
+    None,
+    Stream(Conversation),
+    Datagrams(Datagrams),
 }
 
 impl Application {
     pub(super) fn new(key: FlowKey, layers: &Layers<'_>) -> Self {
         let body = match key.transport {
             Transport::TCP => Body::Tcp(Box::default()),
-            Transport::UDP => Body::Datagrams(Datagrams::default()),
+            Transport::UDP => Body::Datagrams,
             _ => Body::Other,
         };
-        Self {
-            body,
-            recorder: Recorder::default(),
-            payload: Vec::new(),
-            tunnels: layers.tunnels.as_slice().into(),
-            files: SmallVec::new(),
-            last_frame: 0,
-            last_time: Timestamp::default(),
-        }
+        Self::of(body, &layers.tunnels)
     }
 
     /// The flow of a tunnel: nothing of its payload is its own.
     pub(super) fn carrier(layers: &Layers<'_>) -> Self {
         let around = layers.tunnels.split_last().map(|(_, around)| around);
+        Self::of(Body::Other, around.unwrap_or_default())
+    }
+
+    fn of(body: Body, tunnels: &[Tunnel]) -> Self {
         Self {
-            body: Body::Other,
-            recorder: Recorder::default(),
-            payload: Vec::new(),
-            tunnels: around.unwrap_or_default().into(),
+            body,
+            talk: None,
+            tunnels: tunnels.into(),
             files: SmallVec::new(),
             last_frame: 0,
             last_time: Timestamp::default(),
         }
     }
 
-    /// Takes one packet in. Returns how many bytes reassembly holds more (or less) than before.
+    /// Takes one packet in. Returns how many bytes reassembly held before, and holds now.
     pub(super) fn packet(
         &mut self,
         moment: Moment,
@@ -87,14 +98,17 @@ impl Application {
         self.last_time = self.last_time.max(moment.time);
         let held = match (&mut self.body, tcp) {
             (Body::Tcp(connection), Some(tcp)) => {
-                connection.segment(moment, tcp, layers, &mut self.recorder)
+                connection.segment(moment, tcp, layers, &mut self.talk)
             }
-            (Body::Datagrams(datagrams), _) => {
-                let datagram = Datagram {
-                    bytes: layers.payload,
-                    wire_len: layers.payload_wire_len as usize,
-                };
-                datagrams.datagram(datagram, moment, &mut self.recorder);
+            (Body::Datagrams, _) => {
+                if !layers.payload.is_empty() {
+                    let datagram = Datagram {
+                        bytes: layers.payload,
+                        wire_len: layers.payload_wire_len as usize,
+                    };
+                    let talk = self.talk.get_or_insert_default();
+                    talk.datagram(datagram, moment);
+                }
                 (0, 0)
             }
             (Body::Tcp(_) | Body::Other, _) => (0, 0),
@@ -105,20 +119,20 @@ impl Application {
 
     /// Keeps the first payload, until a protocol is proven.
     fn peek(&mut self, moment: Moment, tcp: Option<&TcpHeader>, layers: &Layers<'_>) {
-        if !self.recorder.protocols.is_empty() {
-            self.payload = Vec::new();
+        let is_reset = tcp.is_some_and(|tcp| tcp.flags.contains(TcpFlags::RST));
+        if layers.payload.is_empty() || is_reset || matches!(self.body, Body::Other) {
             return;
         }
-        let is_reset = tcp.is_some_and(|tcp| tcp.flags.contains(TcpFlags::RST));
-        if self.payload.len() >= Peek::MAX
-            || layers.payload.is_empty()
-            || is_reset
-            || matches!(self.body, Body::Other)
-        {
+        let talk = self.talk.get_or_insert_default();
+        if !talk.recorder.protocols.is_empty() {
+            talk.payload = Vec::new();
+            return;
+        }
+        if talk.payload.len() >= Peek::MAX {
             return;
         }
         let kept = layers.payload.len().min(Peek::MAX_BYTES);
-        self.payload.push(Peek {
+        talk.payload.push(Peek {
             seen: Seen {
                 time: moment.time,
                 frame: moment.frame,
@@ -133,7 +147,7 @@ impl Application {
     pub(super) fn flush(&mut self, key: FlowKey) {
         let Self {
             body: Body::Tcp(connection),
-            recorder,
+            talk,
             ..
         } = self
         else {
@@ -146,22 +160,17 @@ impl Application {
                 key,
                 side,
             };
-            connection.flush(moment, recorder);
+            connection.flush(moment, talk);
         }
     }
 
     /// The episode that this flow was.
-    pub(super) fn finish(
-        mut self,
-        key: FlowKey,
-        tracker: Tracker,
-        tap: &Arc<str>,
-        names: &[Arc<str>],
-    ) -> Episode {
+    pub(super) fn finish(mut self, key: FlowKey, tracker: Tracker, names: &Names) -> Episode {
         self.flush(key);
-        if !self.recorder.protocols.is_empty() {
-            self.payload = Vec::new();
-        }
+        let Talk {
+            recorder, payload, ..
+        } = self.talk.map(|talk| *talk).unwrap_or_default();
+        let is_unknown = recorder.protocols.is_empty();
         let (mut gap_bytes, mut disagreements) = (0_u64, 0_u64);
         if let Body::Tcp(connection) = &self.body {
             for (_, stream) in connection.streams.iter() {
@@ -170,13 +179,13 @@ impl Application {
                     disagreements.saturating_add(u64::from(stream.counters().disagreements));
             }
         }
-        let name = |file: &u32| names.get(*file as usize).cloned();
+        let name = |file: &u32| names.files.get(*file as usize).cloned();
         let mut captures: Vec<Arc<str>> = self.files.iter().filter_map(name).collect();
         captures.sort_unstable();
         captures.dedup();
         Episode {
             key,
-            tap: Arc::clone(tap),
+            tap: Arc::clone(&names.tap),
             tracker,
             last_frame: self.last_frame,
             captures,
@@ -185,16 +194,48 @@ impl Application {
                 .iter()
                 .map(|tunnel| tunnel.to_string().into())
                 .collect(),
-            protocols: self.recorder.protocols,
-            facts: self.recorder.facts,
-            offers: self.recorder.offers,
-            streams: self.recorder.streams,
-            payload: self.payload,
-            reports: self.recorder.reports,
-            client: self.recorder.client,
+            protocols: recorder.protocols.into_map(),
+            facts: recorder.facts.into_map(),
+            offers: recorder.offers.into_map(),
+            streams: recorder.streams,
+            payload: if is_unknown { payload } else { Vec::new() },
+            reports: recorder.reports,
+            client: recorder.client,
             gap_bytes,
             disagreements,
-            left_out: self.recorder.left_out,
+            left_out: recorder.left_out,
+        }
+    }
+}
+
+impl Talk {
+    fn datagram(&mut self, datagram: Datagram<'_>, moment: Moment) {
+        if let Readers::None = self.readers {
+            self.readers = Readers::Datagrams(Datagrams::default());
+        }
+        if let Readers::Datagrams(datagrams) = &mut self.readers {
+            datagrams.datagram(datagram, moment, &mut self.recorder);
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, context: Context) {
+        if let Readers::None = self.readers {
+            self.readers = Readers::Stream(Conversation::default());
+        }
+        let Readers::Stream(conversation) = &mut self.readers else {
+            return;
+        };
+        match chunk {
+            Chunk::Data(bytes) => conversation.data(bytes, context, &mut self.recorder),
+            Chunk::Gap { bytes } => conversation.gap(bytes, context, &mut self.recorder),
+        }
+    }
+
+    /// Whether nobody wants more of a connection.
+    const fn is_done(&self) -> bool {
+        match &self.readers {
+            Readers::Stream(conversation) => conversation.is_done(),
+            Readers::None | Readers::Datagrams(_) => false,
         }
     }
 }
@@ -205,7 +246,7 @@ impl Connection {
         moment: Moment,
         tcp: &TcpHeader,
         layers: &Layers<'_>,
-        recorder: &mut Recorder,
+        talk: &mut Option<Box<Talk>>,
     ) -> (usize, usize) {
         let side = moment.side;
         let before = self.held();
@@ -215,13 +256,8 @@ impl Connection {
                 side: side.other(),
                 ..moment
             };
-            let Self {
-                streams,
-                conversation,
-                is_open,
-            } = self;
-            let mut sink = deliver(conversation, *is_open, there, recorder);
-            streams[side.other()].acknowledged(tcp.acknowledgment, &mut sink);
+            let mut sink = deliver(talk, self.is_open, there);
+            self.streams[side.other()].acknowledged(tcp.acknowledgment, &mut sink);
         }
         let mut sequence = tcp.sequence;
         if tcp.flags.contains(TcpFlags::SYN) {
@@ -231,15 +267,10 @@ impl Connection {
         }
         // The text of a RST is a diagnostic, not data (RFC 9293 §3.5.3).
         if layers.payload_wire_len > 0 && !tcp.flags.contains(TcpFlags::RST) {
-            let Self {
-                streams,
-                conversation,
-                is_open,
-            } = self;
-            let mut sink = deliver(conversation, *is_open, moment, recorder);
-            streams[side].push(sequence, layers.payload, layers.payload_wire_len, &mut sink);
+            let mut sink = deliver(talk, self.is_open, moment);
+            self.streams[side].push(sequence, layers.payload, layers.payload_wire_len, &mut sink);
         }
-        if self.conversation.is_done() {
+        if talk.as_ref().is_some_and(|talk| talk.is_done()) {
             for side in Side::BOTH {
                 if !self.streams[side].is_stopped() {
                     self.streams[side].stop();
@@ -249,13 +280,9 @@ impl Connection {
         (before, self.held())
     }
 
-    fn flush(&mut self, moment: Moment, recorder: &mut Recorder) {
-        let Self {
-            streams,
-            conversation,
-            is_open,
-        } = self;
-        streams[moment.side].finish(&mut deliver(conversation, *is_open, moment, recorder));
+    fn flush(&mut self, moment: Moment, talk: &mut Option<Box<Talk>>) {
+        let mut sink = deliver(talk, self.is_open, moment);
+        self.streams[moment.side].finish(&mut sink);
     }
 
     fn held(&self) -> usize {
@@ -266,19 +293,15 @@ impl Connection {
     }
 }
 
-/// Gives chunks of a stream to the conversation.
+/// Gives chunks of a stream to those who read it.
 fn deliver<'a>(
-    conversation: &'a mut Conversation,
+    talk: &'a mut Option<Box<Talk>>,
     is_open: bool,
     moment: Moment,
-    recorder: &'a mut Recorder,
 ) -> impl FnMut(Chunk<'_>) + 'a {
     let context = Context {
         moment,
         midstream: !is_open,
     };
-    move |chunk| match chunk {
-        Chunk::Data(bytes) => conversation.data(bytes, context, recorder),
-        Chunk::Gap { bytes } => conversation.gap(bytes, context, recorder),
-    }
+    move |chunk| talk.get_or_insert_default().chunk(chunk, context)
 }

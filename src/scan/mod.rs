@@ -1,12 +1,16 @@
 //! The only place where the pipeline is put together: captures to a ledger.
 //!
-//! A chain of captures is read block by block. With one thread everything happens in turn; with more, a reader fills
-//! blocks while workers scan them: every worker sees every block, dissects every packet, and keeps the flows whose
-//! address pair is its share. No packet is handed over or copied, and the result cannot depend on the number of workers:
-//! each flow is seen by one of them, whole and in order. Workers' ledgers are merged.
+//! A chain of captures is read block by block. With one thread everything happens in turn; with more, a reader reads,
+//! decompresses and frames blocks and looks at the addresses of their packets, while workers scan them: every worker goes
+//! through every block, and reads the packets whose address pair is its share (see `share`). No packet is copied, and the
+//! result cannot depend on the number of workers: each flow is seen by one of them, whole and in order. Workers' ledgers
+//! are merged.
+//!
+//! Blocks are recycled, and bounded channels hold the reader back where the workers are slower.
 
 mod application;
 mod budget;
+mod share;
 mod worker;
 
 use std::path::Path;
@@ -17,13 +21,13 @@ use crossbeam_channel::bounded;
 
 use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
 use crate::evidence::{CaptureRecord, Ledger, Store};
+use crate::wire::Counters;
 use budget::Budget;
-use worker::{Names, Share, Worker};
+use share::{Dealt, LANES, Share};
+use worker::{Bounds, Finished, Names, Worker};
 
 /// Blocks between the reader and the workers: enough to ride out a slow moment, few enough to stay in the caches.
 const BLOCKS_IN_FLIGHT: usize = 8;
-/// Workers of one chain: beyond this every further one only dissects again.
-const MAX_WORKERS: usize = 8;
 
 /// How captures are scanned.
 #[derive(Clone, Debug)]
@@ -69,17 +73,16 @@ pub fn scan(
 ) -> Result<Scanned, CaptureError> {
     let threads = options.threads.max(1);
     let side_by_side = threads.min(chains.len()).max(1);
-    let workers = threads.div_ceil(side_by_side).min(MAX_WORKERS);
+    let workers = threads.div_ceil(side_by_side).min(LANES);
     let next = AtomicUsize::new(0);
-    let budget = Budget::of(options.memory_limit);
+    let budget = Budget::of(options.memory_limit, chains.len());
     let store = Arc::new(Store::with_limit(budget.packed_bytes));
-    let budget = budget.share(side_by_side.saturating_mul(workers));
     let scan_some = || {
         let mut done = Vec::new();
         while let Some((index, chain)) = take(&next, chains) {
             done.push((
                 index,
-                scan_chain(chain, options, workers, (budget, &store), progress),
+                scan_chain(chain, options, workers, (budget.bounds, &store), progress),
             ));
         }
         done
@@ -127,7 +130,7 @@ fn scan_chain(
     chain: &Chain,
     options: &Options,
     workers: usize,
-    (budget, store): (Budget, &Arc<Store>),
+    (bounds, store): (Bounds, &Arc<Store>),
     progress: &dyn Progress,
 ) -> Result<Scanned, CaptureError> {
     let mut reader = Reader::open(
@@ -137,18 +140,18 @@ fn scan_chain(
         },
     )?;
     let name = |path: &Path| -> Arc<str> { path.display().to_string().into() };
-    let files: Vec<Arc<str>> = chain
+    let files: Arc<[Arc<str>]> = chain
         .inputs()
         .iter()
         .map(|input| name(input.path()))
         .collect();
     let tap = files.first().cloned().unwrap_or_else(|| "".into());
     let names = Names {
-        tap: tap.clone(),
-        files: files.as_slice().into(),
+        tap: Arc::clone(&tap),
+        files: Arc::clone(&files),
     };
     let new_worker =
-        |index: usize| Worker::new(&names, store, budget, Share { index, of: workers });
+        |index: usize| Worker::new(&names, Share { index, of: workers }, bounds, store);
     let finished = if workers == 1 {
         let mut worker = new_worker(0);
         let mut block = Block::new();
@@ -157,7 +160,7 @@ fn scan_chain(
             worker.scan(&block);
             report(&reader, &mut before, progress);
         }
-        vec![worker]
+        vec![worker.finish()]
     } else {
         share_blocks(
             &mut reader,
@@ -165,23 +168,21 @@ fn scan_chain(
             progress,
         )?
     };
-    // Every worker dissects every packet: the first one's counters stand for all.
     let mut record = CaptureRecord {
-        files: files.clone(),
+        files: files.to_vec(),
         ..CaptureRecord::default()
     };
-    if let Some(first) = finished.first() {
-        first.count(&mut record);
-    }
+    let mut counters = Counters::default();
     let mut ledgers = Vec::new();
-    let mut counters = Vec::new();
+    let mut left_out = Vec::new();
     for worker in finished {
-        let (packed, errors, counted) = worker.finish();
-        counters.push(counted);
-        let record = CaptureRecord::default();
-        ledgers.push(Ledger::of(tap.clone(), record, vec![packed], errors));
+        counters.merge(&worker.counters);
+        record.frame_bytes = worker.frame_bytes;
+        left_out.push(worker.left_out);
+        ledgers.push(worker.ledger);
     }
-    for (counter, count) in counters.into_iter().flatten() {
+    worker::record(&counters, &mut record);
+    for (counter, count) in left_out.into_iter().flatten() {
         let sum = record.counters.entry(counter.into()).or_default();
         *sum = sum.saturating_add(count);
     }
@@ -249,44 +250,45 @@ fn share_blocks(
     reader: &mut Reader,
     workers: Vec<Worker>,
     progress: &dyn Progress,
-) -> Result<Vec<Worker>, CaptureError> {
-    let (give_back, free) = bounded::<Block>(BLOCKS_IN_FLIGHT.saturating_mul(2));
+) -> Result<Vec<Finished>, CaptureError> {
+    let (give_back, free) = bounded::<Dealt>(BLOCKS_IN_FLIGHT.saturating_mul(2));
     std::thread::scope(|scope| {
         let (inputs, running): (Vec<_>, Vec<_>) = workers
             .into_iter()
             .map(|mut worker| {
-                let (send, receive) = bounded::<Arc<Block>>(BLOCKS_IN_FLIGHT);
+                let (send, receive) = bounded::<Arc<Dealt>>(BLOCKS_IN_FLIGHT);
                 let give_back = give_back.clone();
                 let thread = scope.spawn(move || {
-                    for block in receive {
-                        worker.scan(&block);
-                        if let Some(block) = Arc::into_inner(block) {
+                    for dealt in receive {
+                        worker.scan_share(&dealt);
+                        if let Some(dealt) = Arc::into_inner(dealt) {
                             // A full channel means enough blocks are free already.
-                            let _ = give_back.try_send(block);
+                            let _ = give_back.try_send(dealt);
                         }
                     }
-                    worker
+                    worker.finish()
                 });
                 (send, thread)
             })
             .unzip();
         let mut before = 0;
         let outcome = loop {
-            let mut block = free.try_recv().unwrap_or_default();
-            match reader.fill(&mut block) {
+            let mut dealt = free.try_recv().unwrap_or_default();
+            match reader.fill(&mut dealt.block) {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             }
             report(reader, &mut before, progress);
-            let block = Arc::new(block);
+            dealt.deal();
+            let dealt = Arc::new(dealt);
             for input in &inputs {
                 // A worker that is gone has panicked: its join below says so.
-                let _ = input.send(Arc::clone(&block));
+                let _ = input.send(Arc::clone(&dealt));
             }
         };
         drop(inputs);
-        let finished: Vec<Worker> = running
+        let finished: Vec<Finished> = running
             .into_iter()
             .map(|thread| {
                 thread

@@ -1,54 +1,45 @@
-//! One thread's share of a chain: dissects every packet, keeps the flows of its address pairs.
+//! One thread's share of a chain: reads packets, keeps the flows of its lanes.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::application::Application;
-use super::budget::Budget;
+use super::share::{Dealt, LANES, Lane, Share};
 use crate::capture::{Block, Packet};
-use crate::evidence::{CaptureRecord, IcmpError, Moment, Packed, Packer, Seen, Store};
-use crate::flow::{FlowState, FlowTable, Observation, TcpObservation};
-use crate::net::{FlowKey, Side, Transport};
-use crate::wire::{Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
+use crate::evidence::{CaptureRecord, IcmpError, Ledger, Moment, Packer, Seen, Store};
+use crate::flow::{FlowState, FlowTable, MAX_FLOWS, Observation, TcpObservation};
+use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+use crate::wire::{Counters, Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
 
-/// Flows whose ICMP errors are kept: a scan of a network that answers each probe with an error must stay bounded.
-const MAX_QUOTED: usize = 1 << 16;
 /// Kinds of ICMP errors kept for one flow.
 const MAX_ERRORS: usize = 8;
 
-/// Which address pairs a worker keeps.
+/// What one lane may hold.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    /// Number of the worker, from 0.
-    pub(super) index: usize,
-    /// How many there are.
-    pub(super) of: usize,
+pub(super) struct Bounds {
+    /// Flows alive at once.
+    pub(super) flows: u32,
+    /// Bytes that all streams may hold out of order together, before the largest holder at hand gives up its own.
+    pub(super) held_bytes: usize,
+    /// Flows whose ICMP errors are kept.
+    pub(super) quoted: usize,
 }
 
-impl Share {
-    /// Whether the pair is this worker's; the same for both directions.
-    fn holds(self, one: IpAddr, other: IpAddr) -> bool {
-        if self.of <= 1 {
-            return true;
+impl Default for Bounds {
+    /// Twice a lane's part of [`MAX_FLOWS`], because address pairs are never spread evenly, least of all in front of a proxy;
+    /// 32 MiB out of order, of which real captures hold kilobytes; ICMP errors of 8,192 flows, against scans of a network that
+    /// answers each probe with one.
+    fn default() -> Self {
+        const LANE_FLOWS: u32 = 2 * MAX_FLOWS / LANES as u32;
+        Self {
+            flows: LANE_FLOWS,
+            held_bytes: 32 << 20,
+            quoted: 8192,
         }
-        let folded = |address: IpAddr| match address {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => {
-                let [high, low] = [
-                    address.octets().first_chunk(),
-                    address.octets().last_chunk(),
-                ]
-                .map(|half| half.copied().map_or(0, u64::from_be_bytes));
-                high ^ low
-            }
-        };
-        // Mixed, because neighbours differ in their low bits only; the seed need not be secret: a share is no bucket.
-        let mixed = (folded(one) ^ folded(other)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        (mixed as usize).checked_rem(self.of) == Some(self.index)
     }
 }
 
+type State = Box<Application>;
 type IcmpErrors = BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>;
 
 /// Names that a worker puts into episodes.
@@ -63,162 +54,233 @@ pub(super) struct Names {
 /// One thread's share of a chain.
 pub(super) struct Worker {
     share: Share,
-    dissector: Dissector,
-    flows: Flows,
-    table: FlowTable<Box<Application>>,
-    held: usize,
-    most_held: usize,
+    /// Reads packets that are this worker's alone.
+    own: Dissector,
+    /// Reads packets that all workers read: fragments and everything else that one packet leaves for the next is here.
+    common: Dissector,
+    lanes: [Flows; LANES],
+    ended: Ended,
+    /// The latest packet time, of whatever lane: by it all agree on which flows are over.
+    clock: Timestamp,
     frame_bytes: u64,
 }
 
-/// What a worker collects besides live flows.
-struct Flows {
+/// What a worker saw.
+pub(super) struct Finished {
+    /// Connections and conversations, and what ICMP says of them.
+    pub(super) ledger: Ledger,
+    /// What bounds left out.
+    pub(super) left_out: BTreeMap<&'static str, u64>,
+    /// What dissectors counted, each packet once over all workers.
+    pub(super) counters: Counters,
+    /// Bytes of all packets on the wire, those of other workers included.
+    pub(super) frame_bytes: u64,
+}
+
+/// Flows that are over: what they held while they lived is free at once.
+struct Ended {
     names: Names,
-    /// Flows that are over: what they held while they lived is free at once.
     packer: Packer,
+}
+
+impl Ended {
+    fn take(&mut self, key: FlowKey, state: FlowState<State>) {
+        let episode = state.inner.finish(key, state.tracker, &self.names);
+        self.packer.push(&episode);
+    }
+}
+
+/// The flows of one lane.
+struct Flows {
+    bounds: Bounds,
+    table: FlowTable<State>,
+    /// Bytes that streams hold out of order.
+    held: usize,
     icmp_errors: IcmpErrors,
-    counters: BTreeMap<&'static str, u64>,
+    left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Worker {
-    pub(super) fn new(names: &Names, store: &Arc<Store>, budget: Budget, share: Share) -> Self {
+    pub(super) fn new(names: &Names, share: Share, bounds: Bounds, store: &Arc<Store>) -> Self {
         let limits = Limits {
             verify_checksums: true,
             ..Limits::default()
         };
         Self {
             share,
-            dissector: Dissector::new(limits),
-            flows: Flows {
+            own: Dissector::new(limits),
+            common: Dissector::new(limits),
+            lanes: std::array::from_fn(|_| Flows::new(bounds)),
+            ended: Ended {
                 names: names.clone(),
                 packer: Packer::new(Arc::clone(&names.tap), Arc::clone(store)),
-                icmp_errors: IcmpErrors::new(),
-                counters: BTreeMap::new(),
             },
-            table: FlowTable::with_limit(budget.table()),
-            held: 0,
-            most_held: budget.held_bytes,
+            clock: Timestamp::from_nanos(i64::MIN),
             frame_bytes: 0,
         }
     }
 
-    /// Scans the packets of one block.
+    /// Scans all packets of a block.
     pub(super) fn scan(&mut self, block: &Block) {
-        let file = u32::try_from(block.file()).unwrap_or(u32::MAX);
         for packet in block.packets() {
-            self.packet(packet, file);
+            self.notice(packet);
+            self.packet(packet, block.file(), None);
         }
     }
 
-    fn packet(&mut self, packet: Packet<'_>, file: u32) {
+    /// Scans those packets of a block that are this worker's, or everyone's.
+    pub(super) fn scan_share(&mut self, dealt: &Dealt) {
+        for (packet, lane) in dealt.block.packets().zip(dealt.lanes()) {
+            self.notice(packet);
+            if lane.is_none_or(|lane| self.share.holds(lane)) {
+                self.packet(packet, dealt.block.file(), lane);
+            }
+        }
+    }
+
+    /// What every packet counts for, whosever it is.
+    fn notice(&mut self, packet: Packet<'_>) {
+        self.clock = self.clock.max(packet.time);
+        self.frame_bytes = self.frame_bytes.saturating_add(packet.wire_len.into());
+    }
+
+    /// Scans a packet, of which it may be known in which lane its flow is.
+    fn packet(&mut self, packet: Packet<'_>, file: usize, lane: Option<Lane>) {
         let Self {
             share,
-            dissector,
-            flows,
-            table,
-            held,
-            most_held,
-            frame_bytes,
+            own,
+            common,
+            lanes,
+            ended,
+            clock,
+            ..
         } = self;
-        *frame_bytes = frame_bytes.saturating_add(u64::from(packet.wire_len));
+        let file = u32::try_from(file).unwrap_or(u32::MAX);
+        let dissector = if lane.is_some() { own } else { common };
         let layers = dissector.dissect(packet.time, packet.link, packet.bytes, packet.wire_len);
-        // Every worker's clock goes with every packet, so that all agree on which flows are over.
-        table.expire(packet.time, &mut |key, state| flows.retire(key, state));
-        let seen = Seen {
-            frame: packet.number,
-            time: packet.time,
+        let mut lanes = Lanes {
+            lanes,
+            share: *share,
         };
         if let Some(quoted) = &layers.quoted
-            && share.holds(quoted.source.address, quoted.destination.address)
+            && let Some(flows) = lanes.between(quoted.source, quoted.destination)
         {
+            let seen = Seen {
+                frame: packet.number,
+                time: packet.time,
+            };
             flows.quoted(quoted, &layers, seen);
         }
         if let Some((source, destination)) = layers.carrier_flow()
-            && share.holds(source.address, destination.address)
+            && let Some(flows) = lanes.between(source, destination)
         {
             let (key, side) = FlowKey::of(Transport::UDP, source, destination);
-            let observation = observe(&packet, key, side, None, &layers);
-            let mut retire = |key, state| flows.retire(key, state);
             let make = |_: &Observation| Box::new(Application::carrier(&layers));
-            let state = table.observe(&observation, make, &mut retire);
-            let moment = Moment {
-                time: packet.time,
-                frame: packet.number,
-                key,
-                side,
-            };
-            state.inner.packet(moment, file, None, &layers);
+            let observation = observe(&packet, key, side, None, &layers);
+            flows.packet(*clock, &observation, file, &layers, make, ended);
         }
-        let Some((transport, source, destination)) = layers.flow() else {
-            return;
-        };
-        if !share.holds(source.address, destination.address) {
-            return;
+        if let Some((transport, source, destination)) = layers.flow()
+            && let Some(flows) = lanes.between(source, destination)
+        {
+            let (key, side) = FlowKey::of(transport, source, destination);
+            let make = |_: &Observation| Box::new(Application::new(key, &layers));
+            let observation = observe(&packet, key, side, tcp(&layers), &layers);
+            flows.packet(*clock, &observation, file, &layers, make, ended);
         }
-        let (key, side) = FlowKey::of(transport, source, destination);
-        let tcp = match &layers.transport {
-            Some(TransportHeader::Tcp(tcp)) => Some(tcp),
-            _ => None,
-        };
-        let observation = observe(&packet, key, side, tcp, &layers);
-        let mut retire = |key, state| flows.retire(key, state);
-        let make = |_: &Observation| Box::new(Application::new(key, &layers));
-        let state = table.observe(&observation, make, &mut retire);
-        let moment = Moment {
-            time: packet.time,
-            frame: packet.number,
-            key,
-            side,
-        };
-        let (before, after) = state.inner.packet(moment, file, tcp, &layers);
-        *held = held.saturating_sub(before).saturating_add(after);
-        if *held > *most_held && after > 0 {
-            state.inner.flush(key);
-            *held = held.saturating_sub(after);
-            flows.count("reassembly_given_up", 1);
-        }
-    }
-
-    /// What the dissector counted, into the capture's record.
-    pub(super) fn count(&self, record: &mut CaptureRecord) {
-        let counters = self.dissector.counters();
-        record.frame_bytes = self.frame_bytes;
-        let mut add = |name: String, count: u64| {
-            if count > 0 {
-                record.counters.insert(name.into(), count);
-            }
-        };
-        for (kind, layers) in [
-            ("truncated", &counters.truncated),
-            ("malformed", &counters.malformed),
-            ("unsupported", &counters.unsupported),
-        ] {
-            for (layer, count) in layers.iter() {
-                add(format!("{kind}_{layer}"), count);
-            }
-        }
-        add("waiting_fragments".to_owned(), counters.waiting_fragments);
-        add("nesting_limit".to_owned(), counters.nesting_limit);
-        add(
-            "bad_network_checksums".to_owned(),
-            counters.bad_network_checksums,
-        );
-        add(
-            "bad_transport_checksums".to_owned(),
-            counters.bad_transport_checksums,
-        );
     }
 
     /// Everything that this worker saw.
-    pub(super) fn finish(mut self) -> (Packed, IcmpErrors, BTreeMap<&'static str, u64>) {
-        self.flows.count("flows_evicted", self.table.evicted());
+    pub(super) fn finish(self) -> Finished {
         let Self {
-            mut flows,
-            mut table,
+            share,
+            own,
+            common,
+            lanes,
+            mut ended,
+            frame_bytes,
             ..
         } = self;
-        table.drain(&mut |key, state| flows.retire(key, state));
-        (flows.packer.finish(), flows.icmp_errors, flows.counters)
+        let mut counters = *own.counters();
+        if share.index == 0 {
+            counters.merge(common.counters());
+        }
+        let (mut icmp_errors, mut left_out) = (IcmpErrors::new(), BTreeMap::new());
+        for mut flows in lanes {
+            flows.drain(&mut ended);
+            icmp_errors.append(&mut flows.icmp_errors);
+            for (counter, count) in flows.left_out {
+                add(&mut left_out, counter, count);
+            }
+        }
+        let Ended { names, packer } = ended;
+        let record = CaptureRecord::default();
+        Finished {
+            ledger: Ledger::of(names.tap, record, vec![packer.finish()], icmp_errors),
+            left_out,
+            counters,
+            frame_bytes,
+        }
+    }
+}
+
+/// The lanes of a worker.
+struct Lanes<'a> {
+    lanes: &'a mut [Flows; LANES],
+    share: Share,
+}
+
+impl Lanes<'_> {
+    /// The flows between two endpoints, if they are this worker's.
+    fn between(&mut self, one: Endpoint, other: Endpoint) -> Option<&mut Flows> {
+        let lane = Lane::of(one.address, other.address);
+        if !self.share.holds(lane) {
+            return None;
+        }
+        self.lanes.get_mut(lane.index())
+    }
+}
+
+/// Writes what dissectors counted into the capture's record.
+pub(super) fn record(counters: &Counters, record: &mut CaptureRecord) {
+    let mut add = |name: String, count: u64| {
+        if count > 0 {
+            record.counters.insert(name.into(), count);
+        }
+    };
+    for (kind, layers) in [
+        ("truncated", &counters.truncated),
+        ("malformed", &counters.malformed),
+        ("unsupported", &counters.unsupported),
+    ] {
+        for (layer, count) in layers.iter() {
+            add(format!("{kind}_{layer}"), count);
+        }
+    }
+    for (name, count) in [
+        ("waiting_fragments", counters.waiting_fragments),
+        ("fragments_cut", counters.fragments.cut),
+        ("fragments_overlapping", counters.fragments.overlapping),
+        ("fragments_expired", counters.fragments.expired),
+        ("fragments_given_up", counters.fragments.evicted),
+        ("nesting_limit", counters.nesting_limit),
+        ("bad_network_checksums", counters.bad_network_checksums),
+        ("bad_transport_checksums", counters.bad_transport_checksums),
+    ] {
+        add(name.to_owned(), count);
+    }
+}
+
+fn add(counters: &mut BTreeMap<&'static str, u64>, counter: &'static str, count: u64) {
+    if count > 0 {
+        let sum = counters.entry(counter).or_default();
+        *sum = sum.saturating_add(count);
+    }
+}
+
+fn tcp<'a>(layers: &'a Layers<'_>) -> Option<&'a TcpHeader> {
+    match &layers.transport {
+        Some(TransportHeader::Tcp(tcp)) => Some(tcp),
+        _ => None,
     }
 }
 
@@ -246,18 +308,48 @@ fn observe(
 }
 
 impl Flows {
-    /// Packs a flow that is over.
-    fn retire(&mut self, key: FlowKey, state: FlowState<Box<Application>>) {
-        let Names { tap, files } = &self.names;
-        let episode = state.inner.finish(key, state.tracker, tap, files);
-        self.packer.push(&episode);
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            table: FlowTable::with_limit(bounds.flows),
+            held: 0,
+            icmp_errors: IcmpErrors::new(),
+            left_out: BTreeMap::new(),
+        }
     }
 
-    fn count(&mut self, counter: &'static str, count: u64) {
-        if count > 0 {
-            let sum = self.counters.entry(counter).or_default();
-            *sum = sum.saturating_add(count);
+    /// Takes a packet of one of these flows in; `clock` is the latest packet time of the capture.
+    fn packet(
+        &mut self,
+        clock: Timestamp,
+        observation: &Observation,
+        file: u32,
+        layers: &Layers<'_>,
+        make: impl FnOnce(&Observation) -> State,
+        ended: &mut Ended,
+    ) {
+        let mut retire = |key: FlowKey, state: FlowState<State>| ended.take(key, state);
+        self.table.expire(clock, &mut retire);
+        let state = self.table.observe(observation, make, &mut retire);
+        let moment = Moment {
+            time: observation.time,
+            frame: observation.number,
+            key: observation.key,
+            side: observation.side,
+        };
+        let (before, after) = state.inner.packet(moment, file, tcp(layers), layers);
+        self.held = self.held.saturating_sub(before).saturating_add(after);
+        if self.held > self.bounds.held_bytes && after > 0 {
+            state.inner.flush(observation.key);
+            self.held = self.held.saturating_sub(after);
+            add(&mut self.left_out, "reassembly_given_up", 1);
         }
+    }
+
+    /// Lets all flows go.
+    fn drain(&mut self, ended: &mut Ended) {
+        add(&mut self.left_out, "flows_evicted", self.table.evicted());
+        self.table.drain(&mut |key, state| ended.take(key, state));
     }
 
     fn quoted(&mut self, quoted: &Quoted, layers: &Layers<'_>, seen: Seen) {
@@ -265,8 +357,8 @@ impl Flows {
             return;
         };
         let (key, quoted_sender) = FlowKey::of(quoted.transport, quoted.source, quoted.destination);
-        if self.icmp_errors.len() >= MAX_QUOTED && !self.icmp_errors.contains_key(&key) {
-            self.count("icmp_errors_left_out", 1);
+        if self.icmp_errors.len() >= self.bounds.quoted && !self.icmp_errors.contains_key(&key) {
+            add(&mut self.left_out, "icmp_errors_left_out", 1);
             return;
         }
         let version = if network.source.is_ipv4() { 4 } else { 6 };

@@ -66,7 +66,7 @@ pub(super) fn of_segment(network: &Network, segment: &[u8], stored: u16) -> Chec
     let without_length = sum.add_2bytes([0, network.protocol.0]);
     let pseudo = without_length.clone().add_4bytes(length.to_be_bytes());
     let stands_for = |sum: &Sum16BitWords| stored == !u16::from_be(sum.ones_complement());
-    if pseudo.clone().add_slice(segment).ones_complement() == 0 {
+    if add(pseudo.clone(), segment).ones_complement() == 0 {
         Checksum::Good
     } else if stands_for(&pseudo) || stands_for(&without_length) {
         Checksum::Unverifiable
@@ -77,11 +77,20 @@ pub(super) fn of_segment(network: &Network, segment: &[u8], stored: u16) -> Chec
 
 /// The checksum of a message without pseudo-header (ICMP).
 pub(super) fn of_message(message: &[u8]) -> Checksum {
-    if Sum16BitWords::new().add_slice(message).ones_complement() == 0 {
+    if add(Sum16BitWords::new(), message).ones_complement() == 0 {
         Checksum::Good
     } else {
         Checksum::Bad
     }
+}
+
+/// Adds the words of a slice. Four bytes at a time without carry, which the compiler makes sixteen or more: several times as
+/// fast as the eight with carry of etherparse. A wide sum stands for its 16-bit parts (RFC 1071 §2, part C).
+fn add(mut sum: Sum16BitWords, bytes: &[u8]) -> Sum16BitWords {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let wide = |word: &[u8; 4]| u64::from(u32::from_ne_bytes(*word));
+    let total: u64 = words.iter().map(wide).sum();
+    sum.add_8bytes(total.to_ne_bytes()).add_slice(rest)
 }
 
 #[cfg(test)]
@@ -98,6 +107,19 @@ mod tests {
         assert_eq!(checked(&header), Checksum::Good);
         header[8] = 0x41;
         assert_eq!(checked(&header), Checksum::Bad);
+    }
+
+    #[test]
+    fn wide_words_sum_up_to_what_narrow_ones_do() {
+        let bytes: Vec<u8> = (0..1500_u32)
+            .map(|n| (n * 167 + n / 7) as u8 | 0x80)
+            .collect();
+        for length in (0..80).chain([1459, 1460, 1500]) {
+            let bytes = &bytes[..length];
+            let narrow = Sum16BitWords::new().add_slice(bytes).ones_complement();
+            let wide = add(Sum16BitWords::new(), bytes).ones_complement();
+            assert_eq!(wide, narrow, "{length} bytes");
+        }
     }
 
     #[test]

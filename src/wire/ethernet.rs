@@ -6,8 +6,8 @@ use super::dissector::{Next, Step, Walk, malformed, unsupported};
 use super::window::Window;
 use super::{Layer, Reason, Tunnel, ip};
 
-const IPV4: u16 = 0x0800;
-const IPV6: u16 = 0x86dd;
+pub(super) const IPV4: u16 = 0x0800;
+pub(super) const IPV6: u16 = 0x86dd;
 /// Values from here on are ethertypes; up to 1500 they are lengths (IEEE 802.3 §3.2.6).
 const FIRST_ETHERTYPE: u16 = 0x0600;
 const LONGEST_LENGTH: u16 = 1500;
@@ -15,7 +15,7 @@ const LONGEST_LENGTH: u16 = 1500;
 const MACSEC_ICV: usize = 16;
 
 /// IEEE 802.1Q, 802.1ad, and the values that switches used for stacked tags before it.
-const fn is_vlan(ethertype: u16) -> bool {
+pub(super) const fn is_vlan(ethertype: u16) -> bool {
     matches!(ethertype, 0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300)
 }
 

@@ -19,6 +19,12 @@ pub(super) fn version_1(walk: &mut Walk<'_>) -> Step {
     )
 }
 
+/// Whether a packet of version 1 holds a message of netlink, and no protocol.
+pub(super) fn is_netlink(packet: &[u8]) -> bool {
+    let hardware = packet.get(2..).and_then(|rest| rest.first_chunk());
+    hardware.is_some_and(|hardware| u16::from_be_bytes(*hardware) == NETLINK)
+}
+
 /// Twenty bytes: the protocol is first.
 pub(super) fn version_2(walk: &mut Walk<'_>) -> Step {
     let header: &[u8; 20] = walk.window.array(Layer::Link)?;

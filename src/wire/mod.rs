@@ -29,6 +29,7 @@ mod linux_cooked;
 mod metadata;
 mod mpls;
 mod null;
+mod peek;
 mod ppp;
 mod tcp;
 mod teredo;
@@ -46,6 +47,7 @@ pub use self::counters::{Counters, PerLayer};
 pub use self::dissector::{Dissector, Limits};
 pub use self::fragments::FragmentCounters;
 pub use self::icmp::{IcmpMessage, Quoted};
+pub use self::peek::addresses;
 pub use self::tcp::TcpHeader;
 pub use self::tunnel::{MAX_TAGS, MAX_TUNNELS, Tunnel, Tunnels};
 use crate::net::{Endpoint, Transport};
@@ -90,11 +92,12 @@ impl Layers<'_> {
 
     /// The flow of the tunnel around a packet without ports (ICMP or nothing in VXLAN, Teredo ...): source, destination.
     pub fn carrier_flow(&self) -> Option<(Endpoint, Endpoint)> {
+        let carrier = self.carrier?;
         let has_none = match self.flow() {
             Some((transport, ..)) => !transport.has_ports(),
             None => self.stop == Stop::Complete,
         };
-        self.carrier.filter(|_| has_none)
+        has_none.then_some(carrier)
     }
 
     /// The flow that the packet belongs to: transport, source, destination; ports are 0 where the transport has none.

@@ -79,21 +79,37 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
 
 /// The tunnel that is registered for a port, where the payload reads as that tunnel down to its inner IP header.
 fn tunnel(window: Window<'_>, port: u16) -> Option<Carried> {
-    match port {
-        4789 | 8472 => vxlan::carried(window),
-        4790 => vxlan::generic_carried(window),
-        6081 => vxlan::geneve_carried(window),
-        2152 => gtp::carried(window),
-        3544 => teredo::carried(window),
-        1701 => l2tp::carried(window),
-        5247 => capwap::carried(window),
-        6635 => mpls::plausible(window).then_some(Carried {
-            tunnel: None,
-            header_len: 0,
-            next: Next::Mpls,
-        }),
-        _ => None,
-    }
+    reader(port)?(window)
+}
+
+/// Whether a tunnel is registered for a port.
+pub(super) fn may_be_tunnel(port: u16) -> bool {
+    reader(port).is_some()
+}
+
+type Reader = fn(Window<'_>) -> Option<Carried>;
+
+/// What reads the tunnel of a port.
+fn reader(port: u16) -> Option<Reader> {
+    Some(match port {
+        4789 | 8472 => vxlan::carried,
+        4790 => vxlan::generic_carried,
+        6081 => vxlan::geneve_carried,
+        2152 => gtp::carried,
+        3544 => teredo::carried,
+        1701 => l2tp::carried,
+        5247 => capwap::carried,
+        6635 => mpls_carried,
+        _ => return None,
+    })
+}
+
+fn mpls_carried(window: Window<'_>) -> Option<Carried> {
+    mpls::plausible(window).then_some(Carried {
+        tunnel: None,
+        header_len: 0,
+        next: Next::Mpls,
+    })
 }
 
 /// SCTP (RFC 9260 §3.1), UDP-Lite (RFC 3828), DCCP (RFC 4340 §5.1): only the ports are read.

@@ -299,7 +299,7 @@ mod tests {
             // Batches of any size, as threads hand them over.
             if flow % 1000 == flow % 7 {
                 file.extend(&mut rows, &mut out).unwrap();
-                assert!(rows.is_empty() && file.rows.len() < MAX_ROWS);
+                assert!(rows.is_empty() && file.rows.count < MAX_ROWS);
             }
         }
         file.extend(&mut rows, &mut out).unwrap();

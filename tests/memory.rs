@@ -155,6 +155,6 @@ fn flows_beyond_the_limit_are_in_the_file_and_not_in_memory() {
     let mut packer = Packer::new("test".into(), Arc::clone(&store));
     (0..50_000).for_each(|number| packer.push(&half_open(number)));
     drop(packer.finish());
-    assert!(store.held() <= 100_000 && store.spilled() > 1_000_000);
+    assert!(store.held() <= 100_000 && store.spilled() > 4 * store.held());
     assert!(store.trouble().is_none());
 }

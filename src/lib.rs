@@ -19,6 +19,7 @@
 //! * Nothing on the wire stops a run: a broken packet is counted, a broken capture ends that capture and keeps what was
 //!   read, a broken signature stops before the first packet.
 //! * Every limit has a name and a reason, and what it leaves out is counted.
+//! * A second pass over captures ([`extract`]) copies packets, and decides nothing.
 //! * Only [`scan`] puts the pipeline together, only [`cli`] speaks to a person; there is no unsafe code.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -39,6 +40,7 @@ pub mod bytes;
 pub mod capture;
 pub mod cli;
 pub mod evidence;
+pub mod extract;
 pub mod flow;
 pub mod net;
 pub mod protocol;

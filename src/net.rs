@@ -205,10 +205,6 @@ impl TcpFlags {
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
-
-    pub(crate) const fn when(self, is_set: bool) -> Self {
-        if is_set { self } else { Self(0) }
-    }
 }
 
 impl fmt::Display for TcpFlags {

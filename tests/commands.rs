@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test may panic"
 )]
 
@@ -9,10 +10,14 @@ mod cli_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use cli_support::{Run, folder_with, sample};
 use exwire::signature::{Product, Role};
 use exwire::topology::{Topology, Zone};
+use pcap_file::pcapng::PcapNgReader;
+use pcap_file::pcapng::blocks::Block;
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use serde_json::Value;
 
 /// The sketch of a sample, as text and as the strict loader reads it.
@@ -313,4 +318,287 @@ fn an_explanation_needs_a_code_or_a_flow_of_captures() {
     Run::of(&["explain", "--flow", "0", &capture]).assert_fails(2, &["--flow"]);
     Run::of(&["explain", "EXW101", "EXW102"]).assert_fails(2, &["found also `EXW102`"]);
     Run::of(&["explain", "EXW1O1"]).assert_fails(2, &["unknown code `EXW1O1`"]);
+}
+
+/// What a pcapng file holds: nanoseconds, captured and original length, and comments of each packet; link type of each
+/// interface.
+fn packets(path: &Path) -> (Vec<(u128, usize, u32, Vec<String>)>, Vec<u32>) {
+    let mut reader = PcapNgReader::new(fs::File::open(path).unwrap()).unwrap();
+    let (mut packets, mut links) = (Vec::new(), Vec::new());
+    while let Some(block) = reader.next_block() {
+        match block.unwrap() {
+            Block::InterfaceDescription(interface) => links.push(u32::from(interface.linktype)),
+            Block::EnhancedPacket(packet) => {
+                let comments = packet.options.iter().filter_map(|option| match option {
+                    EnhancedPacketOption::Comment(text) => Some(text.to_string()),
+                    _ => None,
+                });
+                let comments = comments.collect();
+                let nanos = packet.timestamp.as_nanos();
+                packets.push((nanos, packet.data.len(), packet.original_len, comments));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    (packets, links)
+}
+
+/// Runs `extract`, and gives its output's path with the folder that holds it.
+fn extracted(arguments: &[&str]) -> (tempfile::TempDir, PathBuf, Run) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.pcapng");
+    let mut all = vec!["extract", "-o", path.to_str().unwrap()];
+    all.extend(arguments);
+    let run = Run::of(&all);
+    assert_eq!(run.status, 0, "{}", run.err);
+    (folder, path, run)
+}
+
+#[test]
+fn packets_of_a_finding_come_with_their_evidence() {
+    let (capture, topology) = (
+        sample("perimeter-unhealthy.pcap"),
+        sample("perimeter-unhealthy.topology.toml"),
+    );
+    let (_folder, path, run) =
+        extracted(&[&capture, "--topology", &topology, "--finding", "EXW404"]);
+    run.assert_says(&["flows 1,"]);
+    let (packets, links) = packets(&path);
+    assert_eq!(links, [1], "Ethernet");
+    // The answer of the endpoint mapper, from another flow, then the three SYN that nobody answered.
+    assert_eq!(packets.len(), 4);
+    let said = |index: usize, text: &str| {
+        let (.., comments) = &packets[index];
+        assert!(
+            comments.iter().any(|comment| comment.contains(text)),
+            "{text}: {comments:?}"
+        );
+    };
+    said(0, "announces 10.0.0.30:49888 for flow 17");
+    said(1, "flow 17: error EXW404: MAPI mailbox access");
+    assert!(
+        packets
+            .iter()
+            .skip(2)
+            .all(|(.., comments)| comments.is_empty())
+    );
+}
+
+#[test]
+fn what_is_taken_out_is_classified_as_before() {
+    let capture = sample("exchange2010-site.pcap");
+    let topology = sample("exchange2010-site.topology.toml");
+    let (_folder, path, _) = extracted(&[&capture, "--service", "smtp,edgesync", "--flow", "16"]);
+    let path = path.to_str().unwrap();
+    let records =
+        |capture: &str| Run::of(&["classify", capture, "--topology", &topology]).records();
+    let part = |record: &Value| -> Vec<Value> {
+        let names = [
+            "client",
+            "server",
+            "first_seen",
+            "packets",
+            "bytes",
+            "state",
+            "protocols",
+            "service",
+        ];
+        names.iter().map(|name| record[*name].clone()).collect()
+    };
+    let is_wanted = |record: &&Value| {
+        record["service"] == "smtp" || record["service"] == "edgesync" || record["flow"] == 16
+    };
+    let before = records(&capture);
+    let before: Vec<Vec<Value>> = before.iter().filter(is_wanted).map(part).collect();
+    // Packets of offers stand alone in flows of their own.
+    let ends: BTreeSet<String> = before
+        .iter()
+        .map(|part| format!("{}{}", part[0], part[1]))
+        .collect();
+    let after: Vec<Vec<Value>> = records(path)
+        .iter()
+        .map(part)
+        .filter(|part| ends.contains(&format!("{}{}", part[0], part[1])))
+        .collect();
+    assert!(!before.is_empty());
+    // Names come from other flows as well: what remains must agree.
+    let plain = |parts: Vec<Vec<Value>>| -> Vec<Vec<Value>> {
+        parts.into_iter().map(|part| part[2..].to_vec()).collect()
+    };
+    assert_eq!(plain(after), plain(before));
+}
+
+#[test]
+fn compressed_rotated_and_tunnelled_captures_keep_all_that_is_wanted() {
+    let rotated = sample("rotated");
+    let flows = Run::of(&["classify", &rotated]).records();
+    let most = flows
+        .iter()
+        .max_by_key(|record| record["packets"][0].as_u64())
+        .unwrap();
+    let number = most["flow"].to_string();
+    let (_folder, path, _) = extracted(&[&rotated, "--flow", &number]);
+    let (packets, _) = packets(&path);
+    let count: u64 = most["packets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(packets.len() as u64, count);
+    let times: Vec<u128> = packets.iter().map(|(time, ..)| *time).collect();
+    assert!(times.is_sorted());
+    let (_folder, path, _) = extracted(&[&sample("mirror-erspan-vlan.pcapng"), "--flow", "1"]);
+    let again = Run::of(&["classify", path.to_str().unwrap()]).records();
+    assert_eq!(again.len(), 1);
+    assert_ne!(
+        again[0]["tunnel"],
+        Value::Array(Vec::new()),
+        "the frames are whole"
+    );
+}
+
+#[test]
+fn a_call_is_its_signalling_and_its_media() {
+    let capture = sample("um-lync-calls.pcap");
+    let (_folder, path, _) = extracted(&[&capture, "--call", "call-plain-1@10.0.2.5"]);
+    let calls = Run::of(&["calls", path.to_str().unwrap()]).records();
+    assert_eq!(calls[0]["call_id"], "call-plain-1@10.0.2.5");
+    assert_eq!(calls[0]["streams"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn fragments_go_with_their_datagram() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures/fragments");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!("skipped: no captures of fragments");
+        return;
+    };
+    let mut seen = 0;
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let capture = path.to_str().unwrap();
+        let flows = Run::of(&["classify", capture, "-q"]).records();
+        if flows.is_empty() || flows.len() > 200 {
+            continue;
+        }
+        let all: Vec<String> = flows
+            .iter()
+            .map(|record| record["flow"].to_string())
+            .collect();
+        let (_folder, out, _) = extracted(&[capture, "--flow", &all.join(",")]);
+        let again = Run::of(&["classify", out.to_str().unwrap(), "-q"]).records();
+        let volumes = |records: &[Value]| -> Vec<(Value, Value)> {
+            let volume = |record: &Value| (record["packets"].clone(), record["bytes"].clone());
+            records.iter().map(volume).collect()
+        };
+        assert_eq!(volumes(&again), volumes(&flows), "{capture}");
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn extract_says_what_it_needs() {
+    let capture = sample("um-lync-calls.pcap");
+    Run::of(&["extract", &capture, "--flow", "1"]).assert_fails(2, &["expected --output FILE"]);
+    let out = "/nonexistent/out.pcapng";
+    Run::of(&["extract", &capture, "-o", out])
+        .assert_fails(2, &["expected --finding, --flow, --service or --call"]);
+    Run::of(&["extract", "-", "-o", out, "--flow", "1"]).assert_fails(2, &["second pass"]);
+    Run::of(&["extract", &capture, "-o", out, "--flow", "99"])
+        .assert_fails(2, &["from 1 to 21, found 99"]);
+    Run::of(&["extract", &capture, "-o", out, "--service", "smpt2"])
+        .assert_fails(2, &["unknown service"]);
+    Run::of(&[
+        "extract",
+        &capture,
+        "-o",
+        out,
+        "--call",
+        "call-plain-2@10.0.2.5",
+    ])
+    .assert_fails(2, &["unknown call", "call-plain-1@10.0.2.5"]);
+    Run::of(&["extract", &capture, "-o", out, "--service", "rms"])
+        .assert_fails(2, &["nothing to write"]);
+    Run::of(&["extract", &capture, "-o", out, "--flow", "1"])
+        .assert_fails(2, &["cannot write /nonexistent/out.pcapng"]);
+}
+
+#[test]
+fn a_capture_differs_in_nothing_from_itself() {
+    let capture = sample("exchange2010-site.pcap");
+    let run = Run::of(&["diff", &capture, &capture]);
+    assert_eq!((run.status, run.out.as_str()), (0, ""), "{}", run.err);
+    run.assert_says(&["no differences"]);
+}
+
+#[test]
+fn what_fails_changed_came_and_went_is_a_difference() {
+    let (healthy, unhealthy) = (
+        sample("exchange2010-site.pcap"),
+        sample("perimeter-unhealthy.pcap"),
+    );
+    let run = Run::of(&["diff", &healthy, &unhealthy]);
+    assert_eq!(run.status, 1, "{}", run.err);
+    let records = run.records();
+    let of = |service: &str, client: &str, server: &str| {
+        let is_its = |record: &&Value| {
+            record["service"] == service
+                && record["client"]["address"] == client
+                && record["server"]["address"] == server
+        };
+        records
+            .iter()
+            .find(is_its)
+            .unwrap_or_else(|| panic!("{service} {client} {server}"))
+    };
+    let changes = |record: &Value| record["changes"].to_string();
+    let edge = of("smtp", "192.0.2.25", "10.0.0.20");
+    assert_eq!(changes(edge), r#"["failing","changed"]"#);
+    assert_eq!(edge["before"]["encryption"][0], "starttls");
+    assert_eq!(edge["after"]["encryption"][0], "none");
+    assert_eq!(edge["after"]["failed"], 1);
+    assert_eq!(
+        changes(of("(ssh)", "203.0.113.80", "192.0.2.25")),
+        r#"["new"]"#
+    );
+    let gone = of("global_catalog", "10.0.0.40", "10.0.0.10");
+    assert_eq!(changes(gone), r#"["gone"]"#);
+    assert_eq!(gone["after"], Value::Null);
+    for format in ["table", "csv", "json"] {
+        let run = Run::of(&["diff", &healthy, &unhealthy, "--format", format, "-q"]);
+        assert!(run.out.contains("global_catalog"), "{format}");
+    }
+    Run::of(&["diff", &healthy]).assert_fails(2, &["AFTER"]);
+    Run::of(&["diff", &healthy, "no-such.pcap"]).assert_fails(2, &["no-such.pcap"]);
+}
+
+#[test]
+fn a_ladder_shows_who_sent_what_when() {
+    let capture = sample("um-lync-calls.pcap");
+    let ladder = |width: &str| {
+        let run = Run::with(&["calls", "--ladder", &capture], |command| {
+            command.env("COLUMNS", width);
+        });
+        assert_eq!(run.status, 0, "{}", run.err);
+        run.out
+    };
+    let drawn = ladder("110");
+    for line in [
+        "Call call-plain-1@10.0.2.5\n",
+        "  B: 10.0.0.60 (um1.example.com)\n",
+        "  +0.000 s   |------ INVITE ------>|\n",
+        "  +0.700 s   |<----- 200 OK -------|\n",
+        "  +0.999 s   |----- RTP PCMU ----->|\n",
+        "  flow 2, 10.0.2.5:20000 to 10.0.0.60:27012: PCMU, 9 packets, 1 lost, jitter up to 0.052 ms, MOS 3.38, none\n",
+        "Call media without signalling\n",
+    ] {
+        assert!(drawn.contains(line), "{line}\n{drawn}");
+    }
+    assert!(!drawn.lines().any(|line| line.ends_with(' ')));
+    // Lanes that do not fit give way to a list.
+    assert!(ladder("40").contains("10.0.2.5 to 10.0.0.45: INVITE"));
+    Run::of(&["calls", "--ladder", &capture, "--format", "json"])
+        .assert_fails(2, &["--ladder: a ladder is text"]);
 }

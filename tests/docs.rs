@@ -6,6 +6,7 @@ use std::process::Command;
 
 use exwire::audit::CODES;
 use exwire::protocol::PROTOCOLS;
+use exwire::signature::{Overrides, Signatures, Vocabulary};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -31,6 +32,48 @@ fn every_finding_code_is_on_its_page() {
         std::fs::write(&path, &page).unwrap();
     }
     assert_eq!(read("docs/findings.md"), page, "docs/findings.md is stale");
+}
+
+/// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
+#[test]
+fn every_row_is_on_the_page_of_checks() {
+    let known: Vec<(&str, &[&str])> = PROTOCOLS
+        .iter()
+        .map(|protocol| (protocol.name, protocol.attributes))
+        .collect();
+    let vocabulary = Vocabulary { protocols: &known };
+    let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+    let rows = signatures.matrix.rows();
+    let mut page = String::from(
+        "# Checks\n\nEach row of the documents, and the codes that measure flows by it ([findings.md](findings.md)) or the reason why no packet can decide it.\n\
+         This page is written from the matrix; `exwire matrix --format json` holds the same under `check`, `checks` and `check_reason`.\n",
+    );
+    let checked = rows.iter().filter(|row| !row.checks.is_empty()).count();
+    page.push_str(&format!(
+        "\n{checked} of {} rows are checked.\n",
+        rows.len()
+    ));
+    let mut heading = String::new();
+    for row in rows {
+        let next = format!("{}: {}", row.document, row.table);
+        if heading != next {
+            page.push_str(&format!(
+                "\n## {next}\n\n| row | says | checks |\n| --- | --- | --- |\n"
+            ));
+            heading = next;
+        }
+        let says = row.rule.as_ref().unwrap_or(&row.title).replace('|', "\\|");
+        let how = match row.checks.as_slice() {
+            [] => row.check_reason.as_deref().unwrap_or_default().to_owned(),
+            checks => checks.join(" "),
+        };
+        page.push_str(&format!("| `{}` | {says} | {how} |\n", row.id));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checks.md");
+    if std::env::var_os("EXWIRE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(read("docs/checks.md"), page, "docs/checks.md is stale");
 }
 
 /// Each example of the README: the lines below a command are lines of its output, in order.
@@ -72,6 +115,7 @@ fn links_between_pages_lead_somewhere() {
         "README.md",
         "docs/output.md",
         "docs/protocols.md",
+        "docs/checks.md",
         "docs/detection.md",
         "docs/adding-a-protocol.md",
         "docs/matrix.md",

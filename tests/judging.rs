@@ -59,7 +59,7 @@ impl Connection {
         Self::with(client, server, true)
     }
 
-    /// Only a SYN.
+    /// Only a SYN, sent again after a second.
     fn unanswered(client: &str, server: &str) -> Self {
         Self::with(client, server, false)
     }
@@ -86,6 +86,11 @@ impl Connection {
             number,
         };
         let mut tracker = Tracker::new(&packet(1, asking, 0x02, 0));
+        if !answered {
+            let mut again = packet(2, asking, 0x02, 0);
+            again.time = Timestamp::from_nanos(1_000_000_000);
+            tracker.record(&again);
+        }
         if answered {
             tracker.record(&packet(2, asking.other(), 0x12, 0));
             tracker.record(&packet(3, asking, 0x18, 100));
@@ -214,7 +219,10 @@ fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
     let topology = Topology::read(file.path()).unwrap();
     let signatures = signatures();
     let judged = Judged::of(ledger(flows), &signatures, &topology);
-    audit(&judged, &signatures, &topology)
+    let mut found = audit(&judged, &signatures, &topology);
+    // What could not be judged is said in every run; its own test looks for it.
+    found.retain(|finding| finding.code != "EXW990");
+    found
 }
 
 fn findings(flows: Vec<Connection>) -> Vec<Finding> {

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net", "bytes", "capture", "wire", "flow", "stream", "evidence", "protocol",
         ],
     ),
+    ("extract", &["net", "capture", "wire"]),
     ("signature", &["net", "evidence"]),
     ("topology", &["net", "evidence", "signature"]),
     (
@@ -65,6 +66,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "evidence",
             "protocol",
             "scan",
+            "extract",
             "signature",
             "topology",
             "attribution",

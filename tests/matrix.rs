@@ -566,7 +566,14 @@ const KEYS: &[&str] = &[
 ];
 
 /// What the program prints besides.
-const ADDED: &[&str] = &["products", "check_reason", "quote", "services", "inferred"];
+const ADDED: &[&str] = &[
+    "products",
+    "check_reason",
+    "checks",
+    "quote",
+    "services",
+    "inferred",
+];
 
 #[test]
 fn a_row_as_json_has_the_keys_of_the_output_contract() {

@@ -33,14 +33,21 @@ def scenarios(names):
     return [(name, importlib.import_module(f"scenarios.{name}")) for name in every if not names or name in names]
 
 
+def kept(options):
+    """Folders that the driver reads and writes."""
+    folders = [HERE, options.output.resolve()] + ([options.logs.resolve()] if options.logs else [])
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folders
+
+
 def build(options):
     """Runs the scenarios; answers how many do not agree with tshark."""
     from lab import compare, inventory, network, taps
     from lab.scenario import Scenario
     from lab.site import Lab
 
-    network.furnish()
-    options.output.mkdir(exist_ok=True)
+    network.furnish(kept(options))
     (options.output / "topology.toml").write_text(inventory.topology())
     lab = Lab()
     failures = 0
@@ -51,6 +58,9 @@ def build(options):
         try:
             for outcome in scenario.run(module):
                 before = compare.read(options.output / f"{outcome.name}.toml")
+                # The names of a rotated series tell the time.
+                for stale in (before or {}).get("captures", []):
+                    (options.output / stale).unlink(missing_ok=True)
                 taps.compress(outcome.paths, options.output)
                 (options.output / f"{outcome.name}.toml").write_text(outcome.text)
                 changes = compare.changes(before, compare.read(options.output / f"{outcome.name}.toml"))
@@ -66,7 +76,7 @@ def build(options):
         if failures and not options.keep_going:
             break
     if options.logs:
-        network.shell(f"mkdir -p {options.logs}; cp -r {network.WORK}/. {options.logs}/ || true")
+        network.shell(f"cp -r {network.WORK}/. {options.logs}/ || true")
     return failures
 
 

@@ -493,8 +493,8 @@ fn overlay(mut one: Tracker, other: &Tracker) -> Tracker {
                     .count()
             };
             if openings(other) > openings(tcp) {
-                (tcp.opening, tcp.first_ack, tcp.syns) =
-                    (other.opening, other.first_ack, other.syns);
+                (tcp.opening, tcp.first_ack, tcp.first_data, tcp.syns) =
+                    (other.opening, other.first_ack, other.first_data, other.syns);
             }
         }
         (tcp @ None, Some(other)) => *tcp = Some(other.clone()),

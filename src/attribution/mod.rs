@@ -8,6 +8,7 @@
 
 mod calls;
 mod candidates;
+mod changes;
 mod claims;
 mod ends;
 mod flow;
@@ -22,7 +23,11 @@ mod sketch;
 mod survey;
 mod unknown;
 
-pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, calls};
+pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, Rung, calls};
+pub use changes::{
+    Change, Conversation, Conversations, Kind as ChangeKind, Pair, SLOWER_FACTOR, SLOWER_LEAST_US,
+    changes,
+};
 pub use ends::{Ends, Listener, Party};
 pub use flow::{Flow, Flows, Orientation, Sight, State};
 pub use names::{Name, NameSource, Names};

@@ -329,6 +329,7 @@ pub(super) fn authentication(flow: &Flow) -> Vec<String> {
         ("smtp", "exps_mechanism"),
         ("http", "authorization"),
         ("ldap", "bind"),
+        ("ldap", "mechanism"),
         ("dcerpc", "auth_type"),
         ("dcerpc", "mechanism"),
         ("pop3", "auth_mechanism"),

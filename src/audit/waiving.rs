@@ -2,8 +2,13 @@
 
 use ring::digest;
 
-use super::{Audit, CODES, Draft, Subject, host, listener};
-use crate::signature::{ServiceId, Signatures, UnknownWord};
+use std::collections::BTreeSet;
+
+use super::CODES;
+use super::check::Code;
+use super::gather::{Cause, Draft, Named};
+use crate::net::{Timestamp, Transport};
+use crate::signature::{RowId, ServiceId, Signatures, UnknownWord};
 use crate::topology::{About, Topology, TopologyError};
 
 /// Bytes of a digest that make a fingerprint: 128 bits, so that no two of any collection of findings meet.
@@ -57,56 +62,65 @@ pub fn verify(topology: &Topology, signatures: &Signatures) -> Result<(), Topolo
     Ok(())
 }
 
-impl Audit<'_> {
-    /// The first waiver that silences a draft; one that is expired is noted instead.
-    pub(super) fn waiver(
-        &mut self,
-        draft: &Draft,
-        subject: Option<Subject<'_>>,
-        fingerprint: &str,
-    ) -> Option<usize> {
-        let flow = subject.map(|subject| subject.flow);
-        let service = subject.and_then(|subject| subject.attribution.service.as_ref());
-        let about = About {
-            code: draft.code.code,
-            fingerprint,
-            row: draft.row.as_ref().map(|row| &*row.0),
-            service: service.map(ServiceId::as_str),
-            transport: flow.map(|flow| flow.key.transport),
-            client: flow.map(|flow| flow.client().address),
-            server: flow.map(|flow| flow.server()),
-        };
-        let now = self.judged.last_seen.unwrap_or_default();
-        for (index, waiver) in self.topology.waivers().iter().enumerate() {
-            if !waiver.speaks_of(&about, self.topology) {
-                continue;
-            }
-            if !waiver.is_expired(now) {
-                return Some(index);
-            }
-            self.drafts.expired.insert(index);
+/// The first waiver that silences a draft; those that are expired at `now` are noted instead.
+pub(super) fn waiver(
+    topology: &Topology,
+    now: Timestamp,
+    draft: &Draft,
+    flow: Option<&Named>,
+    fingerprint: &str,
+    expired: &mut BTreeSet<usize>,
+) -> Option<usize> {
+    let service = flow.and_then(|flow| flow.service.as_ref());
+    let about = About {
+        code: draft.code.code,
+        fingerprint,
+        row: draft.row.as_ref().map(|row| &*row.0),
+        service: service.map(ServiceId::as_str),
+        transport: flow.map(|flow| flow.transport),
+        client: flow.map(|flow| flow.client.address),
+        server: flow.map(|flow| flow.server),
+    };
+    for (index, waiver) in topology.waivers().iter().enumerate() {
+        if !waiver.speaks_of(&about, topology) {
+            continue;
         }
-        None
+        if !waiver.is_expired(now) {
+            return Some(index);
+        }
+        expired.insert(index);
     }
+    None
 }
 
-/// A digest of code, row and cause. Names in the cause give way to addresses: another capture may not show them.
-pub(super) fn fingerprint(draft: &Draft, subject: Option<Subject<'_>>, cause: &str) -> String {
-    let mut cause = cause.to_owned();
-    for party in subject
-        .iter()
-        .flat_map(|subject| [subject.server(), subject.client()])
-    {
-        cause = cause.replace(&listener(party), &party.endpoint.to_string());
-        cause = cause.replace(&host(party), &party.endpoint.address.to_string());
-    }
-    let row = draft.row.as_ref().map_or("", |row| &*row.0);
-    let transport = subject.map(|subject| subject.flow.key.transport.to_string());
+/// A digest of code, row and cause, which names hosts by addresses: another capture may not show their names. A finding that
+/// stands for many causes has its severity as well.
+pub(super) fn fingerprint(
+    code: &Code,
+    row: Option<&RowId>,
+    transport: Option<Transport>,
+    cause: &Cause,
+    severity: Option<&str>,
+) -> String {
+    let Cause {
+        address,
+        port,
+        client,
+        what,
+    } = cause;
     let whole = [
-        draft.code.code,
-        row,
-        transport.as_deref().unwrap_or(""),
-        &cause,
+        code.code.to_owned(),
+        row.map(ToString::to_string).unwrap_or_default(),
+        transport
+            .map(|transport| transport.to_string())
+            .unwrap_or_default(),
+        address
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        port.map(|port| port.to_string()).unwrap_or_default(),
+        client.map(|client| client.to_string()).unwrap_or_default(),
+        what.clone(),
+        severity.unwrap_or("").to_owned(),
     ]
     .join("\n");
     let digest = digest::digest(&digest::SHA256, whole.as_bytes());

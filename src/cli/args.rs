@@ -34,7 +34,11 @@ pub(super) enum Command {
     /// What was offered: RPC endpoints by the endpoint mapper, media endpoints by signalling
     Endpoints(Scanning),
     /// SIP dialogues with their media streams, both directions, and their quality
-    Calls(Scanning),
+    Calls(Calling),
+    /// What is new, gone, changed, slower or failing between two captures
+    Diff(Diffing),
+    /// The packets of findings, flows, services or calls as pcapng, with the evidence as comments
+    Extract(Extracting),
     /// Who is who, as captures show it: a topology file to correct, for `--topology`
     Topology(Scanning),
     /// The documented matrix, searchable, with its sources
@@ -115,6 +119,45 @@ pub(super) struct Auditing {
     /// Findings that are allowed for a time: `[[allow]]` tables (TOML; see samples/topology.toml)
     #[arg(long, value_name = "FILE")]
     pub(super) waivers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Calling {
+    #[command(flatten)]
+    pub(super) scanning: Scanning,
+    /// Who sent what to whom, when: a ladder in text for each call
+    #[arg(long)]
+    pub(super) ladder: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diffing {
+    /// The earlier capture: a file, a folder, or `-` for standard input
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: OsString,
+    /// The later capture
+    #[arg(value_name = "AFTER")]
+    pub(super) after: OsString,
+    #[command(flatten)]
+    pub(super) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Extracting {
+    #[command(flatten)]
+    pub(super) scanning: Scanning,
+    /// Flows that findings of these codes name
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) finding: Vec<String>,
+    /// Flows of these numbers, as `classify` counts them
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub(super) flow: Vec<NonZeroU64>,
+    /// Flows of these services
+    #[arg(long, value_name = "SERVICE", value_delimiter = ',')]
+    pub(super) service: Vec<String>,
+    /// Signalling and media of the call with this Call-ID
+    #[arg(long, value_name = "ID")]
+    pub(super) call: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

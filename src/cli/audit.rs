@@ -4,7 +4,7 @@ use super::args::{Auditing, FormatArgument};
 use super::output::{Output, say};
 use super::summary::{LeftOut, Tally};
 use super::{Ending, Run, summary, unbroken};
-use crate::audit::{Baseline, Review, Selection, review_with};
+use crate::audit::{Auditor, Baseline, Review, Selection};
 use crate::report::Sarif;
 use crate::topology::Topology;
 
@@ -34,9 +34,12 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
     })?;
     let judged = run.judge(ledger);
     let mut tally = Tally::default();
-    let mut review = review_with(&judged, &run.signatures, &run.topology, |_, attribution| {
-        tally.count(attribution)
+    let mut auditor = Auditor::new(&judged, &run.signatures, &run.topology);
+    judged.for_each(|flow, attribution| {
+        tally.count(attribution);
+        auditor.observe(flow, attribution);
     });
+    let mut review = auditor.finish();
     selection.apply(&mut review);
     let mut left_out = LeftOut {
         waived: review.waived.len(),

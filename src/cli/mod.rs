@@ -4,7 +4,9 @@
 
 mod args;
 mod audit;
+mod diff;
 mod explain;
+mod extract;
 mod output;
 mod progress;
 mod summary;
@@ -22,11 +24,17 @@ use crate::audit::{self as findings, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
-use crate::report::{Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_topology};
+use crate::report::Format;
+use crate::report::{
+    Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_ladders, write_topology,
+};
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
 use crate::topology::Topology;
-use args::{Arguments, Command, PortArgument, Reading, Scanning, Searching, SignatureFiles};
+use args::{
+    Arguments, Calling, Command, FormatArgument, PortArgument, Reading, Scanning, Searching,
+    SignatureFiles,
+};
 use output::{Output, say};
 use progress::Bar;
 use summary::Tally;
@@ -57,7 +65,9 @@ pub fn main() -> ExitCode {
         Command::Classify(scanning) => classify(&scanning),
         Command::Audit(auditing) => audit::run(&auditing),
         Command::Endpoints(scanning) => endpoints(&scanning),
-        Command::Calls(scanning) => calls(&scanning),
+        Command::Calls(calling) => calls(&calling),
+        Command::Diff(diffing) => diff::run(&diffing),
+        Command::Extract(extracting) => extract::run(&extracting),
         Command::Topology(scanning) => topology(&scanning),
         Command::Matrix(searching) => matrix(&searching),
         Command::Explain(explaining) => explain::run(&explaining),
@@ -130,7 +140,17 @@ fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     Ok(run.ending(Ending::Clean, judged))
 }
 
-fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
+fn calls(calling: &Calling) -> anyhow::Result<Ending> {
+    let scanning = &calling.scanning;
+    let output = &scanning.reading.output;
+    if calling.ladder
+        && !matches!(
+            output.format,
+            None | Some(FormatArgument::Records(Format::Table))
+        )
+    {
+        anyhow::bail!("--ladder: a ladder is text, and has no other format");
+    }
     let (run, ledger) = Run::of(scanning)?;
     let judged = run.judge(ledger);
     let findings = findings::audit(&judged, judged.signatures(), judged.topology());
@@ -138,12 +158,19 @@ fn calls(scanning: &Scanning) -> anyhow::Result<Ending> {
     let calls = attribution::calls(&flows);
     let numbers: BTreeSet<u64> = calls.iter().flat_map(Call::flows).collect();
     let codes = codes_of(&findings, numbers);
-    run.output.write(
-        calls
-            .iter()
-            .map(|call| CallRecord::new(call, &codes).named(&judged)),
-    )?;
-    if !scanning.reading.output.quiet {
+    if calling.ladder {
+        let of = |number: u64| codes.get(&number).cloned().unwrap_or_default();
+        let width = run.output.width();
+        run.output
+            .write_plain(|out| write_ladders(&calls, &judged, &of, width, out))?;
+    } else {
+        run.output.write(
+            calls
+                .iter()
+                .map(|call| CallRecord::new(call, &codes).named(&judged)),
+        )?;
+    }
+    if !output.quiet {
         summary::calls(&calls, run.packets);
     }
     Ok(run.ending(Ending::Clean, ()))
@@ -154,7 +181,7 @@ fn topology(scanning: &Scanning) -> anyhow::Result<Ending> {
         anyhow::bail!("--format: a topology file is TOML, and has no other format");
     }
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let sketch = Sketch::of(&judged);
     let captures: Vec<&str> = judged
         .ledger()

@@ -66,6 +66,11 @@ impl Output {
         })
     }
 
+    /// The width of a page, in columns.
+    pub(super) const fn width(&self) -> u16 {
+        self.style.width
+    }
+
     /// Writes all records of the run.
     pub(super) fn write<R: Record>(
         &self,
@@ -101,7 +106,10 @@ impl Output {
 }
 
 /// Writes beside the file and renames, so that a reader never sees half of it.
-fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

@@ -286,6 +286,7 @@ impl Writer<'_> {
             first_sender: _,
             tcp,
             out_of_time,
+            longest_silence_ns,
         } = tracker;
         self.time(*last_seen);
         self.signed(last_frame.wrapping_sub(*first_number).cast_signed());
@@ -296,6 +297,7 @@ impl Writer<'_> {
         if *out_of_time > 0 {
             self.number(*out_of_time);
         }
+        self.signed(*longest_silence_ns);
         if let Some(tcp) = tcp {
             self.tcp(tcp);
         }
@@ -306,6 +308,7 @@ impl Writer<'_> {
             facts,
             opening,
             first_ack,
+            first_data,
             syns,
             resets,
             zero_windows,
@@ -313,12 +316,12 @@ impl Writer<'_> {
         } = tcp;
         self.bytes(&[facts.a.bits(), facts.b.bits()]);
         let openings = [opening.a, opening.b];
-        let acks = [first_ack.a, first_ack.b];
+        let times = [first_ack.a, first_ack.b, first_data.a, first_data.b];
         let counts = counts(*syns, *resets, *zero_windows, *misorder);
         let mut present = 0_u16;
         let mut bit = 1_u16;
         let flags = openings.iter().map(Option::is_some);
-        let flags = flags.chain(acks.iter().map(Option::is_some));
+        let flags = flags.chain(times.iter().map(Option::is_some));
         for is_there in flags.chain(counts.iter().map(|count| *count > 0)) {
             if is_there {
                 present |= bit;
@@ -330,7 +333,7 @@ impl Writer<'_> {
             self.time(opening.time);
             self.bytes(&opening.isn.to_le_bytes());
         }
-        for time in acks.into_iter().flatten() {
+        for time in times.into_iter().flatten() {
             self.time(time);
         }
         for count in counts.into_iter().filter(|count| *count > 0) {
@@ -814,6 +817,7 @@ impl<'a> Reader<'a> {
             } else {
                 0
             },
+            longest_silence_ns: self.signed()?,
             tcp: if flags & TCP != 0 {
                 Some(self.tcp()?)
             } else {
@@ -833,6 +837,7 @@ impl<'a> Reader<'a> {
         };
         let openings = [is_next(), is_next()];
         let acks = [is_next(), is_next()];
+        let data = [is_next(), is_next()];
         let counted: [bool; 10] = std::array::from_fn(|_| is_next());
         let mut opening = |is_there: bool| -> Option<Option<Opening>> {
             if !is_there {
@@ -843,14 +848,15 @@ impl<'a> Reader<'a> {
             Some(Some(Opening { time, isn }))
         };
         let opening = PerSide::new(opening(openings[0])?, opening(openings[1])?);
-        let mut ack = |is_there: bool| -> Option<Option<Timestamp>> {
+        let mut time = |is_there: bool| -> Option<Option<Timestamp>> {
             if is_there {
                 self.time().map(Some)
             } else {
                 Some(None)
             }
         };
-        let first_ack = PerSide::new(ack(acks[0])?, ack(acks[1])?);
+        let first_ack = PerSide::new(time(acks[0])?, time(acks[1])?);
+        let first_data = PerSide::new(time(data[0])?, time(data[1])?);
         let mut counts = [0_u32; 10];
         for (count, is_there) in counts.iter_mut().zip(counted) {
             if is_there {
@@ -877,6 +883,7 @@ impl<'a> Reader<'a> {
             facts: PerSide::new(Facts::from_bits(a), Facts::from_bits(b)),
             opening,
             first_ack,
+            first_data,
             syns: PerSide::new(syns_a, syns_b),
             resets: PerSide::new(resets_a, resets_b),
             zero_windows: PerSide::new(zero_a, zero_b),

@@ -12,6 +12,10 @@ use crate::net::{Side, Timestamp};
 
 /// An attribute that a decoder registers: `protocol.name`, for example `smtp.banner`.
 #[derive(Clone, Copy, Debug, Eq, Hash)]
+#[expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "equal places hold equal letters, which are what is hashed"
+)]
 pub struct Attribute {
     /// The protocol that says it.
     pub protocol: &'static str,
@@ -19,10 +23,6 @@ pub struct Attribute {
     pub name: &'static str,
 }
 
-#[expect(
-    clippy::derived_hash_with_manual_eq,
-    reason = "equal places hold equal letters, which are what is hashed"
-)]
 impl PartialEq for Attribute {
     fn eq(&self, other: &Self) -> bool {
         is_same(self.name, other.name) && is_same(self.protocol, other.protocol)

@@ -14,7 +14,7 @@ mod tracker;
 
 pub use order::MisorderCounts;
 pub use table::{FlowState, FlowTable, MAX_FLOWS};
-pub use tcp::{Facts, Handshake, Opening, TcpState, TcpTracker, state};
+pub use tcp::{Facts, FirstAnswer, Handshake, Opening, TcpState, TcpTracker, state};
 pub use tracker::Tracker;
 
 use crate::net::{FlowKey, Side, TcpFlags, Timestamp};

@@ -126,6 +126,8 @@ pub struct TcpTracker {
     pub opening: PerSide<Option<Opening>>,
     /// Earliest acknowledgment of each side that is neither SYN nor RST.
     pub first_ack: PerSide<Option<Timestamp>>,
+    /// Earliest payload of each side: what the server's is late by, the service took.
+    pub first_data: PerSide<Option<Timestamp>>,
     /// Segments with SYN: those beyond the first are retries.
     pub syns: PerSide<u32>,
     /// Segments with RST.
@@ -161,6 +163,9 @@ impl TcpTracker {
         if facts.has(Facts::ACK) {
             self.first_ack[side] = earliest(self.first_ack[side], Some(time));
         }
+        if facts.has(Facts::DATA) && self.first_data[side].is_none_or(|first| time < first) {
+            self.first_data[side] = Some(time);
+        }
         if facts.has_any(Facts::SYN.with(Facts::SYN_ACK)) {
             let isn = tcp.sequence;
             self.opening[side] = earliest(self.opening[side], Some(Opening { time, isn }));
@@ -179,6 +184,7 @@ impl TcpTracker {
             facts,
             opening,
             first_ack,
+            first_data,
             syns,
             resets,
             zero_windows,
@@ -188,6 +194,7 @@ impl TcpTracker {
             self.facts[side] = self.facts[side].with(facts[side]);
             self.opening[side] = earliest(self.opening[side], opening[side]);
             self.first_ack[side] = earliest(self.first_ack[side], first_ack[side]);
+            self.first_data[side] = earliest(self.first_data[side], first_data[side]);
             self.syns[side] = self.syns[side].saturating_add(syns[side]);
             self.resets[side] = self.resets[side].saturating_add(resets[side]);
             self.zero_windows[side] = self.zero_windows[side].saturating_add(zero_windows[side]);
@@ -213,6 +220,23 @@ impl TcpTracker {
         only(&asked).or_else(|| only(&accepted).map(Side::other))
     }
 
+    /// How long the server took for its first payload, if the handshake was seen.
+    pub fn first_answer(&self) -> Option<FirstAnswer> {
+        let client = self.client()?;
+        let server = client.other();
+        if !self.facts[server].has(Facts::SYN_ACK) {
+            return None;
+        }
+        let answered = self.first_data[server]?;
+        let asked = self.first_data[client].filter(|&asked| asked <= answered);
+        let since = asked.or(self.first_ack[client])?;
+        let server_ns = answered.since(since);
+        (server_ns >= 0).then_some(FirstAnswer {
+            is_greeting: asked.is_none(),
+            server_ns,
+        })
+    }
+
     /// The round trips of the handshake, if it was seen and nothing in it was sent twice: then no one can say which
     /// copy was answered (RFC 6298 §3, Karn's algorithm).
     pub fn handshake(&self) -> Option<Handshake> {
@@ -230,6 +254,16 @@ impl TcpTracker {
             client_ns: client_ns.filter(|&ns| ns >= 0),
         })
     }
+}
+
+/// What the first answer of a server took beyond the way to it, as seen from the capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FirstAnswer {
+    /// The server speaks first: its greeting, after the client's acknowledgment; else its answer, after the client's first
+    /// payload.
+    pub is_greeting: bool,
+    /// In nanoseconds.
+    pub server_ns: i64,
 }
 
 fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {

@@ -185,3 +185,18 @@ fn segments_are_counted_by_what_they_say() {
     assert_eq!(tracker.zero_windows, PerSide::new(2, 0));
     assert_eq!(tracker.resets, PerSide::new(0, 2));
 }
+
+#[test]
+fn the_first_answer_counts_from_the_question_or_from_the_handshake() {
+    let first = |conversation| tracker(conversation).first_answer();
+    let answer = |is_greeting, server_ns| {
+        Some(FirstAnswer {
+            is_greeting,
+            server_ns,
+        })
+    };
+    assert_eq!(first(">S <SA >A >Ad <A <Ad >Ad <Ad"), answer(false, 20));
+    assert_eq!(first(">S <SA >A <A <Ad >Ad"), answer(true, 20));
+    assert_eq!(first(">S <SA >A >Ad"), None);
+    assert_eq!(first(">Ad <Ad"), None);
+}

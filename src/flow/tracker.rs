@@ -8,7 +8,8 @@ use super::tcp::{Facts, TcpTracker};
 use crate::net::{PerSide, Side, Timestamp, Transport};
 
 /// Sums and extremes over the packets of a flow. The trackers of a flow that was cut anywhere merge to that of the
-/// whole, except what needs the packets before: `out_of_time` and [`TcpTracker::misorder`], which can differ.
+/// whole, except what needs the packets before: `longest_silence_ns`, `out_of_time` and [`TcpTracker::misorder`], which can
+/// differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[repr(C)] // what each packet touches comes first, in one cache line
 pub struct Tracker {
@@ -20,6 +21,8 @@ pub struct Tracker {
     pub bytes: PerSide<u64>,
     /// Payload bytes that each side sent, on the wire.
     pub payload_bytes: PerSide<u64>,
+    /// Longest time without a packet of either side, in nanoseconds; a cut between parts does not count.
+    pub longest_silence_ns: i64,
     /// Earliest packet time.
     pub first_seen: Timestamp,
     /// Least packet number.
@@ -40,6 +43,7 @@ impl Tracker {
             packets: PerSide::default(),
             bytes: PerSide::default(),
             payload_bytes: PerSide::default(),
+            longest_silence_ns: 0,
             first_seen: observation.time,
             first_number: observation.number,
             first_sender: observation.side,
@@ -57,6 +61,8 @@ impl Tracker {
             self.out_of_time = self.out_of_time.saturating_add(1);
             self.first_seen = self.first_seen.min(observation.time);
         } else {
+            let silence_ns = observation.time.since(self.last_seen);
+            self.longest_silence_ns = self.longest_silence_ns.max(silence_ns);
             self.last_seen = observation.time;
         }
         if (observation.number, side) < (self.first_number, self.first_sender) {
@@ -86,12 +92,14 @@ impl Tracker {
             packets,
             bytes,
             payload_bytes,
+            longest_silence_ns,
             first_seen,
             first_number,
             first_sender,
             tcp,
             out_of_time,
         } = other;
+        self.longest_silence_ns = self.longest_silence_ns.max(longest_silence_ns);
         self.last_seen = self.last_seen.max(last_seen);
         self.first_seen = self.first_seen.min(first_seen);
         (self.first_number, self.first_sender) =
@@ -188,6 +196,7 @@ mod tests {
 
     fn without_order(mut tracker: Tracker) -> Tracker {
         tracker.out_of_time = 0;
+        tracker.longest_silence_ns = 0;
         tracker
     }
 
@@ -215,5 +224,25 @@ mod tests {
             prop_assert_eq!(a.clone().merge(b.clone()), b.clone().merge(a.clone()));
             prop_assert_eq!(a.clone().merge(b.clone()).merge(c.clone()), a.merge(b.merge(c)));
         }
+    }
+
+    #[test]
+    fn silence_is_measured_within_a_part_and_not_across_a_cut() {
+        let at = |seconds: i64, number: u64| {
+            let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
+            Observation {
+                time: Timestamp::from_nanos(seconds),
+                key: FlowKey::of(Transport::TCP, end(1), end(2)).0,
+                side: Side::A,
+                ip_bytes: 40,
+                payload_len: 0,
+                tcp: None,
+                number,
+            }
+        };
+        let packets = [at(0, 1), at(2, 2), at(9, 3), at(12, 4)];
+        assert_eq!(track(&packets).longest_silence_ns, 7);
+        let cut = track(&packets[..2]).merge(track(&packets[2..]));
+        assert_eq!(cut.longest_silence_ns, 3);
     }
 }

@@ -1,8 +1,8 @@
 //! RTP Control Protocol (RFC 3550 section 6): compound packets, what receivers report, and round trips.
 //!
 //! Proves: packets whose lengths add up to the datagram, of which the first is a report as long as its own count of blocks
-//! says, or a lone goodbye (RFC 3550 A.2, RFC 5506). Beside RTP on one flow (RFC 5761) a compound may begin with any type,
-//! after a proof a single packet may be of any type. Of SRTCP (RFC 3711 section 3.4) the first header and the index at
+//! says, a lone goodbye or an application's packet with a name (RFC 3550 A.2, RFC 5506), or several packets of one source.
+//! Beside RTP on one flow (RFC 5761) a compound may begin with any type, after a proof a single packet may be of any type. Of SRTCP (RFC 3711 section 3.4) the first header and the index at
 //! the end are in clear: the one must be exact, the other flagged as encrypted and small; beside RTP the header is enough.
 //! Reads no names, and does not follow who left.
 
@@ -340,8 +340,9 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The packets of a compound whose lengths add up. A lone report must be exactly as long as its count says; beside RTP, a
-/// compound of several packets may begin with any type, after a proof a single one too.
+/// The packets of a compound whose lengths add up. A lone report must be exactly as long as its count says, and
+/// applications name what they send alone; a compound may begin with any type where its packets are of one source or stand
+/// beside RTP, after a proof a single packet too.
 fn compound(datagram: Datagram<'_>, place: Place) -> Option<ArrayVec<Packet<'_>, MAX_PACKETS>> {
     let mut packets = ArrayVec::new();
     let mut rest = datagram.bytes;
@@ -369,7 +370,10 @@ fn compound(datagram: Datagram<'_>, place: Place) -> Option<ArrayVec<Packet<'_>,
     let is_whole = first.length <= datagram.bytes.len();
     let is_proof = match first.kind {
         PacketType::SR | PacketType::RR => is_whole && (is_exact || is_compound),
-        PacketType::BYE => is_whole && is_exact && first.count == 1,
+        PacketType::BYE if !is_compound => is_whole && is_exact && first.count == 1,
+        // Senders that were told to leave begin with their goodbye, and say who they were after it.
+        _ if is_compound && is_of_one_source(&packets) => true,
+        PacketType::APP => is_whole && !is_compound && is_named(first),
         _ => match place {
             Place::Unknown => false,
             Place::BesideRtp => is_compound,
@@ -377,6 +381,23 @@ fn compound(datagram: Datagram<'_>, place: Place) -> Option<ArrayVec<Packet<'_>,
         },
     };
     is_proof.then_some(packets)
+}
+
+/// Whether the first two packets name the same source, which every type has first.
+fn is_of_one_source(packets: &[Packet<'_>]) -> bool {
+    match packets {
+        [first, second, ..] => {
+            let source = first.body.first_chunk::<4>();
+            source.is_some_and(|it| *it != [0; 4]) && source == second.body.first_chunk::<4>()
+        }
+        _ => false,
+    }
+}
+
+/// RFC 3550 section 6.7: an application's packet has a name of four ASCII characters after its source.
+fn is_named(packet: &Packet<'_>) -> bool {
+    let name = packet.body.get(4..8);
+    name.is_some_and(|name| name.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// RFC 3550 section 6.4.1: the last octet counts the padding, in multiples of four.
@@ -390,8 +411,11 @@ fn is_padding(packet: &Packet<'_>, is_cut: bool) -> bool {
 fn protected(datagram: Datagram<'_>, place: Place) -> Option<PacketType> {
     let first = Packet::parse(datagram.bytes)?;
     let is_report = matches!(first.kind, PacketType::SR | PacketType::RR);
-    let is_exact = first.length == first.least_length() && !first.is_padded;
-    (is_report && is_exact && !datagram.is_cut()).then_some(())?;
+    let is_exact = first.length == first.least_length();
+    // What an application sends is as long as it likes.
+    let is_sent_alone = first.kind == PacketType::APP && first.length >= first.least_length();
+    let is_whole = !first.is_padded && !datagram.is_cut();
+    (is_whole && (is_report && is_exact || is_sent_alone)).then_some(())?;
     let tail = datagram.bytes.get(first.length..)?;
     let has_index = TAILS.iter().any(|after| {
         let index = tail
@@ -402,8 +426,10 @@ fn protected(datagram: Datagram<'_>, place: Place) -> Option<PacketType> {
         // Encrypted, and among the first 65,536 packets under its key: days, at one in some seconds.
         index.is_some_and(|[flag, high, ..]| (*flag, *high) == (0x80, 0))
     });
-    let is_expected =
-        place != Place::Unknown && first.count <= MAX_BLIND_COUNT && tail.len() >= MIN_TAIL;
+    let is_expected = is_report
+        && place != Place::Unknown
+        && first.count <= MAX_BLIND_COUNT
+        && tail.len() >= MIN_TAIL;
     (has_index || is_expected).then_some(first.kind)
 }
 
@@ -489,6 +515,36 @@ mod tests {
         let recorder = datagrams(&[(CLIENT, &[0x81, 203, 0, 1, 1, 2, 3, 4])]);
         assert_eq!(values(&recorder, "rtcp", PACKET_TYPE), ["BYE"]);
         assert!(protocols(&datagrams(&[(CLIENT, &[0x80, 203, 0, 0])])).is_empty());
+    }
+
+    #[test]
+    fn a_goodbye_with_a_reason_and_the_names_of_its_source_is_read() {
+        let mut bytes = vec![
+            0x81, 203, 0, 3, 1, 2, 3, 4, 4, b'A', b'd', b'j', b'o', 0, 0, 0,
+        ];
+        bytes.extend([0x81, 202, 0, 3, 1, 2, 3, 4, 1, 3, b'a', b'@', b'b', 0, 0, 0]);
+        let recorder = datagrams(&[(CLIENT, &bytes)]);
+        assert_eq!(values(&recorder, "rtcp", PACKET_TYPE), ["BYE", "SDES"]);
+        bytes[20] = 9;
+        assert!(protocols(&datagrams(&[(CLIENT, &bytes)])).is_empty());
+    }
+
+    #[test]
+    fn an_application_packet_alone_is_told_by_its_name() {
+        let ping = [
+            0x80, 204, 0, 3, 1, 2, 3, 4, b'P', b'I', b'N', b'G', 1, 2, 3, 4,
+        ];
+        let recorder = datagrams(&[(CLIENT, &ping)]);
+        assert_eq!(values(&recorder, "rtcp", PACKET_TYPE), ["APP"]);
+        let mut unnamed = ping;
+        unnamed[8] = 0x9c;
+        assert!(protocols(&datagrams(&[(CLIENT, &unnamed)])).is_empty());
+        // The same under SRTCP: the name is sealed, the index shows.
+        let mut sealed = unnamed.to_vec();
+        sealed.extend([0x80, 0, 0, 1]);
+        sealed.extend([0xc7; 10]);
+        let recorder = datagrams(&[(CLIENT, &sealed)]);
+        assert_eq!(values(&recorder, "rtcp", PROTECTED), ["1"]);
     }
 
     #[test]

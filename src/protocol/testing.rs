@@ -23,6 +23,22 @@ pub(crate) fn conversation(segments: &[(Side, &[u8])]) -> Recorder {
     play(segments, false)
 }
 
+/// The same with a second between packets, for what depends on time.
+pub(crate) fn conversation_in_seconds(segments: &[(Side, &[u8])]) -> Recorder {
+    let mut recorder = Recorder::default();
+    let mut conversation = Conversation::default();
+    for (number, (side, bytes)) in segments.iter().enumerate() {
+        let mut moment = moment(Transport::TCP, *side, number as u64 + 1);
+        moment.time = Timestamp::from_nanos(number as i64 * 1_000_000_000);
+        let context = Context {
+            moment,
+            midstream: false,
+        };
+        conversation.data(bytes, context, &mut recorder);
+    }
+    recorder
+}
+
 /// The same for a connection whose beginning is missing.
 pub(crate) fn midstream(segments: &[(Side, &[u8])]) -> Recorder {
     play(segments, true)

@@ -2,11 +2,13 @@
 
 mod call;
 mod chain;
+mod change;
 mod csv;
 mod endpoint;
 mod finding;
 mod flow;
 mod json;
+mod ladder;
 mod matrix;
 mod parquet;
 mod sarif;
@@ -16,9 +18,11 @@ mod topology;
 
 pub use call::CallRecord;
 pub use chain::Chain;
+pub use change::ChangeRecord;
 pub use csv::Row;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
+pub use ladder::write_ladders;
 pub use sarif::Sarif;
 pub use schema::{Field, Kind};
 pub use topology::write_topology;

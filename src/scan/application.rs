@@ -305,3 +305,17 @@ fn deliver<'a>(
     };
     move |chunk| talk.get_or_insert_default().chunk(chunk, context)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_without_payload_has_no_room_for_it() {
+        let application = size_of::<Application>();
+        let silent = application + size_of::<Connection>();
+        let talk = size_of::<Talk>();
+        println!("application {application}, with streams {silent}, talk {talk}");
+        assert!(silent <= 320 && talk <= 512, "{silent}, {talk}");
+    }
+}

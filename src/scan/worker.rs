@@ -30,9 +30,8 @@ impl Default for Bounds {
     /// 32 MiB out of order, of which real captures hold kilobytes; ICMP errors of 8,192 flows, against scans of a network that
     /// answers each probe with one.
     fn default() -> Self {
-        const LANE_FLOWS: u32 = 2 * MAX_FLOWS / LANES as u32;
         Self {
-            flows: LANE_FLOWS,
+            flows: (2 * MAX_FLOWS) >> LANES.ilog2(),
             held_bytes: 32 << 20,
             quoted: 8192,
         }

@@ -440,7 +440,7 @@ fn hint(near: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
+fn row(mut entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
     let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
     if entry.id.is_empty() || !entry.id.bytes().all(is_plain) {
         return Err(format!(
@@ -454,15 +454,16 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
         .ok_or("expected `document` at the head of the file, found none")?;
     let table = entry
         .table
+        .take()
         .or_else(|| defaults.table.clone())
         .ok_or("expected `table`, found none")?;
     let products = entry
         .products
+        .take()
         .or_else(|| defaults.products.clone())
         .filter(|products| !products.is_empty())
         .ok_or("expected `products`, found none")?;
-    let ports = entry
-        .ports
+    let ports = std::mem::take(&mut entry.ports)
         .into_iter()
         .map(port)
         .collect::<Result<Vec<_>, _>>()?;
@@ -503,15 +504,24 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
             "expected a service of the row at its port, found `{service}`"
         ));
     }
+    let checks: Vec<Arc<str>> = match (&entry.check, entry.kind) {
+        (Some(check), _) => vec![Arc::clone(check)],
+        (None, Kind::DataPath | Kind::ListeningPort) => by_columns(&entry, &ports, &products)
+            .into_iter()
+            .map(Arc::from)
+            .collect(),
+        (None, Kind::Rule | Kind::FirewallRule) => Vec::new(),
+    };
     let check_reason = match (&entry.check, entry.unchecked, entry.kind) {
         (Some(_), _, _) => None,
         (None, Some(reason), _) => Some(reason),
         (None, None, Kind::FirewallRule) => Some(Arc::from(
             "shows that a port is admitted, never that a flow is expected or forbidden",
         )),
-        (None, None, _) => Some(Arc::from(
-            "flows are matched with it; its columns are applied by EXW1xx and EXW2xx",
-        )),
+        (None, None, _) => Some(Arc::from(format!(
+            "flows are matched with it; its columns are applied by {}",
+            checks.join(", ")
+        ))),
     };
     let product: Vec<&str> = products.iter().map(|product| product.word()).collect();
     Ok(Row {
@@ -536,10 +546,69 @@ fn row(entry: RowEntry, defaults: &Defaults) -> Result<Row, String> {
         rule: entry.rule,
         check: entry.check,
         check_reason,
+        checks,
         quote: entry.quote,
         services: entry.services,
         inferred: entry.inferred,
     })
+}
+
+/// The checks that apply the columns of a path.
+fn by_columns(entry: &RowEntry, ports: &[RowPort], products: &[Product]) -> Vec<&'static str> {
+    let has_dynamic = |wanted: Dynamic| {
+        let is_wanted =
+            |port: &RowPort| matches!(port.ports, Ports::Dynamic(kind) if kind == wanted);
+        ports.iter().any(is_wanted)
+    };
+    let serves = |id: &str| entry.services.iter().any(|service| service.as_str() == id);
+    let listed: Vec<&str> = entry
+        .auth_default
+        .iter()
+        .chain(&entry.auth_supported)
+        .map(|word| &**word)
+        .collect();
+    let is_mutual = |word: &&str| matches!(*word, "mutual_tls" | "direct_trust");
+    let is_internal = |roles: &[Role]| {
+        roles.iter().any(|role| {
+            (role.is_exchange() && *role != Role::EdgeTransport)
+                || role.is_lync()
+                || *role == Role::DomainController
+        })
+    };
+    let is_inside = is_internal(&entry.from_roles) && is_internal(&entry.to_roles);
+    let has_roles = !entry.from_roles.is_empty() || !entry.to_roles.is_empty();
+    let is_encrypted = entry.encryption.default == Some(true);
+    let rpc = has_dynamic(Dynamic::Rpc);
+    let checks = [
+        ("EXW101", true),
+        ("EXW103", !ports.is_empty()),
+        ("EXW104", has_roles),
+        (
+            "EXW105",
+            entry.direction == Direction::FromOpens && has_roles,
+        ),
+        ("EXW106", rpc),
+        ("EXW110", !products.is_empty()),
+        ("EXW201", is_encrypted),
+        ("EXW203", !listed.is_empty()),
+        ("EXW204", is_encrypted && rpc),
+        ("EXW205", serves("ad_lds")),
+        ("EXW206", !listed.is_empty() && listed.iter().all(is_mutual)),
+        ("EXW301", serves("media")),
+        ("EXW303", serves("media")),
+        ("EXW401", true),
+        ("EXW402", true),
+        ("EXW403", true),
+        ("EXW404", rpc),
+        ("EXW405", is_inside),
+        ("EXW901", serves("cluster_heartbeat")),
+        ("EXW902", serves("cluster_heartbeat")),
+        ("EXW903", serves("log_shipping")),
+        ("EXW904", entry.to_roles.contains(&Role::DomainController)),
+        ("EXW905", serves("edgesync")),
+    ];
+    let applied = checks.into_iter().filter(|(_, applies)| *applies);
+    applied.map(|(check, _)| check).collect()
 }
 
 fn port(entry: PortEntry) -> Result<RowPort, String> {

@@ -32,8 +32,14 @@ pub const DOCUMENTS: &[&str] = &["um2013", "ref2010", "blog", "legacy", "mail201
 /// Codes of the audit checks that rows may name.
 pub const CHECKS: &[&str] = &[
     "EXW101", "EXW102", "EXW103", "EXW104", "EXW105", "EXW106", "EXW107", "EXW108", "EXW109",
-    "EXW201", "EXW202", "EXW203", "EXW204", "EXW205", "EXW206", "EXW301", "EXW302", "EXW303",
-    "EXW304", "EXW401", "EXW402", "EXW403", "EXW404", "EXW405",
+    "EXW110", "EXW201", "EXW202", "EXW203", "EXW204", "EXW205", "EXW206", "EXW207", "EXW301",
+    "EXW302", "EXW303", "EXW304", "EXW305", "EXW306", "EXW307", "EXW308", "EXW309", "EXW310",
+    "EXW311", "EXW312", "EXW401", "EXW402", "EXW403", "EXW404", "EXW405", "EXW406", "EXW407",
+    "EXW408", "EXW410", "EXW411", "EXW412", "EXW413", "EXW414", "EXW501", "EXW502", "EXW503",
+    "EXW504", "EXW505", "EXW506", "EXW507", "EXW508", "EXW509", "EXW601", "EXW602", "EXW603",
+    "EXW604", "EXW605", "EXW606", "EXW607", "EXW608", "EXW701", "EXW702", "EXW703", "EXW704",
+    "EXW705", "EXW706", "EXW801", "EXW802", "EXW803", "EXW804", "EXW805", "EXW901", "EXW902",
+    "EXW903", "EXW904", "EXW905", "EXW990",
 ];
 
 /// The signature files that are compiled in.

@@ -431,6 +431,8 @@ pub struct Row {
     pub check: Option<Arc<str>>,
     /// Why there is no check.
     pub check_reason: Option<Arc<str>>,
+    /// All checks that measure flows by it: that of a rule, or those that apply the columns of a path.
+    pub checks: Vec<Arc<str>>,
     /// The document's own words, short.
     pub quote: Option<Arc<str>>,
     /// Services that the row documents.

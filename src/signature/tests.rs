@@ -261,9 +261,9 @@ fn unknown_references_name_the_nearest_known_one() {
     );
     refused(
         "check = \"EXW201\"",
-        "check = \"EXW207\"",
+        "check = \"EXW208\"",
         RULE_ONE,
-        "unknown check `EXW207`, the nearest known one is `EXW107`",
+        "unknown check `EXW208`, the nearest known one is `EXW108`",
     );
     refused(
         "protocol = \"smtp\"",

@@ -6,6 +6,7 @@ use super::dissector::{Next, Step, Walk, malformed, unsupported};
 use super::window::Window;
 use super::{Layer, Reason, Tunnel, ip};
 
+const ARP: u16 = 0x0806;
 pub(super) const IPV4: u16 = 0x0800;
 pub(super) const IPV6: u16 = 0x86dd;
 /// Values from here on are ethertypes; up to 1500 they are lengths (IEEE 802.3 §3.2.6).
@@ -135,7 +136,10 @@ pub(super) fn nsh(walk: &mut Walk<'_>) -> Step {
     }
 }
 
-/// Whether the window starts with an Ethernet frame that carries a plausible IP header, tagged or not.
+/// An ARP message about IPv4 on Ethernet (RFC 826), up to its operation: a request or a reply.
+const ARP_FOR_IPV4: [[u8; 8]; 2] = [[0, 1, 8, 0, 6, 4, 0, 1], [0, 1, 8, 0, 6, 4, 0, 2]];
+
+/// Whether the window starts with an Ethernet frame that carries a plausible IP header, tagged or not, or ARP for IPv4.
 pub(super) fn plausible(mut window: Window<'_>) -> bool {
     let mut read = || -> Option<bool> {
         let header: Ethernet2HeaderSlice<'_> = window.header(Layer::Ethernet).ok()?;
@@ -143,6 +147,10 @@ pub(super) fn plausible(mut window: Window<'_>) -> bool {
         for _ in 0..super::MAX_TAGS {
             match kind {
                 IPV4 | IPV6 => return Some(ip::plausible(window)),
+                ARP => {
+                    let start = window.array::<8>(Layer::Ethernet).ok()?;
+                    return Some(ARP_FOR_IPV4.contains(start));
+                }
                 _ if is_vlan(kind) => {
                     let tag: SingleVlanHeaderSlice<'_> = window.header(Layer::Vlan).ok()?;
                     kind = tag.ether_type().0;

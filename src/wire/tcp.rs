@@ -30,16 +30,9 @@ pub struct TcpHeader {
 
 impl TcpHeader {
     fn of(header: &TcpHeaderSlice<'_>) -> Self {
-        let flags = TcpFlags::FIN
-            .when(header.fin())
-            .union(TcpFlags::SYN.when(header.syn()))
-            .union(TcpFlags::RST.when(header.rst()))
-            .union(TcpFlags::PSH.when(header.psh()))
-            .union(TcpFlags::ACK.when(header.ack()))
-            .union(TcpFlags::URG.when(header.urg()))
-            .union(TcpFlags::ECE.when(header.ece()))
-            .union(TcpFlags::CWR.when(header.cwr()))
-            .union(TcpFlags::AE.when(header.ns()));
+        // The low nine bits of the word with the header's length, as they stand there.
+        let &[.., high, low] = header.slice().first_chunk::<14>().unwrap_or(&[0; 14]);
+        let flags = TcpFlags(u16::from_be_bytes([high & 1, low]));
         Self {
             source_port: header.source_port(),
             destination_port: header.destination_port(),

@@ -68,6 +68,9 @@ pub(super) fn datagram(walk: &mut Walk<'_>) -> Step {
                     Endpoint::new(destination, destination_port),
                 )
             });
+            // What is carried has ends of its own, or none: ARP in an overlay is no datagram between its switches.
+            walk.layers.network = None;
+            walk.layers.transport = None;
             if let Some(tunnel) = carried.tunnel {
                 walk.enter(tunnel)?;
             }

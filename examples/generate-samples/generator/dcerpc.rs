@@ -13,6 +13,8 @@ const BIND_ACK: u8 = 12;
 const ALTER_CONTEXT: u8 = 14;
 const ALTER_CONTEXT_RESP: u8 = 15;
 const AUTH3: u8 = 16;
+const FAULT: u8 = 3;
+const BIND_NAK: u8 = 13;
 
 const NDR: Interface = Interface {
     uuid: "8a885d04-1ceb-11c9-9fe8-08002b104860",
@@ -268,6 +270,37 @@ pub(crate) fn response(
         stub,
     ]);
     pdu(RESPONSE, call, &body, security)
+}
+
+/// A fault with that status (C706 §12.6.4.7).
+pub(crate) fn fault(call: u32, status: u32) -> Vec<u8> {
+    let body = cat(&[
+        &32_u32.to_le_bytes(),
+        &[0; 4],
+        &status.to_le_bytes(),
+        &[0; 4],
+    ]);
+    pdu(FAULT, call, &body, None)
+}
+
+/// The refusal of a bind with that reason, and version 5.0 as the supported one (C706 §12.6.4.5).
+pub(crate) fn bind_nak(call: u32, reason: u16) -> Vec<u8> {
+    pdu(
+        BIND_NAK,
+        call,
+        &cat(&[&reason.to_le_bytes(), &[1, 5, 0]]),
+        None,
+    )
+}
+
+/// ept_map's answer where nothing is registered.
+pub(crate) fn ept_not_registered() -> Vec<u8> {
+    cat(&[
+        &[0; 24],
+        &4_u32.to_le_bytes(),
+        &[0; 8],
+        &0x16C9_A0D6_u32.to_le_bytes(),
+    ])
 }
 
 /// ept_map's arguments: which endpoint serves `interface` over TCP?

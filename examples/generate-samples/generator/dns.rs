@@ -42,6 +42,15 @@ pub(crate) fn answer(id: u16, name: &str, kind: Kind, answers: &[Vec<u8>]) -> Ve
     out
 }
 
+/// An error instead of an answer (RFC 1035 §4.1.1).
+pub(crate) fn failure(id: u16, name: &str, kind: Kind, code: u8) -> Vec<u8> {
+    cat(&[
+        &id.to_be_bytes(),
+        &[0x85, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0],
+        &asked(name, kind),
+    ])
+}
+
 pub(crate) fn address(address: IpAddr) -> Vec<u8> {
     octets(address)
 }

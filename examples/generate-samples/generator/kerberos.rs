@@ -91,6 +91,20 @@ pub(crate) fn preauthentication_required() -> Vec<u8> {
     der(0x7E, &der_of(0x30, &parts))
 }
 
+/// A refusal with that error (RFC 4120 §7.5.9).
+pub(crate) fn refused(error: u32, service: &[&str]) -> Vec<u8> {
+    let parts = [
+        explicit(0, &der_integer(5)),
+        explicit(1, &der_integer(30)),
+        explicit(4, &time("20240502080001Z")),
+        explicit(5, &der_integer(142_336)),
+        explicit(6, &der_integer(error)),
+        explicit(9, &realm()),
+        explicit(10, &name(SERVICE, service)),
+    ];
+    der(0x7E, &der_of(0x30, &parts))
+}
+
 pub(crate) fn ap_req(random: &mut Prng, service: &str) -> Vec<u8> {
     let parts = [
         explicit(0, &der_integer(5)),

@@ -41,6 +41,19 @@ pub(crate) fn bound(id: u32) -> Vec<u8> {
     message(id, long(0x61, &[der(0x0A, &[0]), text(""), text("")]))
 }
 
+/// A refused bind: result code and diagnostic message.
+pub(crate) fn not_bound(id: u32, code: u8, diagnostic: &str) -> Vec<u8> {
+    message(
+        id,
+        long(0x61, &[der(0x0A, &[code]), text(""), text(diagnostic)]),
+    )
+}
+
+/// The end of a search with that result code.
+pub(crate) fn failed(id: u32, code: u8) -> Vec<u8> {
+    message(id, long(0x65, &[der(0x0A, &[code]), text(""), text("")]))
+}
+
 /// A search below `base` for objects of any class, asking for `attributes`.
 pub(crate) fn search(id: u32, base: &str, attributes: &[&str]) -> Vec<u8> {
     let names: Vec<_> = attributes.iter().map(|name| text(name)).collect();

@@ -15,6 +15,8 @@ pub(crate) mod dcerpc;
 mod directory;
 pub(crate) mod dns;
 mod exchange;
+#[allow(dead_code, reason = "the tests of findings build them")]
+pub(crate) mod faults;
 mod files;
 mod hosts;
 pub(crate) mod kerberos;

@@ -71,10 +71,16 @@ impl Packet {
     /// An ICMP "destination unreachable, communication administratively prohibited" (RFC 1812 §5.2.7.1, type 3
     /// code 13) about `offending`, which it quotes: the IP header and the first 8 bytes behind it.
     pub(crate) fn prohibited(at: u64, from: IpAddr, offending: &Self) -> Self {
+        Self::unreachable(at, from, offending, 13)
+    }
+
+    /// An ICMP "destination unreachable" of any code, with an MTU of 1400 where packets are too large (RFC 1191).
+    pub(crate) fn unreachable(at: u64, from: IpAddr, offending: &Self, code: u8) -> Self {
+        let mtu = if code == 4 { [0x05, 0x78] } else { [0, 0] };
         let id = offending.id.expect("what is quoted has its identification");
         let quoted_header = ipv4_header(offending, id, offending.segment.len(), 0);
         let quoted = offending.segment.get(..8).unwrap_or(&offending.segment);
-        let mut segment = cat(&[&[3, 13, 0, 0, 0, 0, 0, 0], &quoted_header, quoted]);
+        let mut segment = cat(&[&[3, code, 0, 0, 0, 0], &mtu, &quoted_header, quoted]);
         let sum = checksum(&segment);
         put(&mut segment, 2, &sum.to_be_bytes());
         let (from, to) = (

@@ -55,7 +55,7 @@ fn clear_mail(trace: &mut Trace) {
         trace.flow(
             Flow::tcp(client, server, "smtp")
                 .proves(&["smtp"])
-                .finds(&["EXW201"])
+                .finds(&["EXW201", "EXW604"])
                 .note(note),
         );
     }
@@ -368,7 +368,7 @@ fn clear_password(trace: &mut Trace) {
     trace.flow(
         Flow::tcp(ends.0, ends.1, "smtp_submission")
             .proves(&["smtp"])
-            .finds(&["EXW201", "EXW202", "EXW203"])
+            .finds(&["EXW201", "EXW202", "EXW203", "EXW604"])
             .note("AUTH LOGIN without TLS: the password can be read"),
     );
 }

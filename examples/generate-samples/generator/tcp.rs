@@ -90,6 +90,19 @@ impl<'a> Tcp<'a> {
         Self::new(trace, at, client, server).established()
     }
 
+    /// As `open`, over a way of that round trip in microseconds.
+    pub(crate) fn open_over(
+        trace: &'a mut Trace,
+        at: u64,
+        round_trip: u64,
+        client: SocketAddr,
+        server: SocketAddr,
+    ) -> Self {
+        let mut tcp = Self::new(trace, at, client, server);
+        tcp.round_trip = round_trip;
+        tcp.established()
+    }
+
     /// As `open`, each frame with an 802.1Q tag.
     pub(crate) fn open_in_vlan(
         trace: &'a mut Trace,
@@ -210,6 +223,47 @@ impl<'a> Tcp<'a> {
             self.now += self.round_trip / 2;
             self.segment(by, ACK, &[]);
         }
+    }
+
+    /// The same bytes once more, with the sequence number that they had.
+    pub(crate) fn again(&mut self, from: Side, bytes: &[u8]) {
+        let length = super::bytes::u32_of(bytes.len());
+        let sender = match from {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        };
+        sender.next = sender.next.wrapping_sub(length);
+        self.now += 300_000;
+        self.segment(from, ACK | PSH, bytes);
+    }
+
+    /// An acknowledgement that says that the buffer is full.
+    pub(crate) fn full(&mut self, from: Side) {
+        self.now += 200_000;
+        self.segment(from, ACK, &[]);
+        let packet = self.trace.packets.last_mut().expect("just sent");
+        packet::put(&mut packet.segment, 14, &[0, 0, 0, 0]);
+        let segment = packet.segment.clone();
+        let (source, destination) = (packet.source, packet.destination);
+        let sum = packet::transport_checksum(source, destination, packet::TCP, &segment);
+        packet::put(&mut packet.segment, 16, &sum.to_be_bytes());
+    }
+
+    /// A reset in the middle of the connection.
+    pub(crate) fn reset(mut self, from: Side) {
+        self.segment(from, RST | ACK, &[]);
+    }
+
+    /// The latest packet, as an error of ICMP quotes it.
+    pub(crate) fn quoted(&mut self) -> Packet {
+        let packet = self.trace.packets.last_mut().expect("just sent");
+        packet.id = Some(0x4242);
+        packet.clone()
+    }
+
+    /// A packet of somebody else.
+    pub(crate) fn beside(&mut self, packet: Packet) {
+        self.trace.packets.push(packet);
     }
 
     /// An orderly close begun by the client: FIN, FIN, ACK.

@@ -46,7 +46,7 @@ impl Identity {
         cat(&[&ED25519, &u16_of(signature.len()).to_be_bytes(), &signature])
     }
 
-    fn message(&self) -> Vec<u8> {
+    pub(super) fn message(&self) -> Vec<u8> {
         let one = cat(&[&length24(self.certificate.len()), &self.certificate]);
         handshake(11, &cat(&[&length24(one.len()), &one]))
     }
@@ -124,7 +124,7 @@ pub(crate) fn close(mut tcp: Tcp<'_>) {
     tcp.close();
 }
 
-fn client_hello(random: &[u8], server_name: Option<&str>) -> Vec<u8> {
+pub(super) fn client_hello(random: &[u8], server_name: Option<&str>) -> Vec<u8> {
     let mut extensions = Vec::new();
     if let Some(name) = server_name {
         let length = u16_of(name.len());
@@ -155,7 +155,7 @@ fn client_hello(random: &[u8], server_name: Option<&str>) -> Vec<u8> {
     )
 }
 
-fn server_hello(random: &[u8], session: &[u8]) -> Vec<u8> {
+pub(super) fn server_hello(random: &[u8], session: &[u8]) -> Vec<u8> {
     let extensions = cat(&[&extension(11, &[1, 0]), &extension(23, &[])]);
     let length = u16_of(extensions.len()).to_be_bytes();
     handshake(
@@ -177,11 +177,11 @@ fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     cat(&[&kind.to_be_bytes(), &u16_of(body.len()).to_be_bytes(), body])
 }
 
-fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
     cat(&[&[kind], &length24(body.len()), body])
 }
 
-fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     cat(&[&[kind, 3, 3], &u16_of(body.len()).to_be_bytes(), body])
 }
 

@@ -207,6 +207,20 @@ impl Trace {
         self.udp(at + 730, server, client, answer);
     }
 
+    /// The frames alone, in the order of time.
+    pub(crate) fn frames(mut self) -> Vec<Frame> {
+        self.packets.sort_by_key(|packet| packet.at);
+        let mut ids = Identifications::default();
+        let mut frames = Vec::new();
+        for packet in &self.packets {
+            for (number, (bytes, _)) in (0..).zip(packet.frames(&mut ids)) {
+                let time = self.start * 1_000_000 + packet.at + number * 12;
+                frames.push(Frame { time, bytes });
+            }
+        }
+        frames
+    }
+
     /// The frames in the order of time, and the flows with their volumes, in the order of their first packets.
     pub(crate) fn finish(mut self) -> Finished {
         self.packets.sort_by_key(|packet| packet.at);

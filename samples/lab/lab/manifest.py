@@ -26,8 +26,10 @@ DECODE_AS = [
 FIELDS = [
     "frame.number", "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "ipv6.nxt", "tcp.stream",
     "tcp.srcport", "tcp.dstport", "tcp.flags", "udp.stream", "udp.srcport", "udp.dstport", "ip.len", "ipv6.plen",
-    "frame.protocols",
+    "frame.protocols", "dns.flags.rcode", "kerberos.error_code",
 ]
+# What an answer says that is a finding in itself: NXDOMAIN, clock skew, an option that is not allowed.
+TELLING = {("dns.flags.rcode", "3"): "EXW701", ("kerberos.error_code", "37"): "EXW703", ("kerberos.error_code", "13"): "EXW702"}
 SYN, RST, FIN, ACK = 0x02, 0x04, 0x01, 0x10
 
 
@@ -42,6 +44,7 @@ class Declared:
     about: dict
     count: tuple
     window: object = None
+    parity: int | None = None  # of the port: even for RTP, odd for RTCP
     found: list = field(default_factory=list)
 
     def fits(self, conversation):
@@ -57,6 +60,8 @@ class Declared:
     def has_port(self, port):
         if isinstance(self.port, int):
             return port == self.port
+        if self.parity is not None and port % 2 != self.parity:
+            return False
         return self.port[0] <= port <= self.port[1]
 
 
@@ -79,6 +84,10 @@ class Conversation:
         self.packets, self.bytes = defaultdict(int), defaultdict(int)
         self.flags = defaultdict(set)
         self.dissectors = set()
+        # Errors of ICMP quote a packet of it.
+        self.has_errors = False
+        # Codes of what its answers say.
+        self.told = set()
 
     def add(self, sender, receiver, length, flags, protocols):
         self.packets[sender] += 1
@@ -119,10 +128,11 @@ def endpoint(end):
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-def conversations(path):
+def conversations(path, decode_as=()):
     """All connections and exchanges of a capture, by their start; errors of ICMP are told with what they quote."""
-    arguments = ["-T", "fields", "-E", "separator=|", "-E", "occurrence=f", "-o", "ip.defragment:FALSE"]
-    for port in DECODE_AS:
+    arguments = ["--enable-heuristic", "rtp_udp", "-o", "ip.defragment:FALSE"]
+    arguments += ["-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
+    for port in [*DECODE_AS, *decode_as]:
         arguments += ["-d", port]
     for name in FIELDS:
         arguments += ["-e", name]
@@ -137,13 +147,34 @@ def conversations(path):
         source, target = (ipaddress.ip_address(row[f"ip.{end}"] or row[f"ipv6.{end}"]) for end in ("src", "dst"))
         sender, receiver = ((address, int(row[f"{transport}.{end}port"])) for address, end in
                             ((source, "src"), (target, "dst")))
-        key = transport, row[f"{transport}.stream"]
+        # tshark tells datagrams after a new announcement from those before; here only their ends count.
+        key = ("tcp", row["tcp.stream"]) if transport == "tcp" else frozenset((sender, receiver))
         if key not in found:
             found[key] = Conversation(transport, float(row["frame.time_epoch"]), sender, receiver)
         length = int(row["ip.len"]) if row["ip.len"] else int(row["ipv6.plen"]) + 40
         flags = int(row["tcp.flags"], 16) if row["tcp.flags"] else 0
+        found[key].told.update(code for (name, value), code in TELLING.items() if row[name] == value)
         found[key].add(sender, receiver, length, flags, row["frame.protocols"])
+    for quoted in errors(path):
+        for conversation in found.values():
+            ends = {conversation.client, conversation.server}
+            conversation.has_errors |= ends == set(quoted[1:]) and conversation.transport == quoted[0]
     return sorted(found.values(), key=lambda each: each.start)
+
+
+def errors(path):
+    """What errors of ICMP quote: the last addresses and ports of their packets."""
+    fields = ["ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport"]
+    arguments = ["-Y", "icmp.type == 3 || icmpv6.type == 1 || icmpv6.type == 2", "-T", "fields", "-E", "separator=|",
+                 "-E", "occurrence=l"]
+    for name in fields:
+        arguments += ["-e", name]
+    for line in taps.read(path, *arguments):
+        row = dict(zip(fields, line.split("|")))
+        transport = "tcp" if row["tcp.srcport"] else "udp"
+        if row[f"{transport}.srcport"]:
+            yield transport, *((ipaddress.ip_address(row[f"ip.{end}"] or row[f"ipv6.{end}"]),
+                                int(row[f"{transport}.{end}port"])) for end in ("src", "dst"))
 
 
 def assign(declared, found):

@@ -28,9 +28,21 @@ def isolate():
     return subprocess.call(["unshare", *flags, "--propagation", "private", *inner])
 
 
-def furnish():
-    """Private /run, and writable copies of /etc and /var that vanish with the world."""
-    shell("mount -t tmpfs tmpfs /run")
+def furnish(kept):
+    """Makes the machine's own files read-only, but for the `kept` folders; /etc and /var are copies that vanish with the
+    world, /run, /tmp and /dev are empty ones. Programs of the lab run as root: nothing that they do may outlast them."""
+    sources = []
+    for number, folder in enumerate(kept):
+        source = Path(f"/mnt/{number}")
+        sources.append((source, folder))
+    shell("mount -t tmpfs tmpfs /mnt")
+    for source, folder in sources:
+        source.mkdir()
+        shell(f"mount --bind {folder} {source}")
+    shell("mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /tmp")
+    for source, folder in sources:
+        folder.mkdir(parents=True, exist_ok=True)
+        shell(f"mount --bind {source} {folder}")
     WORK.mkdir(parents=True)
     WORK.chmod(0o755)
     for place in ("etc", "var"):
@@ -38,6 +50,10 @@ def furnish():
         upper.mkdir(parents=True)
         work.mkdir()
         shell(f"mount -t overlay overlay -o lowerdir=/{place},upperdir={upper},workdir={work} /{place}")
+    shell("mount -t tmpfs tmpfs /dev; mkdir /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; ln -s /proc/self/fd /dev/fd")
+    for name, minor in (("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)):
+        shell(f"mknod -m 666 /dev/{name} c 1 {minor}")
+    shell("mount -o remount,bind,ro /")
     Path("/etc/netns").mkdir(exist_ok=True)
     # Host names come from the lab's own DNS; only the host itself is in its hosts file.
     Path("/etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
@@ -103,11 +119,18 @@ class Host:
         inner = ["unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', self.name, *map(str, command)]
         return ["ip", "netns", "exec", self.name, *inner]
 
+    def environment(self, more):
+        """What programs may see of this machine: nothing but the lab. Tickets belong to one host."""
+        return {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), "USER": "lab", "LANG": "C.UTF-8",
+            "TERM": "dumb", "KRB5CCNAME": f"FILE:{self.folder}/krb5cc", **(more or {}),
+        }
+
     def run(self, command, check=True, stdin="", timeout=PATIENCE_SECONDS, env=None):
         """Runs a client to its end, and answers what it printed."""
         done = subprocess.run(
             self.argv(command), input=stdin, capture_output=True, text=True, errors="replace",
-            timeout=timeout, env=environment(env), cwd=self.folder,
+            timeout=timeout, env=self.environment(env), cwd=self.folder,
         )
         log = self.folder / "clients.log"
         with log.open("a") as file:
@@ -122,7 +145,7 @@ class Host:
         log = (self.folder / f"{name}.log").open("a")
         process = subprocess.Popen(
             self.argv(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            env=environment(env), cwd=self.folder, start_new_session=True,
+            env=self.environment(env), cwd=self.folder, start_new_session=True,
         )
         process.label = f"{self.name}: {name}"
         self.processes.append(process)
@@ -144,7 +167,9 @@ class Host:
         wait_until(listening, f"{self.name} serves {port}")
 
     def stop(self, process, signal="TERM"):
-        """Ends one server and what it started."""
+        """Ends one server and what it started; once is enough."""
+        if process not in self.processes:
+            return
         subprocess.run(["pkill", f"-{signal}", "-s", str(process.pid)], check=False)
         try:
             process.wait(timeout=5)
@@ -152,12 +177,6 @@ class Host:
             subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
             process.wait(timeout=5)
         self.processes.remove(process)
-
-
-def environment(more):
-    """What programs may see of this machine: nothing but the lab."""
-    base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(WORK), "USER": "lab", "LANG": "C.UTF-8", "TERM": "dumb"}
-    return {**base, **(more or {})}
 
 
 def wait_until(condition, what, seconds=PATIENCE_SECONDS, every=0.1):
@@ -230,6 +249,29 @@ class Network:
             yield
         finally:
             self.nft(at, "delete table inet outage")
+
+    @contextmanager
+    def small_packets(self, zone, mtu):
+        """Makes the firewall's leg in a zone take small packets only, and keep silent about it."""
+        shell(f"ip -n fw link set {zone} mtu {mtu}")
+        self.nft("fw", "table inet outage_mtu {\nchain output { type filter hook output priority 0; }\n}\n"
+                       "add rule inet outage_mtu output icmp type destination-unreachable drop\n"
+                       "add rule inet outage_mtu output icmpv6 type packet-too-big drop")
+        try:
+            yield
+        finally:
+            self.nft("fw", "delete table inet outage_mtu")
+            shell(f"ip -n fw link set {zone} mtu 1500")
+
+    @contextmanager
+    def redirect(self, rule):
+        """A rule of the firewall's address translation."""
+        self.nft("fw", f"table ip outage_nat {{\nchain prerouting {{ type nat hook prerouting priority -100; }}\n}}\n"
+                       f"add rule ip outage_nat prerouting {rule}")
+        try:
+            yield
+        finally:
+            self.nft("fw", "delete table ip outage_nat")
 
 
 def resolver_of(machine):

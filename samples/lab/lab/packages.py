@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGES = """
     bind9 bind9-dnsutils baresip-core chrony coturn curl dovecot-core dovecot-imapd dovecot-pop3d ethtool faketime
-    iproute2 iputils-ping kamailio kamailio-tls-modules krb5-user ldap-utils libio-socket-ssl-perl libnet-ssleay-perl
+    iproute2 iputils-ping kamailio kamailio-tls-modules krb5-user ldap-utils ldb-tools libio-socket-ssl-perl libnet-ssleay-perl
     libsasl2-modules libsasl2-modules-gssapi-mit nftables nginx-light ngircd openssh-client openssh-server opentracker
     openssl postfix postfix-pcre procps prosody python3-cryptography python3-impacket python3-samba rsync samba
     samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules sip-tester slapd smbclient snmp snmpd sox swaks

@@ -1,10 +1,12 @@
 """The daemons of the lab, started when a scenario first needs them, and left running until the end."""
 
+import subprocess
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from .hosts import domain, mail, names
-from .network import WORK, Network, wait_until
+from .network import WORK, Network, shell, wait_until
 from .pki import Authority
 
 
@@ -72,6 +74,53 @@ class Lab:
         settings = {"relay_domains": "example.net", "transport_maps": "inline:{example.net=discard:, *=smtp:[192.0.2.25]:25}",
                     "mynetworks": "198.51.100.0/24"}
         return mail.Postfix(self[name], self.authority, settings)
+
+    def deferred(self, name, seconds=60):
+        """Waits until this server has given up for now on all that it has to send, and forgets it."""
+        server = getattr(self, name)
+
+        def is_deferred():
+            listed = server.host.run(["postqueue", "-c", server.folder / "conf", "-j"]).stdout.splitlines()
+            return listed and all('"queue_name": "deferred"' in line for line in listed)
+
+        wait_until(is_deferred, f"{name} has deferred its mail", seconds, every=0.3)
+        server.empty()
+
+    def client_program(self, name):
+        """Path of a program of the lab's own."""
+        return Path(__file__).parent / "clients" / name
+
+    def firewall_program(self, *command):
+        """Starts a program on the firewall itself; answers what ends it."""
+        process = subprocess.Popen(["ip", "netns", "exec", "fw", "/usr/bin/python3", *map(str, command)],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return process.kill
+
+    @contextmanager
+    def bad_line(self, name, loss=0.0, jitter_ms=0, shuffle=0.0):
+        """Puts a bad line between a host and its switch (`impair.py`)."""
+        zone = self[name].machine.zone
+        shell(f"""
+            ip -n switch link add bad-near type veth peer name bad-far
+            ip -n switch link set {name} nomaster
+            ip -n switch link set bad-far master {zone}
+            for device in bad-near bad-far; do
+                ip netns exec switch ethtool -K $device tx off tso off gso off gro off
+                ip -n switch link set $device up
+            done
+        """)
+        log = self[name].folder / "bad-line.log"
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", "switch", "/usr/bin/python3", self.client_program("impair.py"), name, "bad-near",
+             str(loss), str(jitter_ms), str(shuffle)],
+            stdin=subprocess.DEVNULL, stdout=log.open("w"), stderr=subprocess.STDOUT,
+        )
+        wait_until(lambda: "impairing" in log.read_text(), "the bad line works")
+        try:
+            yield
+        finally:
+            process.kill()
+            shell(f"ip -n switch link del bad-near; ip -n switch link set {name} master {zone}")
 
     def settle(self, *names):
         """Waits until these servers have nothing more to send."""

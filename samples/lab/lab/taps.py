@@ -2,9 +2,10 @@
 
 import subprocess
 import time
+from pathlib import Path
 
 from .inventory import ZONES
-from .network import WORK, wait_until
+from .network import WORK, shell, wait_until
 
 # What travels when a client has its last answer: acknowledgements, FIN, a last report.
 LINGER_SECONDS = 0.5
@@ -19,11 +20,14 @@ class Tap:
 
     def __init__(self, name, where, snap=262144, direction=None, expression="", rotate=None):
         self.name = name
+        self.copier = None
         folder = WORK / "captures"
         folder.mkdir(exist_ok=True)
         self.path = folder / f"{name}.pcap"
         if where in ZONES:
             namespace, device = "switch", f"tap-{where}"
+        elif where.startswith("mirror:"):
+            namespace, device = "switch", self.mirror(where.removeprefix("mirror:"))
         elif where.startswith("host:"):
             namespace, device = where.removeprefix("host:"), "eth0"
         else:
@@ -44,11 +48,30 @@ class Tap:
         ready = "File:" if rotate else "listening on"
         wait_until(lambda: ready in log.read_text(), f"capture {name} runs")
 
+    def mirror(self, how):
+        """Lays a wire to a collector, and copies what the first segment's monitor port sees onto it (`mirror.py`)."""
+        near, far = f"mir-{how}", f"col-{how}"
+        shell(f"""
+            ip -n switch link add {near} mtu 1700 type veth peer name {far} mtu 1700
+            ip -n switch link set {near} up
+            ip -n switch link set {far} up
+        """)
+        log = WORK / f"captures/mirror-{how}.log"
+        program = Path(__file__).parent / "clients/mirror.py"
+        self.copier = subprocess.Popen(
+            ["ip", "netns", "exec", "switch", "/usr/bin/python3", program, how, "tap-core", near],
+            stdin=subprocess.DEVNULL, stdout=log.open("w"), stderr=subprocess.STDOUT,
+        )
+        wait_until(lambda: "mirroring" in log.read_text(), f"mirror {how} runs")
+        return far
+
     def stop(self):
         """Ends the capture and answers its files, in order."""
         time.sleep(LINGER_SECONDS)
         subprocess.run(["pkill", "-INT", "-s", str(self.process.pid)], check=False)
         self.process.wait(timeout=10)
+        if self.copier:
+            self.copier.kill()
         if self.path.exists():
             return [self.path]
         return sorted(self.path.parent.glob(f"{self.path.stem}_*.pcap"))

@@ -16,9 +16,9 @@ def run(s, lab):
     for interface, service in (("netlogon", "netlogon"), ("drsuapi", None)):
         with s.step(f"a call to {interface}: the offered port does not answer"):
             s.flow("mbx1", "dc1", 135, service="endpoint_mapper", protocols=["dcerpc"], rpc=s.bound("epmapper"))
-            # The documents know nothing of the second interface: its port is offered, but no path of theirs is blocked.
-            about = {"verdict": "unproven", "findings": ["EXW404", "EXW405"]} if service else {"verdict": "unattributed"}
+            # The documents know nothing of the second interface, but its port was offered all the same.
+            about = {"verdict": "unproven" if service else "unattributed", "findings": ["EXW404", "EXW405"]}
             blocked = s.flow("mbx1", "dc1", (49152, 49200), count=(1, 2), service=service, encryption="unknown", **about)
             assert lab.rpc("mbx1", interface, "none", "none", check=False).returncode == 3
             s.cause("the firewall drops the dynamic RPC range: the endpoint mapper answers, the port that it offers "
-                    "does not", "EXW404" if service else None, [blocked])
+                    "does not", "EXW404", [blocked])

@@ -5,7 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Call;
 use crate::attribution::{Flow, Standing};
 use crate::evidence::Seen;
-use crate::net::Timestamp;
+use crate::net::{Endpoint, Timestamp};
+
+/// A message of a call, as far as it is known: the first of its kind on a flow and from a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rung<'a> {
+    /// Packet and time.
+    pub seen: Seen,
+    /// Number of the flow.
+    pub flow: u64,
+    /// Who sent it.
+    pub from: Endpoint,
+    /// Who received it.
+    pub to: Endpoint,
+    /// Method, or code and phrase.
+    pub text: &'a str,
+}
 
 /// Everything with one Call-ID.
 #[derive(Debug, Default)]
@@ -14,6 +29,8 @@ pub(super) struct Dialogue<'a> {
     pub(super) flows: BTreeSet<u64>,
     /// Media and candidates that it announced, by their packets.
     pub(super) offers: Vec<&'a Standing>,
+    /// A set: an answer to INVITE is there as such and as an answer.
+    ladder: BTreeSet<Rung<'a>>,
     first: Option<Seen>,
     methods: BTreeMap<&'a str, Seen>,
     statuses: BTreeMap<&'a str, Seen>,
@@ -40,6 +57,15 @@ pub(super) fn read<'a>(flow: &'a Flow, dialogues: &mut BTreeMap<&'a str, Dialogu
         };
         let dialogue = dialogues.entry(call_id).or_default();
         dialogue.flows.insert(flow.number);
+        if matches!(fact.attribute.name, "method" | "status" | "invite_status") {
+            dialogue.ladder.insert(Rung {
+                seen: sight.seen,
+                flow: flow.number,
+                from: flow.key.endpoint(fact.side),
+                to: flow.key.endpoint(fact.side.other()),
+                text,
+            });
+        }
         dialogue.take(fact.attribute.name, text, sight.seen);
     }
 }
@@ -83,6 +109,7 @@ impl<'a> Dialogue<'a> {
             end: self.end(),
             signalling: self.flows.iter().copied().collect(),
             streams: Vec::new(),
+            ladder: self.ladder.iter().copied().collect(),
         }
     }
 

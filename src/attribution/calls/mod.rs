@@ -12,6 +12,7 @@ mod stream;
 
 use std::collections::BTreeMap;
 
+pub use dialogue::Rung;
 pub use stream::{CallStream, ClockSource, Far};
 
 use self::dialogue::Dialogue;
@@ -43,6 +44,8 @@ pub struct Call<'a> {
     pub signalling: Vec<u64>,
     /// The media.
     pub streams: Vec<CallStream<'a>>,
+    /// Its messages by time: of each kind the first on every flow and from every side.
+    pub ladder: Vec<Rung<'a>>,
 }
 
 impl Call<'_> {
@@ -140,5 +143,6 @@ fn without_dialogue<'a>(start: Timestamp) -> Call<'a> {
         end: None,
         signalling: Vec::new(),
         streams: Vec::new(),
+        ladder: Vec::new(),
     }
 }

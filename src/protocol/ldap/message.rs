@@ -68,7 +68,11 @@ impl Operation {
         self.is_result()
             || matches!(
                 self,
-                Self::BIND_REQUEST | Self::SEARCH_REQUEST | Self::EXTENDED_REQUEST
+                Self::BIND_REQUEST
+                    | Self::SEARCH_REQUEST
+                    | Self::ADD_REQUEST
+                    | Self::MODIFY_REQUEST
+                    | Self::EXTENDED_REQUEST
             )
     }
 

@@ -36,7 +36,7 @@ const MECHANISM: &str = "mechanism";
 const SERVICE: &str = "service";
 /// Result of another operation, where it is a failure.
 const RESULT: &str = "result";
-/// Base object of a search.
+/// Base object of a search, or the entry that is added or changed: either says which tree it is.
 const BASE: &str = "base";
 /// Object identifier of an extended operation.
 const EXTENDED: &str = "extended";
@@ -234,7 +234,8 @@ impl Stream {
     fn read(&mut self, message: &Message<'_>, is_there: bool, notes: &mut Notes<'_>) -> bool {
         match message.operation {
             Operation::BIND_REQUEST => self.bind(message, is_there, notes),
-            Operation::SEARCH_REQUEST => {
+            // RFC 4511 4.5.1, 4.6, 4.7: the name stands first in each.
+            Operation::SEARCH_REQUEST | Operation::ADD_REQUEST | Operation::MODIFY_REQUEST => {
                 if let Some(base) = message.field(4)
                     && !self.bases.contains(base)
                 {

@@ -7,10 +7,10 @@ use memchr::memchr;
 use super::line::{self, Command, Reply};
 use super::{
     AUTH_MECHANISM, AUTH_RESULT, BANNER, COMMAND, EXPS_MECHANISM, HELO, KEYWORD, MAIL_FROM,
-    RCPT_TO, REPLY_ERROR, STARTTLS, STARTTLS_REFUSED, probe,
+    RCPT_TO, REPLY_ERROR, SLOW_REPLY, STARTTLS, STARTTLS_MISSING, STARTTLS_REFUSED, probe,
 };
 use crate::evidence::Notes;
-use crate::net::Side;
+use crate::net::{Side, Timestamp};
 use crate::protocol::lines::Lines;
 use crate::protocol::tls::TLS;
 use crate::protocol::{Next, Reject, Step, StreamDecoder, gss};
@@ -22,6 +22,9 @@ const MAX_LINE: usize = 12_288 + 2;
 const MAX_OUTSTANDING: usize = 1024;
 /// Lines in a row that are neither command nor reply, before the stream is taken for something else.
 const MAX_STRANGE: u8 = 8;
+/// Steps of the scale of late replies, in seconds: five are the default of Exchange's tarpit, RFC 5321 §4.5.3.2 lets clients
+/// wait five minutes.
+const LATE_SECONDS: [i64; 5] = [5, 10, 30, 60, 300];
 
 /// One connection.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub(super) struct Connection {
     outstanding: VecDeque<Awaited>,
     /// Lines of the reply that is being read.
     reply_lines: u64,
+    /// The latest command, if it waits alone for its reply, and its time.
+    asked: Option<(String, Timestamp)>,
+    /// The answer to EHLO that is being read offers TLS.
+    offers_tls: bool,
     /// A switch to TLS was agreed, or may have been: the next binary byte begins it.
     tls: bool,
     lines: Lines,
@@ -48,6 +55,8 @@ impl Default for Connection {
             mode: Mode::Commands,
             outstanding: VecDeque::from([Awaited::Greeting]),
             reply_lines: 0,
+            asked: None,
+            offers_tls: false,
             tls: false,
             lines: Lines::default(),
             strange: 0,
@@ -154,6 +163,7 @@ impl StreamDecoder for Connection {
         // Commands or replies are missing: their order is lost.
         self.outstanding.clear();
         self.reply_lines = 0;
+        self.asked = None;
         probe::is_line(bytes).then_some(0)
     }
 }
@@ -195,6 +205,9 @@ impl Connection {
 
     fn command(&mut self, command: Command<'_>, notes: &mut Notes<'_>) -> u64 {
         notes.text(COMMAND, &command.verb);
+        // Of pipelined commands nobody can say which one takes the time.
+        let is_alone = self.outstanding.is_empty();
+        self.asked = is_alone.then(|| (command.verb.clone(), notes.moment().time));
         self.mode = Mode::Commands;
         let argument = command.argument;
         let awaited = match command.verb.as_str() {
@@ -272,12 +285,32 @@ impl Connection {
             }
             Some(Awaited::Hello) | None if reply.code == 250 && !first => {
                 notes.bytes(KEYWORD, reply.text.trim_ascii());
+                let word = line::word(reply.text);
+                self.offers_tls |= [&b"STARTTLS"[..], b"X-ANONYMOUSTLS"]
+                    .iter()
+                    .any(|offer| word.eq_ignore_ascii_case(offer));
+            }
+            Some(Awaited::Hello) if first => {
+                self.offers_tls = false;
+                self.late(notes);
             }
             Some(Awaited::Authentication) if reply.code == 334 => note_token(reply.text, notes),
             _ => {}
         }
+        if first && awaited != Some(Awaited::Hello) {
+            self.late(notes);
+        }
         if reply.more {
             return;
+        }
+        // A single line of keywords is no answer to EHLO.
+        if awaited == Some(Awaited::Hello)
+            && reply.code == 250
+            && !first
+            && !self.offers_tls
+            && !self.tls
+        {
+            notes.number(STARTTLS_MISSING, 1);
         }
         self.reply_lines = 0;
         if reply.code >= 400 {
@@ -313,6 +346,18 @@ impl Connection {
                 self.outstanding.push_front(Awaited::Other);
             }
             _ => {}
+        }
+    }
+
+    /// The first line of a reply to a command that waited alone: says so where it is late.
+    fn late(&mut self, notes: &mut Notes<'_>) {
+        let Some((verb, asked)) = self.asked.take() else {
+            return;
+        };
+        let seconds = notes.moment().time.since(asked) / 1_000_000_000;
+        let step = LATE_SECONDS.iter().rfind(|&&step| seconds >= step);
+        if let Some(step) = step {
+            notes.text(SLOW_REPLY, &format!("{verb} {step} s"));
         }
     }
 

@@ -28,6 +28,10 @@ const COMMAND: &str = "command";
 const STARTTLS: &str = "starttls";
 /// Reply code of a refused switch to TLS.
 const STARTTLS_REFUSED: &str = "starttls_refused";
+/// An answer to EHLO that was read whole offers neither `STARTTLS` nor `X-ANONYMOUSTLS`.
+const STARTTLS_MISSING: &str = "starttls_missing";
+/// A command, and the step of the scale that its reply took at least: `RCPT 5 s`.
+const SLOW_REPLY: &str = "slow_reply";
 /// Mechanism of an AUTH command (RFC 4954), upper case.
 const AUTH_MECHANISM: &str = "auth_mechanism";
 /// Mechanism of an X-EXPS command, upper case.
@@ -46,7 +50,7 @@ pub(super) const SMTP: Protocol = Protocol {
     about: About {
         title: "Simple Mail Transfer Protocol",
         sources: "RFC 5321, RFC 3207, RFC 3030, RFC 4954, MS-SMTPNTLM, Exchange's X- verbs",
-        reads: "Greeting, EHLO keywords, AUTH and X-EXPS, STARTTLS and X-ANONYMOUSTLS, reply codes; mail bodies are passed over.",
+        reads: "Greeting, EHLO keywords, AUTH and X-EXPS, STARTTLS and X-ANONYMOUSTLS, reply codes, replies that are late; mail bodies are passed over.",
         proves: "A greeting that names SMTP, or a greeting and a command or reply that only SMTP has.",
         limits: "After the switch to TLS nothing more is seen; of addresses only the domain is kept, of messages nothing.",
     },
@@ -57,6 +61,8 @@ pub(super) const SMTP: Protocol = Protocol {
         COMMAND,
         STARTTLS,
         STARTTLS_REFUSED,
+        STARTTLS_MISSING,
+        SLOW_REPLY,
         AUTH_MECHANISM,
         EXPS_MECHANISM,
         AUTH_RESULT,

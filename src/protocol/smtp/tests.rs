@@ -2,8 +2,8 @@ use super::*;
 use crate::net::Side;
 use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
 use crate::protocol::testing::{
-    CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-    survives_every_cut, values,
+    CLIENT as C, SERVER as S, conversation, conversation_in_seconds, midstream,
+    only_registered_attributes, protocols, survives_every_cut, values,
 };
 
 const GREETING: (Side, &[u8]) = (
@@ -322,4 +322,46 @@ fn link_state_between_routing_groups_shows_as_a_verb_and_no_more() {
         ["EHLO", "X-LINK2STATE"]
     );
     assert!(!format!("{:?}", recorder.facts).contains("secret"));
+}
+
+#[test]
+fn an_answer_to_ehlo_without_tls_is_noted_when_it_was_read_whole() {
+    let missing = |lines: &[u8]| {
+        let segments = [GREETING, HELLO, (S, lines)];
+        !values(&conversation(&segments), "smtp", STARTTLS_MISSING).is_empty()
+    };
+    assert!(missing(
+        b"250-mail.contoso.example\r\n250-SIZE\r\n250 OK\r\n"
+    ));
+    assert!(!missing(
+        b"250-mail.contoso.example\r\n250-StartTLS\r\n250 OK\r\n"
+    ));
+    assert!(!missing(
+        b"250-mail.contoso.example\r\n250-X-ANONYMOUSTLS\r\n250 OK\r\n"
+    ));
+    assert!(
+        !missing(b"250-mail.contoso.example\r\n250-SIZE\r\n"),
+        "not whole"
+    );
+    assert!(!missing(b"250 mail.contoso.example\r\n"), "no list at all");
+}
+
+#[test]
+fn a_reply_that_is_held_back_is_a_step_of_the_scale() {
+    // Each packet comes a second after the one before.
+    let slow = |between: usize| {
+        let mut segments = vec![
+            GREETING,
+            HELLO,
+            KEYWORDS,
+            (C, &b"MAIL FROM:<a@b.example>\r\n"[..]),
+        ];
+        // Lines of nobody's, to let time pass.
+        segments.extend(std::iter::repeat_n((C, &b""[..]), between));
+        segments.push((S, b"250 2.1.0 ok\r\n"));
+        values(&conversation_in_seconds(&segments), "smtp", SLOW_REPLY)
+    };
+    assert_eq!(slow(0), [""; 0]);
+    assert_eq!(slow(6), ["MAIL 5 s"]);
+    assert_eq!(slow(31), ["MAIL 30 s"]);
 }

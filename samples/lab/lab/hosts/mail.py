@@ -64,7 +64,7 @@ class Postfix:
             "smtp_tls_CAfile": authority.path, "smtpd_tls_CAfile": authority.path, "smtpd_tls_ask_ccert": "yes",
             # Up to TLS 1.2 a capture shows the certificates, as between the servers that the documents speak of.
             "smtp_tls_protocols": ">=TLSv1.2, <=TLSv1.2", "smtp_tls_mandatory_protocols": ">=TLSv1.2, <=TLSv1.2",
-            "smtp_connect_timeout": "4s", "smtp_helo_timeout": "6s", "smtp_starttls_timeout": "6s",
+            "smtp_connect_timeout": "3s", "smtp_helo_timeout": "6s", "smtp_starttls_timeout": "6s",
             "smtp_mail_timeout": "6s", "smtp_rcpt_timeout": "6s", "smtp_data_init_timeout": "6s",
             "smtp_data_xfer_timeout": "10s", "smtp_data_done_timeout": "10s",
             "minimal_backoff_time": "600s", "smtpd_peername_lookup": "no", "smtp_host_lookup": "dns",
@@ -86,8 +86,10 @@ class Postfix:
 
     def set(self, **settings):
         """Changes settings and makes the server take them; answers what they were."""
-        before = {key: self.settings.get(key, "") for key in settings}
+        before = {key: self.settings.get(key) for key in settings}
         self.settings.update(settings)
+        # None stands for what Postfix has by itself.
+        self.settings = {key: value for key, value in self.settings.items() if value is not None}
         self.write()
         self.host.run(["postfix", "-c", self.folder / "conf", "reload"])
         return before
@@ -99,6 +101,8 @@ class Postfix:
     def empty(self):
         """Forgets what is queued."""
         self.host.run(["postsuper", "-c", self.folder / "conf", "-d", "ALL"], check=False)
+        # And which servers it has given up on.
+        self.flush()
 
     def queued(self):
         """How many messages wait."""

@@ -1,0 +1,52 @@
+"""A bad line: forwards frames between two devices, and loses, delays and shuffles datagrams on the way.
+
+The kernel of the lab's machine may lack netem; a program does the same, and the same at each run (seeded). Only UDP suffers, so
+that connections do not take seconds. Usage: impair.py ONE OTHER LOSS JITTER_MS SHUFFLE: LOSS and SHUFFLE are shares of 1.
+"""
+
+import heapq
+import random
+import select
+import socket
+import sys
+import time
+
+ETH_P_ALL = 3
+DELAY_SECONDS = 0.020
+# A shuffled datagram comes after the one behind it: later than the 20 ms between two.
+LATE_SECONDS = 0.030
+
+
+def main(one, other, loss, jitter_ms, shuffle):
+    loss, jitter, shuffle = float(loss), float(jitter_ms) / 1000, float(shuffle)
+    chance = random.Random(1)
+    ends = []
+    for device in (one, other):
+        end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        end.bind((device, ETH_P_ALL))
+        ends.append(end)
+    print("impairing", flush=True)
+    held, number = [], 0
+    while True:
+        wait = max(0, held[0][0] - time.monotonic()) if held else 1
+        for end in select.select(ends, [], [], wait)[0]:
+            frame, address = end.recvfrom(65535)
+            if address[2] == socket.PACKET_OUTGOING:
+                continue
+            target = ends[1 - ends.index(end)]
+            is_media = frame[12:14] == b"\x08\x00" and frame[23] == 17 and len(frame) > 150
+            if is_media and chance.random() < loss:
+                continue
+            after = 0
+            if is_media:
+                after = DELAY_SECONDS + chance.random() * jitter
+                after += LATE_SECONDS if chance.random() < shuffle else 0
+            number += 1
+            heapq.heappush(held, (time.monotonic() + after, number, frame, target))
+        while held and held[0][0] <= time.monotonic():
+            _, _, frame, target = heapq.heappop(held)
+            target.send(frame)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,343 @@
+//! A documented path that gets no answer, is refused, or is reported unreachable; and how others fare on it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+use super::icmp::{is_too_big, sentence};
+use super::{is_group, is_internal, severity};
+use crate::attribution::State;
+use crate::audit::Severity;
+use crate::audit::check::{Check, Code, Watch};
+use crate::audit::gather::{Cause, Draft, Findings, Named};
+use crate::audit::scene::{Scene, Subject};
+use crate::evidence::{IcmpError, Offered};
+use crate::net::{Timestamp, Transport};
+
+const NO_ANSWER: &Code = &Code {
+    code: "EXW401",
+    name: "no-answer",
+    meaning: "A documented path got no answer.",
+    advice: "Look for a firewall that drops the packets, a host that is down, or a return path elsewhere.",
+};
+const REFUSED: &Code = &Code {
+    code: "EXW402",
+    name: "refused",
+    meaning: "A documented path was refused.",
+    advice: "The host is up and nothing listens, or a firewall rejects: check the service.",
+};
+const ICMP_ERROR: &Code = &Code {
+    code: "EXW403",
+    name: "icmp-error",
+    meaning: "A router or host reports that a documented path cannot be used.",
+    advice: "The reporter of the ICMP error is the device to look at.",
+};
+const OFFERED_PORT_BLOCKED: &Code = &Code {
+    code: "EXW404",
+    name: "offered-port-blocked",
+    meaning: "The endpoint mapper gave out a port that then could not be reached.",
+    advice: "Open the dynamic RPC range between these hosts, or fix the service's port and open that one.",
+};
+const INTERNAL_PATH_BLOCKED: &Code = &Code {
+    code: "EXW405",
+    name: "internal-path-blocked",
+    meaning: "Traffic between internal servers is blocked; the documents do not support any restriction there.",
+    advice: "Remove the restriction between these servers.",
+};
+
+pub(in crate::audit) const PATH: Check = Check {
+    codes: &[
+        NO_ANSWER,
+        REFUSED,
+        ICMP_ERROR,
+        OFFERED_PORT_BLOCKED,
+        INTERNAL_PATH_BLOCKED,
+    ],
+    start: || Box::new(Paths::default()),
+};
+
+/// A SYN is repeated after a second (RFC 6298 2.1): a lone one that the capture's end follows sooner proves little. In
+/// nanoseconds.
+const PATIENCE_NS: i64 = 1_000_000_000;
+/// Lone SYNs that wait for the capture to go on; a flood of them needs no patience.
+const MAX_PENDING: usize = 4096;
+/// Listeners and hosts of which it is remembered that they answered.
+const MAX_ANSWERING: usize = 65_536;
+/// Clients of a listener that are remembered: the sentence says how many, and many are many.
+const MAX_CLIENTS: usize = 64;
+/// Ports of a host that a sentence names.
+const MAX_PORTS: usize = 4;
+
+/// What the flows so far show of who answers whom.
+#[derive(Default)]
+struct Paths {
+    /// Clients that a listener answered.
+    reached: BTreeMap<(IpAddr, u16), BTreeSet<IpAddr>>,
+    /// Drafts of lone SYNs, until the capture goes on long enough.
+    pending: VecDeque<(Timestamp, Named, Vec<Draft>)>,
+    now: Timestamp,
+}
+
+impl Watch for Paths {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
+        let flow = subject.flow;
+        self.now = self.now.max(flow.tracker.last_seen);
+        self.flush(findings);
+        let state = flow.state();
+        let is_answered = flow.tracker.packets[flow.client.other()] > 0 && state != State::Refused;
+        if is_answered {
+            self.answered(subject);
+        }
+        let drafts = drafts(scene, subject, state);
+        if drafts.is_empty() {
+            return;
+        }
+        let tries = match &flow.tracker.tcp {
+            Some(tcp) => u64::from(tcp.syns[flow.client]),
+            None => flow.tracker.packets[flow.client],
+        };
+        let is_silent = matches!(state, State::Attempted | State::OneWay) && flow.errors.is_empty();
+        if tries < 2 && is_silent && self.pending.len() < MAX_PENDING {
+            let last = flow.tracker.last_seen;
+            self.pending.push_back((last, subject.into(), drafts));
+        } else {
+            for draft in drafts {
+                findings.find(subject, draft);
+            }
+        }
+    }
+
+    fn finish(mut self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
+        self.flush(findings);
+        for (_, flow, drafts) in std::mem::take(&mut self.pending) {
+            for mut draft in drafts {
+                draft.severity = Severity::Info;
+                draft.message.push_str(" before the capture ends");
+                findings.find(flow.clone(), draft);
+            }
+        }
+        for code in [NO_ANSWER, REFUSED] {
+            let is_up = code.code == REFUSED.code;
+            findings.remark(code, |cause, clients| self.others(cause, clients, is_up));
+        }
+    }
+}
+
+impl Paths {
+    fn answered(&mut self, subject: Subject<'_>) {
+        let (client, server) = (subject.flow.client(), subject.flow.server());
+        let key = (server.address, server.port);
+        if self.reached.len() < MAX_ANSWERING || self.reached.contains_key(&key) {
+            let clients = self.reached.entry(key).or_default();
+            if clients.len() < MAX_CLIENTS {
+                clients.insert(client.address);
+            }
+        }
+    }
+
+    /// Lets go of what waited long enough.
+    fn flush(&mut self, findings: &mut Findings<'_>) {
+        let now = self.now;
+        while let Some((last, ..)) = self.pending.front()
+            && now.since(*last) >= PATIENCE_NS
+        {
+            let Some((_, flow, drafts)) = self.pending.pop_front() else {
+                return;
+            };
+            for draft in drafts {
+                findings.find(flow.clone(), draft);
+            }
+        }
+    }
+
+    /// Who else reaches the listener or its host: whether the fault lies on the path or at its end.
+    fn others(&self, cause: &Cause, clients: &BTreeSet<IpAddr>, is_up: bool) -> Option<String> {
+        let (address, port) = (cause.address?, cause.port?);
+        let others = self.reached.get(&(address, port));
+        let others = others.map_or(0, |reached| {
+            reached.iter().filter(|one| !clients.contains(one)).count()
+        });
+        let is_same = self
+            .reached
+            .get(&(address, port))
+            .is_some_and(|reached| clients.iter().all(|one| reached.contains(one)));
+        if others > 0 {
+            let word = if others == 1 {
+                "client reaches"
+            } else {
+                "clients reach"
+            };
+            return Some(format!(
+                "{others} other {word} it in the same capture: the fault lies on this path"
+            ));
+        }
+        if is_same {
+            return Some(
+                "other connections of the same client reach it: it fails at times".to_owned(),
+            );
+        }
+        let ports: Vec<String> = self
+            .reached
+            .range((address, 0)..=(address, u16::MAX))
+            .map(|((_, port), _)| port.to_string())
+            .take(MAX_PORTS)
+            .collect();
+        match (ports.is_empty(), is_up) {
+            (false, _) => Some(format!("the host answers on port {}", ports.join(", "))),
+            (true, false) => Some("the capture shows no answer of this host at all".to_owned()),
+            (true, true) => None,
+        }
+    }
+}
+
+fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
+    let flow = subject.flow;
+    // UDP without an answer is telling only where the protocol asks questions.
+    let asked = flow.key.transport == Transport::UDP
+        && state == State::OneWay
+        && flow.tracker.packets[flow.client] > 0
+        && ["dns", "kerberos", "cldap"]
+            .iter()
+            .any(|protocol| flow.proves(protocol));
+    let fails =
+        matches!(state, State::Attempted | State::Refused) || asked || !flow.errors.is_empty();
+    let is_documented = !subject.attribution.rows.is_empty();
+    // What the mapper names is expected there, whether a row knows the interface or not.
+    let interfaces = match flow.key.transport {
+        Transport::TCP => offered_interfaces(scene, subject),
+        _ => String::new(),
+    };
+    let offered = !interfaces.is_empty();
+    if !fails || !(is_documented || offered) || is_group(flow.server().address) {
+        return Vec::new();
+    }
+    let what = if offered && subject.attribution.service.is_none() {
+        interfaces
+    } else {
+        subject.what(scene.signatures)
+    };
+    let path = subject.path();
+    let mut drafts = Vec::new();
+    let mut draft = |code: &'static Code, severity: Severity, message: String, seen: String| {
+        let cause = Cause::at(subject.server());
+        let cause = if subject.client().is_known {
+            cause.of_client(flow.client().address)
+        } else {
+            cause
+        };
+        let mut draft = Draft::of(code, severity, subject, message).caused_by(cause);
+        draft.evidence.truncate(2);
+        drafts.push(draft.seen([seen]));
+    };
+    let worst = flow
+        .errors
+        .iter()
+        .find(|(error, _)| !is_harmless(subject, error));
+    if let Some((error, seen)) = worst.or_else(|| flow.errors.iter().next()) {
+        let sentence = sentence(error, *seen);
+        let severity = if worst.is_none() {
+            Severity::Info
+        } else {
+            severity(subject)
+        };
+        let message = format!("{what} {path}: {sentence}");
+        draft(ICMP_ERROR, severity, message, sentence);
+    } else if state == State::Refused && !offered {
+        let message = format!("{what} {path} is refused");
+        draft(
+            REFUSED,
+            severity(subject),
+            message,
+            syns(subject, "answered by RST"),
+        );
+    } else if !offered {
+        let message = format!("{what} {path} gets no answer");
+        draft(
+            NO_ANSWER,
+            severity(subject),
+            message,
+            syns(subject, "without answer"),
+        );
+    }
+    if offered && matches!(state, State::Attempted | State::Refused) {
+        let how = if state == State::Refused {
+            "refused"
+        } else {
+            "not answered"
+        };
+        let message =
+            format!("{what} {path}: the endpoint mapper gave the port out, and it is {how}");
+        let offer = scene.offers.of_server(flow).next();
+        let seen = offer.map_or_else(String::new, |standing| {
+            let frame = scene.frame(standing.sight);
+            format!(
+                "{frame}: {} offers {}",
+                standing.offer.by, standing.offer.endpoint
+            )
+        });
+        draft(OFFERED_PORT_BLOCKED, Severity::Error, message, seen);
+    }
+    let is_inside = is_internal(subject.client()) && is_internal(subject.server());
+    let is_harmless = !flow.errors.is_empty() && worst.is_none();
+    if subject.is_known() && is_inside && state != State::Refused && !is_harmless {
+        let message = format!("{what} {path} is blocked between internal servers");
+        draft(
+            INTERNAL_PATH_BLOCKED,
+            Severity::Error,
+            message,
+            syns(subject, "without answer"),
+        );
+    }
+    drafts
+}
+
+/// Names of the interfaces that an endpoint mapper or a resolver of DCOM offered at the flow's server.
+fn offered_interfaces(scene: &Scene<'_>, subject: Subject<'_>) -> String {
+    let names: BTreeSet<String> = scene
+        .offers
+        .of_server(subject.flow)
+        .filter_map(|standing| match &standing.offer.offered {
+            Offered::Rpc {
+                uuid, major, minor, ..
+            } => {
+                let known = scene.signatures.interfaces.find(*uuid, *major, *minor);
+                Some(known.map_or_else(|| uuid.to_string(), |known| known.name.to_string()))
+            }
+            Offered::Dcom { .. } => Some("DCOM object exporter".to_owned()),
+            Offered::Media(_)
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => None,
+        })
+        .collect();
+    let shown: Vec<String> = names.into_iter().take(MAX_PORTS).collect();
+    shown.join(", ")
+}
+
+/// Errors of paths that work: the search for the largest packet, and a client that was gone before the last answer came.
+fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
+    let flow = subject.flow;
+    let is_port = matches!(
+        (error.version, error.kind, error.code),
+        (4, 3, 3) | (6, 1, 4)
+    );
+    let is_late = error.reporter == flow.client().address
+        && error.reporter != flow.server().address
+        && flow.tracker.packets[flow.client.other()] > 0;
+    is_too_big(error) || (is_port && is_late)
+}
+
+fn syns(subject: Subject<'_>, how: &str) -> String {
+    let tracker = &subject.flow.tracker;
+    match &tracker.tcp {
+        Some(tcp) => {
+            let count = tcp.syns[subject.flow.client];
+            format!("frame {}: {count} SYN {how}", tracker.first_number)
+        }
+        None => format!(
+            "frame {}: {} datagrams {how}",
+            tracker.first_number, tracker.packets[subject.flow.client]
+        ),
+    }
+}

@@ -1,0 +1,316 @@
+//! Calls that were answered, and what came of their media: none, one way only, to another place, in another form.
+//!
+//! Only calls with one audio address at each end are judged: where proxies, forks or ICE announce several, which one was
+//! taken is not known. Media may take a way that the capture does not see, so nothing here is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::attribution::Standing;
+use crate::audit::Severity;
+use crate::audit::check::{Check, Code, Watch};
+use crate::audit::gather::{Cause, Draft, Findings, Named};
+use crate::audit::scene::{Scene, Subject};
+use crate::evidence::{MediaOffer, Offered};
+use crate::net::{Endpoint, Timestamp, Transport};
+
+const NO_MEDIA: &Code = &Code {
+    code: "EXW307",
+    name: "call-without-media",
+    meaning: "A call was answered and lasted, and no media between the announced addresses is in the capture.",
+    advice: "If the capture should show them: the media range (UDP) is blocked, or an announced address is not reachable from the other end (NAT, wrong interface). Otherwise capture at the host that announces the address.",
+};
+const ONE_WAY: &Code = &Code {
+    code: "EXW308",
+    name: "one-way-media",
+    meaning: "Of an answered call only one direction of the media is in the capture: one person hears nothing.",
+    advice: "Look at the way towards the address where nothing arrives: firewall, NAT, routing; then whether that address can be reached from the other end at all.",
+};
+const ELSEWHERE: &Code = &Code {
+    code: "EXW309",
+    name: "media-elsewhere",
+    meaning: "Media go to another address than the other end announced.",
+    advice: "A NAT rewrites addresses, or an end answers to where packets come from; where it is not meant, announce the outside address or use the A/V Edge.",
+};
+const OTHER_CODEC: &Code = &Code {
+    code: "EXW310",
+    name: "codec-mismatch",
+    meaning: "Media arrive in a payload type that the receiver did not announce.",
+    advice: "Compare the codecs of gateway and UM or Lync: the receiver drops what it did not announce, and the call is silent.",
+};
+const OTHER_PROFILE: &Code = &Code {
+    code: "EXW312",
+    name: "srtp-mismatch",
+    meaning: "One end announced SRTP, the other plain RTP, for one call.",
+    advice: "Set encryption of media alike at both ends: VoIP security of the dial plan, SRTP of the gateway, media encryption of the Lync policy.",
+};
+
+pub(in crate::audit) const CALLS: Check = Check {
+    codes: &[NO_MEDIA, ONE_WAY, ELSEWHERE, OTHER_CODEC, OTHER_PROFILE],
+    start: || Box::new(Calls::default()),
+};
+
+/// Calls that are followed; further ones go unjudged.
+const MAX_CALLS: usize = 8192;
+/// Endpoints of media that are remembered.
+const MAX_ENDPOINTS: usize = 65_536;
+/// A shorter call may have ended before anybody spoke, in nanoseconds.
+const MIN_CALL_NS: i64 = 3_000_000_000;
+/// Packets of a direction that is there: one second of usual audio.
+const MIN_PACKETS: u64 = 50;
+/// Payload types that go with any codec: comfort noise, and the usual one of telephone events (RFC 3389, RFC 4733).
+const WITH_ANY: &[u8] = &[13, 101];
+
+#[derive(Default)]
+struct Calls {
+    calls: BTreeMap<Box<str>, Call>,
+    /// Streams by where they go.
+    to: BTreeMap<Endpoint, Stream>,
+    /// Where streams go, by where they come from.
+    from: BTreeMap<Endpoint, Endpoint>,
+}
+
+#[derive(Default)]
+struct Call {
+    flow: Option<Named>,
+    answered: Option<(Timestamp, String)>,
+    ended: Option<Timestamp>,
+    last: Timestamp,
+}
+
+struct Stream {
+    packets: u64,
+    /// The type of most packets.
+    kind: u8,
+    flow: Named,
+}
+
+impl Watch for Calls {
+    fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
+        let flow = subject.flow;
+        if flow.proves("sip") {
+            self.signalling(scene, subject);
+        }
+        if !subject.attribution.spoken.contains(&"rtp") {
+            return;
+        }
+        for (key, stream) in &flow.streams {
+            let (from, to) = (
+                flow.key.endpoint(key.side),
+                flow.key.endpoint(key.side.other()),
+            );
+            let most = stream.payload_types.iter().max_by_key(|(_, count)| **count);
+            let Some((&kind, _)) = most else { continue };
+            if self.to.len() >= MAX_ENDPOINTS {
+                return;
+            }
+            self.from.insert(from, to);
+            let known = self.to.entry(to).or_insert_with(|| Stream {
+                packets: 0,
+                kind,
+                flow: subject.into(),
+            });
+            known.packets = known.packets.saturating_add(stream.packets);
+        }
+    }
+
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
+        let mut media: BTreeMap<&str, Vec<(&Standing, &MediaOffer)>> = BTreeMap::new();
+        for standing in scene.offers.iter() {
+            if let Offered::Media(offer) = &standing.offer.offered
+                && let Some(call_id) = standing.call_id()
+            {
+                media.entry(call_id).or_default().push((standing, offer));
+            }
+        }
+        for (call_id, call) in &self.calls {
+            if let Some(offers) = media.get(&**call_id) {
+                self.judge(call_id, call, offers, findings);
+            }
+        }
+    }
+}
+
+impl Calls {
+    fn signalling(&mut self, scene: &Scene<'_>, subject: Subject<'_>) {
+        let flow = subject.flow;
+        let names: BTreeMap<u64, &str> = flow
+            .facts_of("sip", "call_id")
+            .filter_map(|(fact, _)| Some((fact.subject, fact.value.as_text()?)))
+            .collect();
+        for name in ["method", "invite_status"] {
+            for (fact, sight) in flow.facts_of("sip", name) {
+                let (Some(call_id), Some(text)) = (names.get(&fact.subject), fact.value.as_text())
+                else {
+                    continue;
+                };
+                if self.calls.len() >= MAX_CALLS && !self.calls.contains_key(*call_id) {
+                    continue;
+                }
+                let call = self.calls.entry((*call_id).into()).or_default();
+                call.last = call.last.max(flow.tracker.last_seen);
+                let time = sight.seen.time;
+                if text.starts_with('2') {
+                    let seen = format!("{}: {text}", scene.frame(sight));
+                    call.flow.get_or_insert(subject.into());
+                    let first = call.answered.get_or_insert((time, seen));
+                    first.0 = first.0.min(time);
+                } else if text == "BYE" {
+                    call.ended = Some(call.ended.map_or(time, |ended| ended.min(time)));
+                }
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        call_id: &str,
+        call: &Call,
+        offers: &[(&Standing, &MediaOffer)],
+        findings: &mut Findings<'_>,
+    ) {
+        let (Some(flow), Some((answered, seen))) = (&call.flow, &call.answered) else {
+            return;
+        };
+        let audio = || {
+            offers.iter().filter(|(standing, offer)| {
+                let endpoint = standing.offer.endpoint;
+                &*offer.media == "audio" && endpoint.port != 0 && !endpoint.address.is_unspecified()
+            })
+        };
+        let ends: BTreeSet<Endpoint> = audio()
+            .map(|(standing, _)| standing.offer.endpoint)
+            .collect();
+        let [one, other] = ends.iter().copied().collect::<Vec<_>>()[..] else {
+            return;
+        };
+        if one.address == other.address {
+            return;
+        }
+        let announced: Vec<String> = audio()
+            .map(|(standing, offer)| {
+                format!(
+                    "frame {}: {} announced, {}",
+                    standing.sight.seen.frame, standing.offer.endpoint, offer.profile
+                )
+            })
+            .collect();
+        let find = |findings: &mut Findings<'_>,
+                    code,
+                    severity,
+                    at: Endpoint,
+                    text: String,
+                    flows: &[Named]| {
+            let mut draft = Draft {
+                code,
+                severity,
+                row: None,
+                message: text,
+                evidence: Vec::new(),
+                cause: Cause::host(at.address),
+            };
+            draft = draft.seen(std::iter::once(seen.clone()).chain(announced.iter().cloned()));
+            let all: Vec<Named> = std::iter::once(flow).chain(flows).cloned().collect();
+            findings.find_in(&all, draft);
+        };
+        let keyed = |end: Endpoint| -> BTreeSet<bool> {
+            audio()
+                .filter(|(standing, _)| standing.offer.endpoint == end)
+                .filter_map(|(standing, _)| standing.keyed())
+                .collect()
+        };
+        if keyed(one).intersection(&keyed(other)).next().is_none() {
+            let text =
+                format!("call {call_id}: SRTP at one end, plain RTP at the other ({one}, {other})");
+            find(findings, OTHER_PROFILE, Severity::Warning, one, text, &[]);
+        }
+        let lasted = call.ended.unwrap_or(call.last).since(*answered);
+        let may_send = audio().all(|(_, offer)| matches!(&*offer.direction, "sendrecv" | ""));
+        let heard = |end: Endpoint| self.to.get(&end).map_or(0, |stream| stream.packets);
+        for (here, there) in [(one, other), (other, one)] {
+            // Sent from here, heard elsewhere than announced.
+            if let Some(to) = self
+                .from
+                .get(&here)
+                .filter(|to| **to != there && heard(there) == 0)
+            {
+                let text =
+                    format!("call {call_id}: media of {here} go to {to}, announced was {there}");
+                let flows: Vec<Named> = self
+                    .to
+                    .get(to)
+                    .map(|stream| stream.flow.clone())
+                    .into_iter()
+                    .collect();
+                find(findings, ELSEWHERE, Severity::Warning, there, text, &flows);
+                return;
+            }
+        }
+        match (heard(one), heard(other)) {
+            (0, 0) if lasted >= MIN_CALL_NS && may_send => {
+                let is_seen = self
+                    .to
+                    .keys()
+                    .any(|to| to.address == one.address || to.address == other.address);
+                let severity = if is_seen {
+                    Severity::Warning
+                } else {
+                    Severity::Info
+                };
+                let text = format!(
+                    "call {call_id} is answered and lasts {} s, and no media between {one} and {other} is seen",
+                    lasted / 1_000_000_000
+                );
+                find(findings, NO_MEDIA, severity, one, text, &[]);
+            }
+            (0, packets) | (packets, 0) if packets >= MIN_PACKETS && may_send => {
+                let (silent, to) = if heard(one) == 0 {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
+                let text =
+                    format!("call {call_id}: media arrive at {to} only, nothing at {silent}");
+                let flows: Vec<Named> = self
+                    .to
+                    .get(&to)
+                    .map(|stream| stream.flow.clone())
+                    .into_iter()
+                    .collect();
+                find(findings, ONE_WAY, Severity::Warning, silent, text, &flows);
+            }
+            _ => {}
+        }
+        for end in [one, other] {
+            let Some(stream) = self.to.get(&end) else {
+                continue;
+            };
+            let number = |codec: &str| codec.split(' ').next()?.parse::<u8>().ok();
+            let listed: BTreeSet<u8> = audio()
+                .filter(|(standing, _)| standing.offer.endpoint == end)
+                .flat_map(|(_, offer)| offer.codecs.iter().filter_map(|codec| number(codec)))
+                .collect();
+            let is_known = listed.is_empty()
+                || listed.contains(&stream.kind)
+                || WITH_ANY.contains(&stream.kind);
+            if !is_known && stream.flow.transport == Transport::UDP {
+                let text = format!(
+                    "call {call_id}: payload type {} arrives at {end}, which announced {}",
+                    stream.kind,
+                    listed
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                );
+                find(
+                    findings,
+                    OTHER_CODEC,
+                    Severity::Warning,
+                    end,
+                    text,
+                    &[stream.flow.clone()],
+                );
+            }
+        }
+    }
+}

@@ -79,6 +79,7 @@ impl Case {
         let options = scan::Options {
             threads,
             filter: None,
+            memory_limit: None,
         };
         let scanned = scan::scan(&self.chains, &options, &()).unwrap();
         assert_eq!(scanned.packets, self.packets);

@@ -37,10 +37,34 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC, always with nine decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_nanosecond(i128::from(self.0)) {
-            Ok(time) => write!(f, "{time:.9}"),
-            Err(_) => write!(f, "{} ns", self.0),
+        /// The second that was written last, and its text: packets of one second come together.
+        type Last = Option<(i64, [u8; SECOND])>;
+        /// Length of `2026-01-31T23:59:59`.
+        const SECOND: usize = 19;
+        thread_local! {
+            static LAST: std::cell::Cell<Last> = const { std::cell::Cell::new(None) };
         }
+        let (second, nanos) = (
+            self.0.div_euclid(1_000_000_000),
+            self.0.rem_euclid(1_000_000_000),
+        );
+        let known = LAST.get().filter(|(known, _)| *known == second);
+        let text = match known {
+            Some((_, text)) => text,
+            None => {
+                let Ok(time) = jiff::Timestamp::from_second(second) else {
+                    return write!(f, "{} ns", self.0);
+                };
+                let whole = format!("{time:.0}");
+                let Some(text) = whole.as_bytes().first_chunk::<SECOND>() else {
+                    return write!(f, "{} ns", self.0);
+                };
+                LAST.set(Some((second, *text)));
+                *text
+            }
+        };
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        write!(f, "{text}.{nanos:09}Z")
     }
 }
 

@@ -259,7 +259,7 @@ fn cost(frames: Vec<Frame>) -> Cost {
     let before = ASKED.get();
     let scanned = scan(&chains, 1);
     let allocations = ASKED.get() - before;
-    assert_eq!(scanned.ledger.episodes().len(), FLOWS as usize);
+    assert_eq!(scanned.ledger.episodes().count(), FLOWS as usize);
     let counters = &scanned.ledger.captures().values().next().unwrap().counters;
     assert!(counters.is_empty(), "{counters:?}");
     Cost {

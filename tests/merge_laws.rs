@@ -226,11 +226,11 @@ proptest! {
     #[test]
     fn a_merge_holds_each_episode_of_its_parts_once(a in any_ledger(), b in any_ledger()) {
         let both = merged(&a, &b);
-        for episode in a.episodes().iter().chain(b.episodes()) {
-            let held = both.episodes().iter().filter(|held| *held == episode).count();
+        for episode in a.episodes().chain(b.episodes()) {
+            let held = both.episodes().filter(|held| *held == episode).count();
             prop_assert_eq!(held, 1);
         }
-        let places: Vec<_> = both.episodes().iter().map(Episode::place).collect();
+        let places: Vec<_> = both.episodes().map(|episode| episode.place()).collect();
         prop_assert!(places.is_sorted());
     }
 }
@@ -398,11 +398,11 @@ fn compare(
     let most = 1 + random.below(5);
     let cuts = random.cuts(most, recording.frames.len());
     let in_parts = scan_in_parts(recording, &cuts, folder.path(), random);
-    let is_crossed = |episode: &&Episode| {
+    let is_crossed = |episode: &Episode| {
         let frames = episode.tracker.first_number..episode.last_frame;
         cuts.iter().any(|cut| frames.contains(&(*cut as u64)))
     };
-    let episodes = whole.ledger.episodes().iter();
+    let episodes = whole.ledger.episodes();
     let crossed: BTreeSet<FlowKey> = episodes.filter(is_crossed).map(|one| one.key).collect();
     let [whole, in_parts] = [whole, in_parts].map(|scanned| judge(&scanned, signatures));
     let at = format!("{name}, cut at {cuts:?}");

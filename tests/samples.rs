@@ -108,6 +108,7 @@ impl Seen {
         let options = Options {
             threads: 2,
             filter: None,
+            memory_limit: None,
         };
         let scanned = scan::scan(&plan.chains, &options, &()).unwrap();
         assert!(scanned.failures.is_empty(), "{:?}", scanned.failures);

@@ -197,7 +197,6 @@ fn twenty_rotated_files_give_what_the_whole_capture_gives() {
             let named: usize = rotated
                 .ledger
                 .episodes()
-                .iter()
                 .map(|episode| episode.captures.len())
                 .max()
                 .unwrap();

@@ -33,6 +33,7 @@ fn read(file: &[u8]) -> (BTreeMap<String, u64>, u64) {
     let options = scan::Options {
         threads: 1,
         filter: None,
+        memory_limit: None,
     };
     let scanned = scan::scan(&chains, &options, &()).unwrap();
     assert!(scanned.failures.is_empty(), "{:?}", scanned.failures);

@@ -22,6 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
         let options = Options {
             threads,
             filter: None,
+            memory_limit: None,
         };
         scan(&plan.chains, &options, &())
             .expect("no filter, no error")

@@ -1,6 +1,7 @@
 //! Flows: the episodes of a ledger, joined where a cut between captures split them, with client and server told apart.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::names::Names;
@@ -9,7 +10,7 @@ use crate::evidence::{
     StreamKey, Value,
 };
 use crate::flow::{TcpState, TcpTracker, Tracker};
-use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+use crate::net::{Endpoint, FlowKey, Side, Transport};
 
 /// Why one end of a flow is taken for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,46 +137,52 @@ struct View {
 }
 
 impl View {
-    fn of(episode: &Episode) -> Self {
+    fn of(episode: &mut Episode) -> Self {
         Self {
             tracker: episode.tracker.clone(),
-            streams: episode.streams.clone(),
-            reports: episode.reports.clone(),
+            streams: std::mem::take(&mut episode.streams),
+            reports: std::mem::take(&mut episode.reports),
         }
     }
 
-    /// Takes in an episode of the same tap: counts add.
-    fn join(&mut self, episode: &Episode) {
-        self.tracker = self.tracker.clone().merge(episode.tracker.clone());
-        for (key, stream) in &episode.streams {
-            match self.streams.get_mut(key) {
-                Some(known) => known.join(stream.clone()),
-                None => {
-                    self.streams.insert(*key, stream.clone());
+    /// Takes in what the same tap shows later: counts add.
+    fn join(&mut self, later: Self) {
+        let Self {
+            tracker,
+            streams,
+            reports,
+        } = later;
+        self.tracker = self.tracker.clone().merge(tracker);
+        for (key, stream) in streams {
+            match self.streams.entry(key) {
+                Entry::Occupied(mut known) => known.get_mut().join(stream),
+                Entry::Vacant(free) => {
+                    free.insert(stream);
                 }
             }
         }
-        for (key, reports) in &episode.reports {
-            self.reports.entry(*key).or_default().join(*reports);
+        for (key, reports) in reports {
+            self.reports.entry(key).or_default().join(reports);
         }
     }
 }
 
 impl Flow {
-    fn new(episode: &Episode, tap: u32) -> Self {
+    /// The flow of an episode, before anything is known of other flows.
+    pub(super) fn new(mut episode: Episode, tap: u32) -> Self {
         let View {
             tracker,
             streams,
             reports,
-        } = View::of(episode);
+        } = View::of(&mut episode);
         let mut flow = Self {
             number: 0,
             key: episode.key,
-            client: episode.tracker.first_sender,
+            client: tracker.first_sender,
             orientation: Orientation::FirstPacket,
             tracker,
-            captures: Vec::new(),
-            tunnel: episode.tunnel.clone(),
+            captures: std::mem::take(&mut episode.captures),
+            tunnel: std::mem::take(&mut episode.tunnel),
             protocols: BTreeMap::new(),
             facts: BTreeMap::new(),
             offers: BTreeMap::new(),
@@ -192,27 +199,30 @@ impl Flow {
     }
 
     /// Takes in an episode that continues this flow, or shows it from another tap.
-    fn join(&mut self, episode: &Episode, tap: u32) {
+    pub(super) fn join(&mut self, mut episode: Episode, tap: u32) {
+        let view = View::of(&mut episode);
         self.join_sayings(episode, tap);
         if tap == self.tap && self.views.is_empty() {
             let mut whole = self.take_view();
-            whole.join(episode);
+            whole.join(view);
             self.show(whole);
         } else {
-            self.join_view(episode, tap);
+            self.join_view(view, tap);
         }
     }
 
     /// One tap in parts adds; another tap sees the same packets again.
-    fn join_view(&mut self, episode: &Episode, tap: u32) {
+    fn join_view(&mut self, view: View, tap: u32) {
         if self.views.is_empty() {
             let first = self.take_view();
             self.views.insert(self.tap, first);
         }
-        self.views
-            .entry(tap)
-            .and_modify(|known| known.join(episode))
-            .or_insert_with(|| View::of(episode));
+        match self.views.entry(tap) {
+            Entry::Occupied(mut known) => known.get_mut().join(view),
+            Entry::Vacant(free) => {
+                free.insert(view);
+            }
+        }
         let mut views = self.views.values();
         let Some(first) = views.next() else { return };
         let mut whole = first.clone();
@@ -239,46 +249,40 @@ impl Flow {
     }
 
     /// Takes in what decoders said in an episode.
-    fn join_sayings(&mut self, episode: &Episode, tap: u32) {
-        for capture in &episode.captures {
-            if let Err(place) = self.captures.binary_search(capture) {
-                self.captures.insert(place, Arc::clone(capture));
+    fn join_sayings(&mut self, episode: Episode, tap: u32) {
+        for capture in episode.captures {
+            if let Err(place) = self.captures.binary_search(&capture) {
+                self.captures.insert(place, capture);
             }
         }
-        for (protocol, layer) in &episode.protocols {
-            let first = self.protocols.entry(protocol).or_insert((*layer, tap));
-            *first = (*layer, tap).min(*first);
+        for (protocol, layer) in episode.protocols {
+            let first = self.protocols.entry(protocol).or_insert((layer, tap));
+            *first = (layer, tap).min(*first);
         }
-        let sight = |seen: &Seen| Sight { seen: *seen, tap };
+        let sight = |seen: Seen| Sight { seen, tap };
+        let facts = episode
+            .facts
+            .into_iter()
+            .map(|(fact, seen)| (fact, sight(seen)));
         if self.facts.is_empty() {
             // Sorted already: built at once.
-            let facts = episode.facts.iter();
-            self.facts = facts
-                .map(|(fact, seen)| (fact.clone(), sight(seen)))
-                .collect();
+            self.facts = facts.collect();
         } else {
-            for (fact, seen) in &episode.facts {
-                match self.facts.get_mut(fact) {
-                    Some(first) => *first = sight(seen).min(*first),
-                    None => {
-                        self.facts.insert(fact.clone(), sight(seen));
-                    }
-                }
+            for (fact, sight) in facts {
+                let first = self.facts.entry(fact).or_insert(sight);
+                *first = sight.min(*first);
             }
         }
-        for (offer, seen) in &episode.offers {
-            let first = self
-                .offers
-                .entry(offer.clone())
-                .or_insert_with(|| sight(seen));
+        for (offer, seen) in episode.offers {
+            let first = self.offers.entry(offer).or_insert_with(|| sight(seen));
             *first = sight(seen).min(*first);
         }
         self.protocol_client = self.protocol_client.or(episode.client);
-        self.join_payload(&episode.payload, tap);
+        self.join_payload(episode.payload, tap);
     }
 
     /// The first payload of one tap stands: another shows the same packets again.
-    fn join_payload(&mut self, payload: &[Peek], tap: u32) {
+    fn join_payload(&mut self, payload: Vec<Peek>, tap: u32) {
         if self.payload.first().is_some_and(|(_, other)| *other != tap) {
             return;
         }
@@ -286,10 +290,20 @@ impl Flow {
             return;
         }
         self.payload
-            .extend(payload.iter().map(|peek| (peek.clone(), tap)));
+            .extend(payload.into_iter().map(|peek| (peek, tap)));
         self.payload.sort_unstable();
         self.payload.dedup();
         self.payload.truncate(Peek::MAX);
+    }
+
+    /// What tells which end is the client.
+    pub(super) fn sides(&self) -> Sides {
+        Sides {
+            key: self.key,
+            handshake: self.tracker.tcp.as_ref().and_then(TcpTracker::client),
+            protocol: self.protocol_client,
+            first: self.tracker.first_sender,
+        }
     }
 
     /// The client's endpoint.
@@ -489,11 +503,64 @@ fn overlay(mut one: Tracker, other: &Tracker) -> Tracker {
     one
 }
 
-/// All flows of a ledger, by first packet, then by flow key.
+/// What of a flow tells which end is the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sides {
+    pub(super) key: FlowKey,
+    /// The side that asked for the connection.
+    pub(super) handshake: Option<Side>,
+    /// The side that the protocol showed to be the client.
+    pub(super) protocol: Option<Side>,
+    /// The sender of the first packet.
+    pub(super) first: Side,
+}
+
+impl Sides {
+    /// What one episode of a flow tells.
+    pub(super) fn of(episode: &Episode) -> Self {
+        Self {
+            key: episode.key,
+            handshake: episode.tracker.tcp.as_ref().and_then(TcpTracker::client),
+            protocol: episode.client,
+            first: episode.tracker.first_sender,
+        }
+    }
+
+    /// The client, where the flow alone tells it.
+    pub(super) fn told(&self) -> Option<(Side, Orientation)> {
+        let by_handshake = self.handshake.map(|side| (side, Orientation::Handshake));
+        by_handshake.or_else(|| self.protocol.map(|side| (side, Orientation::Protocol)))
+    }
+
+    /// The client, by what was offered and what is documented where the flow does not tell it.
+    pub(super) fn client(
+        &self,
+        is_offered: impl Fn(Transport, Endpoint) -> bool,
+        is_documented: impl Fn(Transport, u16) -> bool,
+    ) -> (Side, Orientation) {
+        if let Some(told) = self.told() {
+            return told;
+        }
+        let (key, transport) = (self.key, self.key.transport);
+        let only = |holds: &dyn Fn(Side) -> bool| match Side::BOTH.map(holds) {
+            [true, false] => Some(Side::A),
+            [false, true] => Some(Side::B),
+            [true, true] | [false, false] => None,
+        };
+        let offered = |side: Side| is_offered(transport, key.endpoint(side));
+        let documented = |side: Side| is_documented(transport, key.endpoint(side).port);
+        let well_known = |side: Side| transport.has_ports() && key.endpoint(side).port < 1024;
+        let by_port = || only(&documented).or_else(|| only(&well_known));
+        only(&offered)
+            .map(|server| (server.other(), Orientation::Offer))
+            .or_else(|| by_port().map(|server| (server.other(), Orientation::Port)))
+            .unwrap_or((self.first, Orientation::FirstPacket))
+    }
+}
+
+/// Where flows were seen, and what their addresses are called.
 #[derive(Clone, Debug, Default)]
 pub struct Flows {
-    /// The flows; number N is at index N - 1.
-    pub(super) flows: Vec<Flow>,
     /// Names of the taps.
     pub taps: Vec<Arc<str>>,
     /// Names of addresses.
@@ -501,101 +568,20 @@ pub struct Flows {
 }
 
 impl Flows {
-    /// Joins the episodes of a ledger. `is_documented` says whether a port is listed in the matrix.
-    pub fn settle(ledger: &Ledger, is_documented: impl Fn(Transport, u16) -> bool) -> Self {
-        let taps: Vec<Arc<str>> = ledger.captures().keys().cloned().collect();
-        let index = |tap: &Arc<str>| {
-            taps.binary_search(tap)
-                .ok()
-                .and_then(|i| u32::try_from(i).ok())
-                .unwrap_or(0)
-        };
-        let mut flows: Vec<Flow> = Vec::with_capacity(ledger.episodes().len());
-        let mut open: HashMap<FlowKey, usize> = HashMap::with_capacity(ledger.episodes().len());
-        for episode in ledger.episodes() {
-            let tap = index(&episode.tap);
-            let continued = open
-                .get(&episode.key)
-                .and_then(|&place| flows.get_mut(place))
-                .filter(|flow| {
-                    episode
-                        .tracker
-                        .continues(&flow.tracker, episode.key.transport)
-                });
-            match continued {
-                Some(flow) => flow.join(episode, tap),
-                None => {
-                    open.insert(episode.key, flows.len());
-                    flows.push(Flow::new(episode, tap));
-                }
-            }
+    /// The taps of a ledger, and the names that its captures give.
+    pub(super) fn of(ledger: &Ledger) -> Self {
+        Self {
+            taps: ledger.captures().keys().cloned().collect(),
+            names: Names::of(ledger),
         }
-        let mut quoted: HashMap<FlowKey, Vec<usize>> = HashMap::new();
-        for (place, flow) in flows.iter().enumerate() {
-            if ledger.icmp_errors().contains_key(&flow.key) {
-                quoted.entry(flow.key).or_default().push(place);
-            }
-        }
-        for (key, errors) in ledger.icmp_errors() {
-            let Some(places) = quoted.get(key) else {
-                continue;
-            };
-            for (error, seen) in errors {
-                // An error belongs to the episode that was open when it came.
-                let began = |place: &&usize| {
-                    flows
-                        .get(**place)
-                        .is_some_and(|flow: &Flow| flow.tracker.first_seen <= seen.time)
-                };
-                let place = places.iter().rev().find(began).or_else(|| places.first());
-                if let Some(flow) = place.and_then(|&place| flows.get_mut(place)) {
-                    flow.errors.insert(*error, *seen);
-                }
-            }
-        }
-        let names = Names::of(ledger);
-        let mut settled = Self { flows, taps, names };
-        settled.orient(is_documented);
-        super::rpc::join_channels(&mut settled.flows);
-        for (index, flow) in settled.flows.iter_mut().enumerate() {
-            flow.number = index as u64 + 1;
-            settled.names.learn(flow);
-        }
-        settled
     }
 
-    fn orient(&mut self, is_documented: impl Fn(Transport, u16) -> bool) {
-        let offered: BTreeMap<(Transport, Endpoint), Timestamp> = self
-            .flows
-            .iter()
-            .flat_map(|flow| flow.offers.iter())
-            .filter(|(offer, _)| offer.endpoint.port != 0)
-            .map(|(offer, sight)| ((offer.transport, offer.endpoint), sight.seen.time))
-            .collect();
-        for flow in &mut self.flows {
-            let key = flow.key;
-            let only = |holds: &dyn Fn(Side) -> bool| match Side::BOTH.map(holds) {
-                [true, false] => Some(Side::A),
-                [false, true] => Some(Side::B),
-                [true, true] | [false, false] => None,
-            };
-            let is_offered =
-                |side: Side| offered.contains_key(&(key.transport, key.endpoint(side)));
-            let documented = |side: Side| is_documented(key.transport, key.endpoint(side).port);
-            let well_known =
-                |side: Side| key.transport.has_ports() && key.endpoint(side).port < 1024;
-            let by_handshake = flow.tracker.tcp.as_ref().and_then(|tcp| tcp.client());
-            let server_by_port = || only(&documented).or_else(|| only(&well_known));
-            (flow.client, flow.orientation) = by_handshake
-                .map(|client| (client, Orientation::Handshake))
-                .or_else(|| {
-                    flow.protocol_client
-                        .map(|client| (client, Orientation::Protocol))
-                })
-                .or_else(|| only(&is_offered).map(|server| (server.other(), Orientation::Offer)))
-                .or_else(|| server_by_port().map(|server| (server.other(), Orientation::Port)))
-                .unwrap_or((flow.tracker.first_sender, Orientation::FirstPacket));
-        }
+    /// Place of a tap in [`Flows::taps`].
+    pub(super) fn tap(&self, tap: &Arc<str>) -> u32 {
+        let place = self.taps.binary_search(tap).ok();
+        place
+            .and_then(|place| u32::try_from(place).ok())
+            .unwrap_or(0)
     }
 
     /// "frame 17", with the tap where there are several.

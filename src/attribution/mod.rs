@@ -14,11 +14,13 @@ mod ends;
 mod flow;
 mod names;
 mod offers;
+mod pass;
 mod proof;
 mod rows;
 mod rpc;
 mod security;
 mod sketch;
+mod survey;
 mod unknown;
 
 pub use calls::{Call, CallFlows, CallStream, ClockSource, Far, Rung, calls};
@@ -42,6 +44,7 @@ use std::sync::Arc;
 
 use candidates::Rules;
 use claims::Claims;
+use survey::{Joints, Survey};
 
 use crate::evidence::{Ledger, Strength};
 use crate::net::{Timestamp, Transport};
@@ -157,10 +160,11 @@ pub struct Judged<'a> {
     ledger: Ledger,
     signatures: &'a Signatures,
     topology: &'a Topology,
-    /// Taps and names; its flows are gone over with [`Judged::for_each`].
+    joints: Joints,
+    rules: Rules<'a>,
+    threads: usize,
+    /// Taps and names.
     pub flows: Flows,
-    /// One attribution a flow, in the same order.
-    attributions: Vec<Attribution>,
     /// Offers by endpoint.
     pub offers: Offers,
     /// Roles inferred from facts.
@@ -170,42 +174,16 @@ pub struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// Judges a ledger.
+    /// Judges a ledger, on one thread.
     pub fn of(ledger: Ledger, signatures: &'a Signatures, topology: &'a Topology) -> Self {
-        let is_documented = |transport: Transport, port: u16| {
-            signatures.matrix.by_port(transport, port).next().is_some()
-                || topology.moved_ports().any(|moved| moved.port == port)
-        };
-        let flows = Flows::settle(&ledger, is_documented);
-        let offers = Offers::of(&flows);
-        let mut inferred = Inferred::default();
-        for flow in &flows.flows {
-            inferred.learn(
-                flow.key,
-                flow.client,
-                flow.facts.iter().map(|(fact, sight)| (fact, sight.seen)),
-            );
-            if flow.tracker.packets[flow.client.other()] > 0 {
-                for (protocol, (layer, _)) in &flow.protocols {
-                    inferred.answers(flow.server().address, protocol, layer.seen);
-                }
-            }
-        }
-        let judge = Judge {
-            signatures,
-            topology,
-            flows: &flows,
-            offers: &offers,
-            inferred: &inferred,
-            rules: Rules::of(&signatures.catalog),
-            claims: Claims::default(),
-        };
-        let attributions = flows
-            .flows
-            .iter()
-            .map(|flow| judge.attribute(flow))
-            .collect();
-        drop(judge);
+        let Survey {
+            joints,
+            flows,
+            offers,
+            inferred,
+        } = Survey::of(&ledger, |transport, port| {
+            is_documented(signatures, topology, transport, port)
+        });
         let last_seen = ledger
             .captures()
             .values()
@@ -215,12 +193,21 @@ impl<'a> Judged<'a> {
             ledger,
             signatures,
             topology,
+            joints,
+            rules: Rules::of(&signatures.catalog),
+            threads: 1,
             flows,
-            attributions,
             offers,
             inferred,
             last_seen,
         }
+    }
+
+    /// Judges on so many threads. What comes out is the same.
+    #[must_use]
+    pub const fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
     }
 
     /// The name of an address that stands: of the topology file, else of the captures.
@@ -245,12 +232,12 @@ impl<'a> Judged<'a> {
 
     /// How many flows there are.
     pub fn len(&self) -> u64 {
-        self.attributions.len() as u64
+        self.joints.flows()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.attributions.is_empty()
+        self.len() == 0
     }
 
     /// Goes over all flows once, in order: by first packet, then by flow key.
@@ -270,8 +257,14 @@ impl<'a> Judged<'a> {
         &self,
         mut visit: impl FnMut(&Flow, &Attribution) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut flows = self.flows.flows.iter().zip(&self.attributions);
-        flows.try_for_each(|(flow, attribution)| visit(flow, attribution))
+        self.map(
+            |_| (),
+            |(), flows| flows,
+            |flows| {
+                let mut flows = flows.iter();
+                flows.try_for_each(|(flow, attribution)| visit(flow, attribution))
+            },
+        )
     }
 
     /// The flows that are wanted, in order: for what must have several at hand. Memory is bounded by what is wanted.
@@ -294,6 +287,17 @@ impl<'a> Judged<'a> {
 /// A flow with what it is.
 pub type JudgedFlow = (Flow, Attribution);
 
+/// Whether a port is listed in the matrix, or the user says that it was moved there.
+fn is_documented(
+    signatures: &Signatures,
+    topology: &Topology,
+    transport: Transport,
+    port: u16,
+) -> bool {
+    signatures.matrix.by_port(transport, port).next().is_some()
+        || topology.moved_ports().any(|moved| moved.port == port)
+}
+
 /// What attribution of a single flow may look at.
 struct Judge<'a> {
     signatures: &'a Signatures,
@@ -301,7 +305,7 @@ struct Judge<'a> {
     flows: &'a Flows,
     offers: &'a Offers,
     inferred: &'a Inferred,
-    rules: Rules<'a>,
+    rules: &'a Rules<'a>,
     claims: Claims<'a>,
 }
 

@@ -1,8 +1,8 @@
 //! Offers by endpoint: what somebody announced, and the flows that it explains.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::flow::{Flow, Flows, Sight};
+use super::flow::{Flow, Sight};
 use crate::evidence::{Offer, Offered};
 use crate::net::{Endpoint, Transport};
 
@@ -57,22 +57,11 @@ pub struct Offers {
 }
 
 impl Offers {
-    pub(super) fn of(flows: &Flows) -> Self {
-        let mut first: BTreeMap<&Offer, (Sight, u64)> = BTreeMap::new();
-        for flow in &flows.flows {
-            for (offer, sight) in &flow.offers {
-                let known = first.entry(offer).or_insert((*sight, flow.number));
-                *known = (*sight, flow.number).min(*known);
-            }
-        }
+    /// All offers, each with where it was made first, and the number of the flow that carried it.
+    pub(super) fn of(made: impl Iterator<Item = (Offer, Sight, u64)>) -> Self {
         let mut all = Self::default();
-        let mut standing: Vec<Standing> = first
-            .into_iter()
-            .map(|(offer, (sight, flow))| Standing {
-                offer: offer.clone(),
-                sight,
-                flow,
-            })
+        let mut standing: Vec<Standing> = made
+            .map(|(offer, sight, flow)| Standing { offer, sight, flow })
             .collect();
         standing.sort_by(|one, other| (one.sight, &one.offer).cmp(&(other.sight, &other.offer)));
         for (index, Standing { offer, .. }) in standing.iter().enumerate() {
@@ -96,6 +85,11 @@ impl Offers {
     /// All offers, by the packet that made them.
     pub fn iter(&self) -> impl Iterator<Item = &Standing> {
         self.standing.iter()
+    }
+
+    /// Whether a port of an endpoint was offered.
+    pub(super) fn is_offered(&self, transport: Transport, endpoint: Endpoint) -> bool {
+        endpoint.port != 0 && self.by_endpoint.contains_key(&(transport, endpoint))
     }
 
     /// Offers of an endpoint.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::flow::{Flow, Sight};
-use crate::evidence::{Attribute, Fact, Value};
+use crate::evidence::{Attribute, Fact, Seen, Value};
+use crate::net::Side;
 use crate::signature::{InterfaceKind, Signatures};
 
 /// An RPC interface that a flow bound, or asked for without an answer in the capture.
@@ -124,51 +125,98 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
 /// Bits of a subject of `proposed` and `accepted` that name the presentation context.
 const CONTEXT: u64 = 0xffff;
 
-/// Binds in one channel of a virtual connection, and their answers in another: both flows bound what was accepted.
-pub(super) fn join_channels(flows: &mut [Flow]) {
-    let mut connections: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (place, flow) in flows.iter().enumerate() {
-        for cookie in flow.texts("dcerpc", "virtual_connection") {
-            connections
-                .entry(cookie.to_owned())
-                .or_default()
-                .push(place);
+/// What a flow says of the virtual connections that it is a channel of.
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// The place of its flow.
+    pub(super) flow: u64,
+    cookies: Vec<String>,
+    proposed: Vec<(u64, Value)>,
+    accepted: Vec<(u64, Sight)>,
+}
+
+impl Channel {
+    /// What an episode says, if it is part of a channel.
+    pub(super) fn of(facts: &BTreeMap<Fact, Seen>, flow: u64, tap: u32) -> Option<Self> {
+        let of = |name: &'static str| {
+            let is_meant = move |(fact, _): &(&Fact, &Seen)| {
+                fact.attribute.protocol == "dcerpc" && fact.attribute.name == name
+            };
+            facts.iter().filter(is_meant)
+        };
+        let cookies: Vec<String> = of("virtual_connection")
+            .filter_map(|(fact, _)| fact.value.as_text().map(str::to_owned))
+            .collect();
+        if cookies.is_empty() {
+            return None;
+        }
+        let proposed = of("proposed").map(|(fact, _)| (fact.subject, fact.value.clone()));
+        let accepted =
+            of("accepted").map(|(fact, seen)| (fact.subject, Sight { seen: *seen, tap }));
+        Some(Self {
+            flow,
+            cookies,
+            proposed: proposed.collect(),
+            accepted: accepted.collect(),
+        })
+    }
+}
+
+/// What a flow bound by what another channel of its connection shows: presentation context, interface, and where.
+pub(super) type Bound = (u64, Value, Sight);
+
+/// The fact of such a bind; the server says it.
+pub(super) fn bound(context: u64, interface: Value, server: Side) -> Fact {
+    Fact {
+        attribute: Attribute {
+            protocol: "dcerpc",
+            name: "bound",
+        },
+        subject: context,
+        value: interface,
+        side: server,
+    }
+}
+
+/// Binds in one channel of a virtual connection, and their answers in another: both flows bound what was accepted. By the
+/// place of the flow.
+pub(super) fn join_channels(mut channels: Vec<Channel>) -> BTreeMap<u64, Vec<Bound>> {
+    channels.sort_by_key(|channel| channel.flow);
+    let mut connections: BTreeMap<&str, Vec<&Channel>> = BTreeMap::new();
+    for channel in &channels {
+        for cookie in &channel.cookies {
+            connections.entry(cookie).or_default().push(channel);
         }
     }
-    for places in connections.values() {
-        let mut proposed: BTreeMap<u64, Value> = BTreeMap::new();
+    let mut joined: BTreeMap<u64, Vec<Bound>> = BTreeMap::new();
+    for channels in connections.values() {
+        let mut proposed: BTreeMap<u64, &Value> = BTreeMap::new();
         let mut accepted: BTreeMap<u64, Sight> = BTreeMap::new();
-        for flow in places.iter().filter_map(|&place| flows.get(place)) {
-            for (fact, _) in flow.facts_of("dcerpc", "proposed") {
-                proposed.insert(fact.subject, fact.value.clone());
-            }
-            for (fact, sight) in flow.facts_of("dcerpc", "accepted") {
-                let first = accepted.entry(fact.subject).or_insert(sight);
-                *first = sight.min(*first);
+        for channel in channels {
+            proposed.extend(
+                channel
+                    .proposed
+                    .iter()
+                    .map(|(subject, value)| (*subject, value)),
+            );
+            for (subject, sight) in &channel.accepted {
+                let first = accepted.entry(*subject).or_insert(*sight);
+                *first = (*sight).min(*first);
             }
         }
         for (subject, interface) in proposed {
             let Some(sight) = accepted.get(&(subject & !CONTEXT)) else {
                 continue;
             };
-            for &place in places {
-                let Some(flow) = flows.get_mut(place) else {
-                    continue;
-                };
-                let fact = Fact {
-                    attribute: Attribute {
-                        protocol: "dcerpc",
-                        name: "bound",
-                    },
-                    subject: subject & CONTEXT,
-                    value: interface.clone(),
-                    side: flow.client.other(),
-                };
-                let first = flow.facts.entry(fact).or_insert(*sight);
-                *first = (*sight).min(*first);
+            let mut flows: Vec<u64> = channels.iter().map(|channel| channel.flow).collect();
+            flows.dedup();
+            for flow in flows {
+                let bound = (subject & CONTEXT, interface.clone(), *sight);
+                joined.entry(flow).or_default().push(bound);
             }
         }
     }
+    joined
 }
 
 #[cfg(test)]
@@ -176,11 +224,11 @@ mod tests {
 
     use uuid::{Uuid, uuid};
 
-    use super::super::flow::Flows;
+    use super::super::Judged;
     use super::*;
-    use crate::evidence::{Episode, Ledger, Seen};
+    use crate::evidence::{Episode, Ledger};
     use crate::flow::{Observation, Tracker};
-    use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+    use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
 
     const STORE: Uuid = uuid!("a4f1db00-ca47-1067-b31f-00dd010662da");
     const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
@@ -244,7 +292,10 @@ mod tests {
     fn settle(episodes: Vec<Episode>) -> Vec<Flow> {
         let record = crate::evidence::CaptureRecord::default();
         let ledger = Ledger::new("test".into(), record, episodes, BTreeMap::new());
-        Flows::settle(&ledger, |_, _| false).flows
+        let signatures = Signatures::default();
+        let topology = crate::topology::Topology::default();
+        let judged = Judged::of(ledger, &signatures, &topology);
+        judged.all().into_iter().map(|(flow, _)| flow).collect()
     }
 
     fn rpc_of(flow: &Flow) -> Vec<Rpc> {

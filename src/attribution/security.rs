@@ -100,6 +100,25 @@ pub struct Encryption {
     pub mutual: Option<bool>,
 }
 
+impl Encryption {
+    /// Whether nothing but its kind is known.
+    pub(crate) const fn is_plain(&self) -> bool {
+        let Self {
+            kind: _,
+            version,
+            cipher,
+            server_name,
+            certificate,
+            mutual,
+        } = self;
+        version.is_none()
+            && cipher.is_none()
+            && server_name.is_none()
+            && certificate.is_none()
+            && mutual.is_none()
+    }
+}
+
 /// Protocols that seal what they carry, or say nothing of it. Every other one, spoken on the transport itself, was read in
 /// clear: a decoder proves a protocol by reading it.
 pub const UNTOLD: &[&str] = &[

@@ -72,7 +72,10 @@ pub(super) struct Reading {
     /// Take every capture as a tap of its own, also where names look like one rotated series
     #[arg(long)]
     pub(super) separate: bool,
-    /// Threads that scan [default: as many as there are processors]
+    /// Most memory to use, such as 512M or 2G; flows beyond it wait in a temporary file [default: half of the machine's]
+    #[arg(long, value_name = "SIZE")]
+    pub(super) memory_limit: Option<Size>,
+    /// Threads that scan and judge [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
     #[command(flatten)]
@@ -224,6 +227,40 @@ pub(super) struct SignatureFiles {
     /// Folder of further signature files, which extend or replace the built-in ones
     #[arg(long, value_name = "DIR")]
     pub(super) signatures: Vec<PathBuf>,
+}
+
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("expected a size such as 512M or 2G, found `{text}`");
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit
+            .to_ascii_uppercase()
+            .trim_end_matches("IB")
+            .trim_end_matches('B')
+        {
+            "" => 0,
+            "K" => 10,
+            "M" => 20,
+            "G" => 30,
+            "T" => 40,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+        if bytes == 0 {
+            return Err(wrong());
+        }
+        Ok(Self(bytes))
+    }
 }
 
 /// What `matrix --port` takes: a port to look for, or a changed one.

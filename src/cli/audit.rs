@@ -3,9 +3,8 @@
 use super::args::{Auditing, FormatArgument};
 use super::output::{Output, say};
 use super::summary::{LeftOut, Tally};
-use super::{Ending, Run, summary};
-use crate::attribution::Judged;
-use crate::audit::{Baseline, Review, Selection, review};
+use super::{Ending, Run, summary, unbroken};
+use crate::audit::{Auditor, Baseline, Review, Selection};
 use crate::report::Sarif;
 use crate::topology::Topology;
 
@@ -33,8 +32,14 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         }
         Ok(())
     })?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
-    let mut review = review(&judged, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
+    let mut tally = Tally::default();
+    let mut auditor = Auditor::new(&judged, &run.signatures, &run.topology);
+    judged.for_each(|flow, attribution| {
+        tally.count(attribution);
+        auditor.observe(flow, attribution);
+    });
+    let mut review = auditor.finish();
     selection.apply(&mut review);
     let mut left_out = LeftOut {
         waived: review.waived.len(),
@@ -47,6 +52,7 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
         review.findings.retain(|finding| !baseline.knows(finding));
         left_out.known = Some(before.saturating_sub(review.findings.len()));
     }
+    unbroken(&judged)?;
     if is_sarif {
         let log = Sarif::new(&judged, &review, baseline.is_some());
         run.output.write_plain(|out| log.write(out))?;
@@ -55,8 +61,6 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
     }
     expired(&review, &run.topology);
     if !reading.output.quiet {
-        let mut tally = Tally::default();
-        judged.for_each(|_, attribution| tally.count(attribution));
         let ledger = judged.ledger();
         summary::findings(&tally, &run, ledger, &review.findings, &left_out);
     }

@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::args::Diffing;
 use super::output::{Output, say};
 use super::{Ending, Run};
-use crate::attribution::{Change, ChangeKind, Conversations, Judged, changes};
+use crate::attribution::{Change, ChangeKind, Conversations, changes};
 use crate::report::ChangeRecord;
 
 pub(super) fn run(diffing: &Diffing) -> anyhow::Result<Ending> {
@@ -24,7 +24,7 @@ pub(super) fn run(diffing: &Diffing) -> anyhow::Result<Ending> {
         let output = Output::new(&reading.output)?;
         let captures = std::slice::from_ref(capture);
         let (run, ledger) = Run::with(captures, reading, output, |_| Ok(()))?;
-        let judged = Judged::of(ledger, &run.signatures, &run.topology);
+        let judged = run.judge(ledger);
         let conversations = Conversations::of(&judged);
         drop(judged);
         Ok((run, conversations))

@@ -8,7 +8,6 @@ use anyhow::bail;
 use super::args::{Explaining, Reading};
 use super::output::Output;
 use super::{Ending, Run, signatures};
-use crate::attribution::Judged;
 use crate::audit::{self as findings, CODES};
 use crate::report::Chain;
 use crate::signature::{Signatures, UnknownWord};
@@ -42,7 +41,7 @@ fn flow_of(number: u64, captures: &[OsString], reading: &Reading) -> anyhow::Res
     }
     let output = Output::new(&reading.output)?;
     let (run, ledger) = Run::with(captures, reading, output, |_| Ok(()))?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let kept = judged.keep(|flow, _| flow.number == number);
     let Some((flow, attribution)) = kept.first() else {
         bail!(

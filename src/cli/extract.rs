@@ -40,7 +40,7 @@ pub(super) fn run(extracting: &Extracting) -> anyhow::Result<Ending> {
     let output = Output::new(&reading.output)?;
     let (run, ledger) = Run::with(captures, reading, output, |_| Ok(()))?;
     let services = services(service, &run.signatures)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let findings = audit(&judged, judged.signatures(), judged.topology());
     let mut numbers: BTreeSet<u64> = flow.iter().map(|number| number.get()).collect();
     if let Some(missing) = numbers.iter().find(|number| **number > judged.len()) {

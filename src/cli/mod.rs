@@ -13,6 +13,7 @@ mod summary;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -25,7 +26,7 @@ use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
 use crate::report::Format;
 use crate::report::{
-    CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_ladders, write_topology,
+    Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_ladders, write_topology,
 };
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
@@ -83,16 +84,31 @@ pub fn main() -> ExitCode {
 
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let mut codes = FlowCodes::of(&findings);
     let mut tally = Tally::default();
     run.output.write_with::<FlowRecord<'_>>(|writer| {
-        judged.try_for_each(|flow, attribution| {
-            tally.count(attribution);
-            let codes = codes.at(flow.number);
-            writer.push(&FlowRecord::new(flow, attribution, codes))
-        })
+        let (format, style) = (writer.format(), writer.style());
+        judged.map(
+            |numbers| codes.of_row(numbers),
+            |codes, flows| {
+                let mut part = Tally::default();
+                let mut batch = Batch::new(format, style);
+                let mut flows = flows.iter();
+                let written = flows.try_for_each(|(flow, attribution)| {
+                    part.count(attribution);
+                    let codes = codes.at(flow.number);
+                    batch.push(&FlowRecord::new(flow, attribution, codes))
+                });
+                (written.map(|()| batch), part)
+            },
+            |(batch, part)| {
+                tally.merge(part);
+                writer.extend(batch?)
+            },
+        )?;
+        unbroken(&judged)
     })?;
     if !scanning.reading.output.quiet {
         summary::flows(&tally, &run, judged.ledger(), &findings);
@@ -100,9 +116,20 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     Ok(run.ending(Ending::Clean, judged))
 }
 
+/// Whether all flows could be read back: a result that lacks some must not look whole.
+fn unbroken(judged: &Judged<'_>) -> io::Result<()> {
+    match judged.ledger().trouble() {
+        None => Ok(()),
+        Some(error) => {
+            let message = format!("the temporary file for flows: {error}");
+            Err(io::Error::new(io::ErrorKind::Other, message))
+        }
+    }
+}
+
 fn endpoints(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let records = EndpointRecord::all(&judged, judged.signatures());
     let count = records.len();
     let named = |record| NamedEndpoint::new(record, &judged);
@@ -125,7 +152,7 @@ fn calls(calling: &Calling) -> anyhow::Result<Ending> {
         anyhow::bail!("--ladder: a ladder is text, and has no other format");
     }
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let findings = findings::audit(&judged, judged.signatures(), judged.topology());
     let flows = CallFlows::of(&judged);
     let calls = attribution::calls(&flows);
@@ -154,7 +181,7 @@ fn topology(scanning: &Scanning) -> anyhow::Result<Ending> {
         anyhow::bail!("--format: a topology file is TOML, and has no other format");
     }
     let (run, ledger) = Run::of(scanning)?;
-    let judged = Judged::of(ledger, &run.signatures, &run.topology);
+    let judged = run.judge(ledger);
     let sketch = Sketch::of(&judged);
     let captures: Vec<&str> = judged
         .ledger()
@@ -224,6 +251,7 @@ fn matrix(searching: &Searching) -> anyhow::Result<Ending> {
 struct Run {
     signatures: Signatures,
     topology: Topology,
+    threads: usize,
     packets: u64,
     failures: Vec<CaptureError>,
     output: Output,
@@ -264,6 +292,10 @@ impl Run {
         let options = scan::Options {
             threads,
             filter: reading.filter.clone(),
+            memory_limit: reading
+                .memory_limit
+                .map(|size| size.0)
+                .or_else(half_of_memory),
         };
         let bar = Bar::new(&plan.chains, reading.output.quiet);
         let Scanned {
@@ -284,11 +316,17 @@ impl Run {
         let run = Self {
             signatures,
             topology,
+            threads,
             packets,
             failures,
             output,
         };
         Ok((run, ledger))
+    }
+
+    /// Judges what was scanned.
+    fn judge(&self, ledger: Ledger) -> Judged<'_> {
+        Judged::of(ledger, &self.signatures, &self.topology).with_threads(self.threads)
     }
 
     /// How the run ended. The process ends with it, so what was used is not given back piece by piece: that took a tenth of
@@ -300,6 +338,17 @@ impl Run {
             _ => otherwise,
         }
     }
+}
+
+/// Half of the memory that this process may use: of the machine, or of the group that it runs in.
+fn half_of_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    let group = system.cgroup_limits().map(|limits| limits.total_memory);
+    let all = group.map_or(machine, |group| group.min(machine));
+    // A system that does not say is taken to have enough.
+    (all > 0).then_some(all / 2)
 }
 
 /// The vocabulary of conditions: what the decoders register.

@@ -59,12 +59,12 @@ pub struct Episode {
 impl Episode {
     /// The order of episodes: by first packet, then by flow key. Unique within one scan; two scans of one capture that differ
     /// (by a filter) can share a place.
-    pub fn place(&self) -> (Timestamp, FlowKey, u64, &Arc<str>) {
+    pub fn place(&self) -> (Timestamp, FlowKey, u64, Arc<str>) {
         (
             self.tracker.first_seen,
             self.key,
             self.tracker.first_number,
-            &self.tap,
+            Arc::clone(&self.tap),
         )
     }
 }

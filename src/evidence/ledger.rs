@@ -2,15 +2,18 @@
 //!
 //! A ledger is a set: merging is set union, hence associative, commutative and idempotent with the empty ledger as
 //! identity, volumes included. Episodes that a cut between captures split are joined in the judge half, by a pure
-//! function over the sorted set.
+//! function over the sorted set. They are packed as soon as they end, because a flood has more flows than memory has room
+//! for; who reads them gets them one after the other.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use serde::Serialize;
 
-use super::{Episode, Seen};
+use super::{Episode, Packed, Packer, Records, Seen, Store};
 use crate::net::{FlowKey, Side, Timestamp};
 
 /// Joins two results into one: associative, commutative, with `Default` as identity.
@@ -57,11 +60,11 @@ pub struct CaptureRecord {
     pub errors: Vec<Box<str>>,
 }
 
-/// The result of scanning: the neck between bytes and verdicts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The result of scanning: the neck between bytes and verdicts. Its episodes are packed, in memory or in a temporary file.
+#[derive(Clone, Default)]
 pub struct Ledger {
     captures: BTreeMap<Arc<str>, CaptureRecord>,
-    episodes: Vec<Episode>,
+    packed: Vec<Packed>,
     icmp_errors: BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>,
 }
 
@@ -70,13 +73,31 @@ impl Ledger {
     pub fn new(
         tap: Arc<str>,
         record: CaptureRecord,
-        mut episodes: Vec<Episode>,
+        episodes: Vec<Episode>,
         icmp_errors: BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>,
     ) -> Self {
-        sort(&mut episodes);
+        let store = Arc::new(Store::default());
+        let mut packers: BTreeMap<Arc<str>, Packer> = BTreeMap::new();
+        for episode in &episodes {
+            packers
+                .entry(Arc::clone(&episode.tap))
+                .or_insert_with(|| Packer::new(Arc::clone(&episode.tap), Arc::clone(&store)))
+                .push(episode);
+        }
+        let packed = packers.into_values().map(Packer::finish).collect();
+        Self::of(tap, record, packed, icmp_errors)
+    }
+
+    /// A ledger of one chain of captures, of which some packers hold the episodes.
+    pub fn of(
+        tap: Arc<str>,
+        record: CaptureRecord,
+        packed: Vec<Packed>,
+        icmp_errors: BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>>,
+    ) -> Self {
         Self {
             captures: BTreeMap::from([(tap, record)]),
-            episodes,
+            packed,
             icmp_errors,
         }
     }
@@ -86,58 +107,72 @@ impl Ledger {
         &self.captures
     }
 
-    /// The episodes, ordered by first packet time, then by flow key.
-    pub fn episodes(&self) -> &[Episode] {
-        &self.episodes
+    /// The episodes, unpacked one by one, ordered by first packet time, then by flow key.
+    pub fn episodes(&self) -> impl Iterator<Item = Episode> + '_ {
+        let mut records = Records::of(&self.packed);
+        std::iter::from_fn(move || {
+            let record = records.next()?;
+            self.packed.get(record.packed)?.decode(record.bytes)
+        })
+    }
+
+    /// The packed episodes.
+    pub(crate) fn packed(&self) -> &[Packed] {
+        &self.packed
+    }
+
+    /// How many episodes there are at most: those that were scanned twice count twice.
+    pub(crate) fn most_episodes(&self) -> u64 {
+        self.packed.iter().map(Packed::len).sum()
     }
 
     /// ICMP errors, by the flow that they quote.
     pub const fn icmp_errors(&self) -> &BTreeMap<FlowKey, BTreeMap<IcmpError, Seen>> {
         &self.icmp_errors
     }
-}
 
-fn sort(episodes: &mut Vec<Episode>) {
-    // Where places are equal the whole decides: else the order would be that of merging, and equals not be neighbours.
-    episodes.sort_by(|one, other| one.place().cmp(&other.place()).then_with(|| one.cmp(other)));
-    episodes.dedup();
-}
+    /// What went wrong with the temporary file, if anything did: then episodes are missing.
+    pub fn trouble(&self) -> Option<Arc<io::Error>> {
+        self.packed
+            .iter()
+            .find_map(|packed| packed.store().trouble())
+    }
 
-impl Ledger {
-    /// The union of ledgers, sorted once: many chains of captures would otherwise be sorted again with each.
+    /// The union of ledgers.
     pub fn union(ledgers: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         for ledger in ledgers {
-            all.absorb(ledger);
+            all.merge(ledger);
         }
-        sort(&mut all.episodes);
         all
     }
+}
 
-    /// Takes everything of `other` in; the episodes are left to be sorted.
-    fn absorb(&mut self, other: Self) {
+impl Merge for Ledger {
+    fn merge(&mut self, other: Self) {
         let Self {
             captures,
-            episodes,
+            packed,
             icmp_errors,
         } = other;
         for (tap, record) in captures {
             match self.captures.entry(tap) {
-                std::collections::btree_map::Entry::Vacant(free) => {
+                Entry::Vacant(free) => {
                     free.insert(record);
                 }
                 // The same chain scanned by several shards, or again: one record describes it all.
-                std::collections::btree_map::Entry::Occupied(mut taken) => {
+                Entry::Occupied(mut taken) => {
                     if record > *taken.get() {
                         taken.insert(record);
                     }
                 }
             }
         }
-        if self.episodes.is_empty() {
-            self.episodes = episodes;
-        } else {
-            self.episodes.extend(episodes);
+        // Episodes that several hold are told once when they are gone over: see `Records`.
+        for packed in packed {
+            if !self.packed.iter().any(|known| known.is_same(&packed)) {
+                self.packed.push(packed);
+            }
         }
         for (key, errors) in icmp_errors {
             let known = self.icmp_errors.entry(key).or_default();
@@ -149,12 +184,23 @@ impl Ledger {
     }
 }
 
-impl Merge for Ledger {
-    fn merge(&mut self, other: Self) {
-        let is_sorted = self.episodes.is_empty() || other.episodes.is_empty();
-        self.absorb(other);
-        if !is_sorted {
-            sort(&mut self.episodes);
-        }
+impl PartialEq for Ledger {
+    /// However the episodes are packed.
+    fn eq(&self, other: &Self) -> bool {
+        self.captures == other.captures
+            && self.icmp_errors == other.icmp_errors
+            && self.episodes().eq(other.episodes())
+    }
+}
+
+impl Eq for Ledger {}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("captures", &self.captures)
+            .field("episodes", &self.episodes().collect::<Vec<_>>())
+            .field("icmp_errors", &self.icmp_errors)
+            .finish()
     }
 }

@@ -6,14 +6,17 @@
 //!
 //! This module knows no protocol, no service and no port matrix.
 
+mod codec;
 mod episode;
 mod fact;
 mod least;
 mod ledger;
 mod media;
 mod offer;
+mod packed;
 mod payload;
 mod recorder;
+mod store;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};
@@ -21,8 +24,11 @@ pub use least::Least;
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
+pub(crate) use packed::Records;
+pub use packed::{Packed, Packer};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
+pub use store::Store;
 
 use serde::Serialize;
 

@@ -79,6 +79,16 @@ impl Facts {
         self.0 == 0
     }
 
+    /// The set as bits, for a compact record.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set of such bits.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// The facts of both.
     pub const fn with(self, facts: Self) -> Self {
         Self(self.0 | facts.0)

@@ -1,26 +1,118 @@
 //! CSV: the record's JSON, flattened: nested names joined by `_`, lists by `;`, empty for null.
 
+use std::fmt::{Display, Write as _};
 use std::io;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Record;
 
-/// Appends the names of the columns.
-pub(super) fn header(columns: &[&str], bytes: &mut Vec<u8>) -> io::Result<()> {
-    line(columns.iter().map(|name| (*name).to_owned()), bytes)
+/// Lines that are gathered.
+#[derive(Debug)]
+pub(super) struct Lines {
+    writer: csv::Writer<Vec<u8>>,
 }
 
-/// Appends one record.
-pub(super) fn push<R: Record>(record: &R, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let value = serde_json::to_value(record)?;
-    line(R::CSV.iter().map(|column| cell(&value, column)), bytes)
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self {
+            writer: csv::Writer::from_writer(Vec::new()),
+        }
+    }
+
+    /// Appends the names of the columns.
+    pub(super) fn header(&mut self, columns: &[&str]) -> io::Result<()> {
+        self.writer.write_record(columns).map_err(io::Error::other)
+    }
+
+    /// Appends one record.
+    pub(super) fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
+        let mut row = Row {
+            writer: &mut self.writer,
+            cell: String::new(),
+            failed: None,
+        };
+        record.csv(&mut row);
+        if let Some(error) = row.failed {
+            return Err(io::Error::other(error));
+        }
+        let end = self.writer.write_record(None::<&[u8]>);
+        end.map_err(io::Error::other)
+    }
+
+    /// The lines.
+    pub(super) fn take(&mut self) -> io::Result<Vec<u8>> {
+        let writer = csv::Writer::from_writer(Vec::new());
+        let full = std::mem::replace(&mut self.writer, writer);
+        full.into_inner().map_err(io::Error::other)
+    }
 }
 
-fn line(cells: impl Iterator<Item = String>, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut writer = csv::Writer::from_writer(bytes);
-    writer.write_record(cells).map_err(io::Error::other)?;
-    writer.flush()
+/// One line that is being written, cell by cell in the order of the columns.
+#[derive(Debug)]
+pub struct Row<'a> {
+    writer: &'a mut csv::Writer<Vec<u8>>,
+    cell: String,
+    failed: Option<csv::Error>,
+}
+
+impl Row<'_> {
+    /// A text.
+    pub fn text(&mut self, text: &str) {
+        if let Err(error) = self.writer.write_field(text) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Anything that has a text.
+    pub fn value(&mut self, value: impl Display) {
+        let mut cell = std::mem::take(&mut self.cell);
+        cell.clear();
+        // A text takes all that is written to it.
+        let _ = write!(cell, "{value}");
+        self.text(&cell);
+        self.cell = cell;
+    }
+
+    /// What may be unknown: then the cell is empty.
+    pub fn optional(&mut self, value: Option<impl Display>) {
+        match value {
+            Some(value) => self.value(value),
+            None => self.text(""),
+        }
+    }
+
+    /// A list of texts.
+    pub fn list(&mut self, texts: impl Iterator<Item = impl AsRef<str>>) {
+        let mut cell = std::mem::take(&mut self.cell);
+        cell.clear();
+        for (index, text) in texts.enumerate() {
+            if index > 0 {
+                cell.push(';');
+            }
+            cell.push_str(text.as_ref());
+        }
+        self.text(&cell);
+        self.cell = cell;
+    }
+
+    /// The cell of a column of a record, from its JSON.
+    pub fn flattened(&mut self, record: &Value, column: &str) {
+        self.text(&cell(record, column));
+    }
+}
+
+/// All columns of a record, from its JSON: slow, and right for any record.
+pub(super) fn flatten(record: &(impl Serialize + ?Sized), columns: &[&str], row: &mut Row<'_>) {
+    match serde_json::to_value(record) {
+        Ok(value) => {
+            for column in columns {
+                row.flattened(&value, column);
+            }
+        }
+        Err(error) => row.failed = Some(io::Error::other(error).into()),
+    }
 }
 
 /// The text of a flattened column: of the longest matching name at each level. A list of objects gives one text each, so that

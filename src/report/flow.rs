@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::schema::{Field, INTEGERS, Kind, TEXTS, field};
-use super::{Column, Record};
+use super::{Column, Record, Row};
 use crate::attribution::{Attribution, Encryption, Flow, NameSource, Party, Rpc};
 use crate::net::Timestamp;
 use crate::signature::{Role, RowId, ServiceId};
@@ -20,6 +20,9 @@ struct End<'a> {
     name: Option<&'a str>,
     name_source: Option<NameSource>,
 }
+
+/// What the names of the columns of encryption begin with.
+const ENCRYPTION_COLUMNS: &str = "encryption_";
 
 /// One flow: what it is, how we know, what rows it fits.
 #[derive(Clone, Debug, Serialize)]
@@ -263,6 +266,63 @@ impl Record for FlowRecord<'_> {
         column("because", 230, false),
     ];
 
+    fn csv(&self, row: &mut Row<'_>) {
+        row.value(self.flow);
+        row.list(self.captures.iter());
+        row.text(&self.transport);
+        for end in [&self.client, &self.server] {
+            row.value(end.address);
+            row.optional(end.port);
+            row.list(end.roles.iter().map(|role| role.word()));
+            row.optional(end.name);
+            row.optional(end.name_source.map(NameSource::word));
+        }
+        row.text(self.orientation);
+        row.list(self.tunnel.iter());
+        row.value(self.first_seen);
+        row.value(self.last_seen);
+        for counts in [self.packets, self.bytes] {
+            counts.into_iter().for_each(|count| row.value(count));
+        }
+        row.text(self.state);
+        row.list(self.protocols.iter());
+        row.optional(self.service);
+        row.optional(self.strength);
+        row.list(self.because.iter());
+        row.list(self.rows.iter().map(|row| &row.0));
+        row.text(self.verdict);
+        let is_encryption = |column: &&&str| column.starts_with(ENCRYPTION_COLUMNS);
+        let columns = Self::CSV.iter().filter(is_encryption);
+        if self.encryption.is_plain() {
+            for column in columns {
+                let is_kind = *column == "encryption_kind";
+                let kind = self.encryption.kind.word();
+                row.text(if is_kind { kind } else { "" });
+            }
+        } else {
+            let value = serde_json::json!({ "encryption": self.encryption });
+            columns.for_each(|column| row.flattened(&value, column));
+        }
+        row.list(self.authentication.iter());
+        if self.rpc.is_empty() {
+            row.text("");
+        } else {
+            row.flattened(&serde_json::json!({ "rpc": self.rpc }), "rpc");
+        }
+        row.list(self.findings.iter());
+        row.optional(self.handshake_us);
+        for counts in [
+            self.retransmissions,
+            self.out_of_order,
+            self.zero_windows,
+            self.resets,
+        ] {
+            for side in [0, 1] {
+                row.optional(counts.and_then(|counts| counts.get(side).copied()));
+            }
+        }
+    }
+
     fn cell(&self, column: &str) -> String {
         let end = |end: &End<'_>| {
             let with_port = |host: String| match end.port {
@@ -304,5 +364,112 @@ impl Record for FlowRecord<'_> {
                 .unwrap_or_default(),
             _ => String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::attribution::Judged;
+    use crate::evidence::{Attribute, CaptureRecord, Episode, Fact, Layer, Ledger, Seen, Value};
+    use crate::flow::{Observation, TcpObservation, Tracker};
+    use crate::net::{Endpoint, FlowKey, TcpFlags, Transport};
+    use crate::report::csv::{Lines, flatten};
+    use crate::signature::Signatures;
+    use crate::topology::Topology;
+
+    /// A flow that says much, and one that says nothing.
+    fn episode(port: u16, says: bool) -> Episode {
+        let [client, server] =
+            [(1, port), (2, 443)].map(|(host, port)| Endpoint::new([10, 0, 0, host].into(), port));
+        let (key, side) = FlowKey::of(Transport::TCP, client, server);
+        let seen = Seen {
+            time: Timestamp::from_nanos(1_700_000_000_123_456_789),
+            frame: u64::from(port),
+        };
+        let tcp = TcpObservation {
+            sequence: 1,
+            acknowledgment: 0,
+            flags: TcpFlags::SYN,
+            window: 9,
+        };
+        let text = |protocol, name, text| Fact {
+            attribute: Attribute { protocol, name },
+            subject: 0,
+            value: Value::text(text),
+            side,
+        };
+        let facts = [
+            text("tls", "server_name", "mail, \"quoted\""),
+            text("tls", "certificate_subject", "CN=mail.example.com"),
+            text("tls", "certificate_names", "a.example.com"),
+            text("tls", "certificate_names", "b.example.com"),
+        ];
+        let layer = |protocol| (protocol, Layer { depth: 0, seen });
+        Episode {
+            key,
+            tap: "a;b".into(),
+            tracker: Tracker::new(&Observation {
+                time: seen.time,
+                key,
+                side,
+                ip_bytes: 40,
+                payload_len: 0,
+                tcp: Some(tcp),
+                number: seen.frame,
+            }),
+            last_frame: seen.frame,
+            captures: vec!["a;b".into(), "c".into()],
+            tunnel: vec!["vlan:7".into()],
+            protocols: says.then(|| layer("tls")).into_iter().collect(),
+            facts: facts
+                .into_iter()
+                .filter(|_| says)
+                .map(|fact| (fact, seen))
+                .collect(),
+            offers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            payload: Vec::new(),
+            reports: BTreeMap::new(),
+            client: Some(side),
+            gap_bytes: 0,
+            disagreements: 0,
+            left_out: 0,
+        }
+    }
+
+    #[test]
+    fn the_quick_cells_are_those_of_the_json() {
+        let episodes = vec![episode(50_000, true), episode(50_001, false)];
+        let record = CaptureRecord::default();
+        let ledger = Ledger::new("a;b".into(), record, episodes, BTreeMap::new());
+        let (signatures, topology) = (Signatures::default(), Topology::default());
+        /// The same record, by its JSON.
+        #[derive(Serialize)]
+        #[serde(transparent)]
+        struct Plain<'a>(FlowRecord<'a>);
+        impl Record for Plain<'_> {
+            const CSV: &'static [&'static str] = FlowRecord::CSV;
+            const FIELDS: &'static [Field] = &[];
+            const TABLE: &'static [Column] = &[];
+            fn cell(&self, _: &str) -> String {
+                String::new()
+            }
+            fn csv(&self, row: &mut Row<'_>) {
+                flatten(&self.0, Self::CSV, row);
+            }
+        }
+        Judged::of(ledger, &signatures, &topology).for_each(|flow, attribution| {
+            let record = || FlowRecord::new(flow, attribution, &["EXW101", "EXW402"]);
+            let (mut quick, mut plain) = (Lines::new(), Lines::new());
+            quick.push(&record()).unwrap();
+            plain.push(&Plain(record())).unwrap();
+            let [quick, plain] =
+                [quick, plain].map(|mut lines| String::from_utf8(lines.take().unwrap()).unwrap());
+            assert_eq!(quick, plain);
+            assert!(quick.contains("a;b;c,tcp,10.0.0.1,"), "{quick}");
+        });
     }
 }

@@ -19,6 +19,7 @@ mod topology;
 pub use call::CallRecord;
 pub use chain::Chain;
 pub use change::ChangeRecord;
+pub use csv::Row;
 pub use endpoint::{EndpointRecord, NamedEndpoint};
 pub use flow::FlowRecord;
 pub use ladder::write_ladders;
@@ -72,6 +73,11 @@ pub trait Record: Serialize {
     /// The text of a table cell.
     fn cell(&self, column: &str) -> String;
 
+    /// Writes the cells of the columns of CSV, in their order. Records that come by the million do it by themselves.
+    fn csv(&self, row: &mut Row<'_>) {
+        csv::flatten(self, Self::CSV, row);
+    }
+
     /// Further lines of the table below the record's own: its parts.
     fn details(&self) -> usize {
         0
@@ -110,18 +116,22 @@ pub struct Batch {
     format: Format,
     style: Style,
     bytes: Vec<u8>,
+    lines: csv::Lines,
     rows: Vec<Vec<String>>,
+    records: usize,
     columns: parquet::Rows,
 }
 
 impl Batch {
     /// Nothing yet.
-    pub const fn new(format: Format, style: Style) -> Self {
+    pub fn new(format: Format, style: Style) -> Self {
         Self {
             format,
             style,
             bytes: Vec::new(),
+            lines: csv::Lines::new(),
             rows: Vec::new(),
+            records: 0,
             columns: parquet::Rows::new(),
         }
     }
@@ -133,7 +143,7 @@ impl Batch {
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         match self.format {
             Format::Table => table::push(record, self.style, &mut self.rows),
-            Format::Csv => csv::push(record, &mut self.bytes)?,
+            Format::Csv => self.lines.push(record)?,
             Format::Json => {
                 self.bytes.extend_from_slice(json::BETWEEN);
                 json::push(record, &mut self.bytes)?;
@@ -144,22 +154,13 @@ impl Batch {
             }
             Format::Parquet => self.columns.push(R::FIELDS, record)?,
         }
+        self.records = self.records.saturating_add(1);
         Ok(())
-    }
-
-    /// Bytes that wait to be written.
-    pub fn len(&self) -> usize {
-        self.bytes.len().saturating_add(self.columns.bytes())
-    }
-
-    /// Whether nothing waits.
-    pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.rows.is_empty() && self.columns.is_empty()
     }
 }
 
-/// Bytes of records that are gathered before they are written.
-const GATHERED: usize = 1 << 16;
+/// Records that are gathered before they are written.
+const GATHERED: usize = 64;
 /// Records that are gathered as columns before they go to the file's row group.
 const GATHERED_ROWS: usize = 1 << 10;
 
@@ -184,7 +185,7 @@ impl<'a> Writer<'a> {
     ) -> io::Result<Self> {
         let mut batch = Batch::new(format, style);
         if format == Format::Csv {
-            csv::header(R::CSV, &mut batch.bytes)?;
+            batch.lines.header(R::CSV)?;
         }
         Ok(Self {
             out,
@@ -197,9 +198,14 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// An empty batch of the writer's kind.
-    pub const fn batch(&self) -> Batch {
-        Batch::new(self.batch.format, self.batch.style)
+    /// The format, for batches.
+    pub const fn format(&self) -> Format {
+        self.batch.format
+    }
+
+    /// How tables are drawn, for batches.
+    pub const fn style(&self) -> Style {
+        self.batch.style
     }
 
     /// Writes a record.
@@ -208,10 +214,11 @@ impl<'a> Writer<'a> {
     /// What the output says; a broken pipe is for the caller to take quietly.
     pub fn push<R: Record>(&mut self, record: &R) -> io::Result<()> {
         self.batch.push(record)?;
-        if self.batch.bytes.len() >= GATHERED
-            || !self.batch.rows.is_empty()
-            || self.batch.columns.len() >= GATHERED_ROWS
-        {
+        let most = match self.batch.format {
+            Format::Parquet => GATHERED_ROWS,
+            Format::Table | Format::Csv | Format::Json | Format::Jsonl => GATHERED,
+        };
+        if self.batch.records >= most {
             self.flush()?;
         }
         Ok(())
@@ -228,6 +235,10 @@ impl<'a> Writer<'a> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.batch.records = 0;
+        if self.batch.format == Format::Csv {
+            self.out.write_all(&self.batch.lines.take()?)?;
+        }
         let mut bytes = self.batch.bytes.as_slice();
         if self.batch.format == Format::Json
             && self.is_first

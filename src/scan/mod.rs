@@ -9,6 +9,7 @@
 //! Blocks are recycled, and bounded channels hold the reader back where the workers are slower.
 
 mod application;
+mod budget;
 mod share;
 mod worker;
 
@@ -19,8 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::bounded;
 
 use crate::capture::{self, Block, CaptureError, Chain, FileSummary, Reader};
-use crate::evidence::{CaptureRecord, Ledger};
+use crate::evidence::{CaptureRecord, Ledger, Store};
 use crate::wire::Counters;
+use budget::Budget;
 use share::{Dealt, LANES, Share};
 use worker::{Bounds, Finished, Names, Worker};
 
@@ -34,6 +36,8 @@ pub struct Options {
     pub threads: usize,
     /// A capture filter in libpcap's language.
     pub filter: Option<String>,
+    /// Bytes of memory that the run may use, about; `None` for what it needs.
+    pub memory_limit: Option<u64>,
 }
 
 /// What happens while scanning, for a progress bar. Called from several threads.
@@ -71,10 +75,15 @@ pub fn scan(
     let side_by_side = threads.min(chains.len()).max(1);
     let workers = threads.div_ceil(side_by_side).min(LANES);
     let next = AtomicUsize::new(0);
+    let budget = Budget::of(options.memory_limit, chains.len());
+    let store = Arc::new(Store::with_limit(budget.packed_bytes));
     let scan_some = || {
         let mut done = Vec::new();
         while let Some((index, chain)) = take(&next, chains) {
-            done.push((index, scan_chain(chain, options, workers, progress)));
+            done.push((
+                index,
+                scan_chain(chain, options, workers, (budget.bounds, &store), progress),
+            ));
         }
         done
     };
@@ -121,6 +130,7 @@ fn scan_chain(
     chain: &Chain,
     options: &Options,
     workers: usize,
+    (bounds, store): (Bounds, &Arc<Store>),
     progress: &dyn Progress,
 ) -> Result<Scanned, CaptureError> {
     let mut reader = Reader::open(
@@ -141,7 +151,7 @@ fn scan_chain(
         files: Arc::clone(&files),
     };
     let new_worker =
-        |index: usize| Worker::new(&names, Share { index, of: workers }, Bounds::default());
+        |index: usize| Worker::new(&names, Share { index, of: workers }, bounds, store);
     let finished = if workers == 1 {
         let mut worker = new_worker(0);
         let mut block = Block::new();

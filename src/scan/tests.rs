@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::share::{Dealt, LANES, Share};
 use super::worker::{Bounds, Finished, Names, Worker};
 use crate::capture::{Options, Reader};
-use crate::evidence::Ledger;
+use crate::evidence::{Ledger, Store};
 use crate::wire::Counters;
 
 const SERVER: [u8; 4] = [192, 0, 2, 1];
@@ -86,7 +87,8 @@ fn shared(
         tap: "flood".into(),
         files: ["flood".into()].into(),
     };
-    let new = |index| Worker::new(&names, Share { index, of: workers }, bounds);
+    let store = Arc::new(Store::default());
+    let new = |index| Worker::new(&names, Share { index, of: workers }, bounds, &store);
     let mut running: Vec<Worker> = (0..workers).map(new).collect();
     let file = std::io::Cursor::new(file.to_vec());
     let mut reader = Reader::from_stream(file, "flood", &Options::default()).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::application::Application;
 use super::share::{Dealt, LANES, Lane, Share};
 use crate::capture::{Block, Packet};
-use crate::evidence::{CaptureRecord, Episode, IcmpError, Ledger, Moment, Seen};
+use crate::evidence::{CaptureRecord, IcmpError, Ledger, Moment, Packer, Seen, Store};
 use crate::flow::{FlowState, FlowTable, MAX_FLOWS, Observation, TcpObservation};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 use crate::wire::{Counters, Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
@@ -79,13 +79,13 @@ pub(super) struct Finished {
 /// Flows that are over: what they held while they lived is free at once.
 struct Ended {
     names: Names,
-    episodes: Vec<Episode>,
+    packer: Packer,
 }
 
 impl Ended {
     fn take(&mut self, key: FlowKey, state: FlowState<State>) {
         let episode = state.inner.finish(key, state.tracker, &self.names);
-        self.episodes.push(episode);
+        self.packer.push(&episode);
     }
 }
 
@@ -100,7 +100,7 @@ struct Flows {
 }
 
 impl Worker {
-    pub(super) fn new(names: &Names, share: Share, bounds: Bounds) -> Self {
+    pub(super) fn new(names: &Names, share: Share, bounds: Bounds, store: &Arc<Store>) -> Self {
         let limits = Limits {
             verify_checksums: true,
             ..Limits::default()
@@ -112,7 +112,7 @@ impl Worker {
             lanes: std::array::from_fn(|_| Flows::new(bounds)),
             ended: Ended {
                 names: names.clone(),
-                episodes: Vec::new(),
+                packer: Packer::new(Arc::clone(&names.tap), Arc::clone(store)),
             },
             clock: Timestamp::from_nanos(i64::MIN),
             frame_bytes: 0,
@@ -211,10 +211,10 @@ impl Worker {
                 add(&mut left_out, counter, count);
             }
         }
-        let Ended { names, episodes } = ended;
+        let Ended { names, packer } = ended;
         let record = CaptureRecord::default();
         Finished {
-            ledger: Ledger::new(names.tap, record, episodes, icmp_errors),
+            ledger: Ledger::of(names.tap, record, vec![packer.finish()], icmp_errors),
             left_out,
             counters,
             frame_bytes,

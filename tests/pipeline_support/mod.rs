@@ -154,6 +154,7 @@ pub fn scan(chains: &[Chain], threads: usize) -> Scanned {
     let options = scan::Options {
         threads,
         filter: None,
+        memory_limit: None,
     };
     scan::scan(chains, &options, &()).unwrap()
 }

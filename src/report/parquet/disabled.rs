@@ -33,11 +33,6 @@ impl Rows {
     }
 
     /// None.
-    pub(in super::super) const fn len(&self) -> usize {
-        0
-    }
-
-    /// None.
     pub(in super::super) const fn is_empty(&self) -> bool {
         true
     }

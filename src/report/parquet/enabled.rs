@@ -60,11 +60,6 @@ impl Rows {
         Ok(())
     }
 
-    /// How many there are.
-    pub(in super::super) const fn len(&self) -> usize {
-        self.count
-    }
-
     /// Whether there are none.
     pub(in super::super) const fn is_empty(&self) -> bool {
         self.count == 0
@@ -304,7 +299,7 @@ mod tests {
             // Batches of any size, as threads hand them over.
             if flow % 1000 == flow % 7 {
                 file.extend(&mut rows, &mut out).unwrap();
-                assert!(rows.is_empty() && file.rows.len() < MAX_ROWS);
+                assert!(rows.is_empty() && file.rows.count < MAX_ROWS);
             }
         }
         file.extend(&mut rows, &mut out).unwrap();

@@ -41,9 +41,23 @@ def kept(options):
     return folders
 
 
+def keep(outcome, folder):
+    """Stores a capture that agrees with tshark; answers what changed, in words."""
+    from lab import compare, taps
+
+    manifest = folder / f"{outcome.name}.toml"
+    before = compare.read(manifest)
+    # The names of a rotated series tell the time.
+    for stale in (before or {}).get("captures", []):
+        (folder / stale).unlink(missing_ok=True)
+    taps.compress(outcome.paths, folder)
+    manifest.write_text(outcome.text)
+    return compare.changes(before, compare.read(manifest))
+
+
 def build(options):
     """Runs the scenarios; answers how many do not agree with tshark."""
-    from lab import compare, inventory, network, taps
+    from lab import inventory, network
     from lab.scenario import Scenario
     from lab.site import Lab
 
@@ -56,19 +70,14 @@ def build(options):
         label = name.replace("_", "-")
         scenario = Scenario(lab, label, module)
         try:
-            for outcome in scenario.run(module):
-                before = compare.read(options.output / f"{outcome.name}.toml")
-                # The names of a rotated series tell the time.
-                for stale in (before or {}).get("captures", []):
-                    (options.output / stale).unlink(missing_ok=True)
-                taps.compress(outcome.paths, options.output)
-                (options.output / f"{outcome.name}.toml").write_text(outcome.text)
-                changes = compare.changes(before, compare.read(options.output / f"{outcome.name}.toml"))
-                took = time.monotonic() - begin
-                print(f"{outcome.name}: {outcome.flows} flows, {took:.0f} s, {changes}")
-                for line in outcome.wrong:
-                    failures += 1
-                    print(f"  {line}")
+            outcomes = scenario.run(module)
+            wrong = [line for outcome in outcomes for line in outcome.wrong]
+            failures += len(wrong)
+            for outcome in outcomes:
+                changed = "not kept" if wrong else keep(outcome, options.output)
+                print(f"{outcome.name}: {outcome.flows} flows, {time.monotonic() - begin:.0f} s, {changed}")
+            for line in wrong:
+                print(f"  {line}")
         except Exception:
             failures += 1
             print(f"{label}: failed")

@@ -180,6 +180,8 @@ class Scenario:
             lines.append(manifest.table("call", entry))
         for words, code, declarations in self.causes:
             flows = [f"{each.transport} {manifest.endpoint(each.client)} to {manifest.endpoint(each.server)}"
-                     for declared in declarations for each in declared.found]
+                     for declared in declarations for each in declared.found
+                     # Where answers tell the cause, it is about those that do.
+                     if code not in manifest.TELLING.values() or code in each.told]
             lines.append(manifest.table("cause", {"words": words, "code": code, "flows": flows}))
         return "\n".join(lines)

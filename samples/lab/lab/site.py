@@ -134,11 +134,13 @@ class Lab:
         names.start(self.network, "ns1")
         return domain.DomainController(self["dc1"])
 
-    def joined(self, name, udp_limit=1465):
-        """Makes a host use the domain: its Kerberos, its DNS. (No host has an account of its own in the domain.)"""
+    def joined(self, name, stack):
+        """Makes a host use the domain, its Kerberos and its DNS, until `stack` ends. (No host has an account of its own.)"""
         host = self[name]
         dc = self.dc1.host
-        host.file("krb5.conf", domain.krb5(dc.fqdn, udp_limit))
+        resolver = Path(f"/etc/netns/{name}/resolv.conf")
+        stack.callback(host.file, "resolv.conf", resolver.read_text())
+        host.file("krb5.conf", domain.krb5(dc.fqdn))
         host.file("resolv.conf", f"nameserver {dc.address}\nsearch corp.example.com\n")
         return host
 

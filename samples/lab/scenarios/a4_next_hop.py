@@ -7,8 +7,8 @@ TAP = "dmz"
 def prepare(lab, stack):
     edge = lab.edge1
     lab.hub1, lab.mx2
-    # The first MX of example.net is down: its host is up, and nothing listens.
-    lab["mx1"]
+    # The first MX of example.net is down: its host is up, and refuses.
+    stack.enter_context(lab.network.rule("tcp dport 25 reject with tcp reset", at="mx1"))
     stack.callback(edge.empty)
 
 
@@ -30,7 +30,7 @@ def run(s, lab):
         s.flow("edge1", "mx2", 25, service="smtp", protocols=["smtp", "tls"], encryption="starttls", mutual=True)
         send(lab, "carol@example.net")
         lab.settle("edge1")
-        s.cause("the first mail server of the next domain refuses: nothing listens there", "EXW402", [refused])
+        s.cause("the first mail server of the next domain refuses: its host answers with RST", "EXW402", [refused])
     with s.step("neither answers"), lab.network.rule("iifname dmz oifname net tcp dport 25 drop"):
         silent = [s.flow("edge1", name, 25, count=(1, 2), service="smtp", verdict="unproven", encryption="unknown", findings=["EXW401"])
                   for name in ("mx1", "mx2")]

@@ -10,7 +10,7 @@ DC = "dc1.corp.example.com"
 def prepare(lab, stack):
     lab.dc1
     for name in ("hub1", "client1"):
-        lab.joined(name)
+        lab.joined(name, stack)
 
 
 def run(s, lab):

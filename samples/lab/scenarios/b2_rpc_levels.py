@@ -8,7 +8,7 @@ LEVELS = {"connect": "none", "packet": "rpc_integrity", "integrity": "rpc_integr
 
 def prepare(lab, stack):
     lab.dc1
-    lab.joined("hub2")
+    lab.joined("hub2", stack)
 
 
 def run(s, lab):

@@ -6,7 +6,7 @@ TAP = "core"
 
 def prepare(lab, stack):
     lab.dc1
-    lab.joined("mbx1")
+    lab.joined("mbx1", stack)
     stack.enter_context(lab.network.rule("tcp dport 49152-65535 drop", at="dc1"))
 
 

@@ -7,7 +7,7 @@ TAP = "core"
 
 
 def prepare(lab, stack):
-    host = lab.joined("cas1")
+    host = lab.joined("cas1", stack)
     path = host.folder / "krb5-strict.conf"
     text = Path("/etc/netns/cas1/krb5.conf").read_text()
     # Without this, MIT's client takes the time from the error and tries again.

@@ -6,7 +6,7 @@ TAP = "core"
 
 def prepare(lab, stack):
     lab.dc1
-    lab.joined("hub1")
+    lab.joined("hub1", stack)
 
 
 def run(s, lab):

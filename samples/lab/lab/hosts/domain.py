@@ -17,7 +17,6 @@ KRB5 = f"""\
   dns_lookup_realm = false
   dns_canonicalize_hostname = false
   rdns = false
-  udp_preference_limit = {{udp_limit}}
 [realms]
   {REALM} = {{{{
     kdc = {{kdc}}
@@ -84,6 +83,6 @@ class DomainController:
         return found
 
 
-def krb5(kdc, udp_limit=1465):
-    """Kerberos of a client; `udp_limit` 1 means TCP always."""
-    return KRB5.format(kdc=kdc, udp_limit=udp_limit)
+def krb5(kdc):
+    """Kerberos of a client."""
+    return KRB5.format(kdc=kdc)

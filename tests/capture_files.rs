@@ -532,7 +532,6 @@ fn filtered(file: &Path, expression: &str) -> Result<(Vec<Seen>, Vec<FileSummary
     let plan = plan(&[Input::Path(file.to_owned())], Grouping::Auto).unwrap();
     let options = Options {
         filter: Some(expression.to_owned()),
-        memory_limit: None,
     };
     Ok(drain(Reader::open(&plan.chains[0], &options)?))
 }

@@ -120,6 +120,7 @@ fn proven(chains: &[Chain]) -> HashMap<FlowKey, Vec<&'static str>> {
     let options = scan::Options {
         threads: 1,
         filter: None,
+        memory_limit: None,
     };
     let scanned = scan::scan(chains, &options, &()).unwrap();
     let known: Vec<(&str, &[&str])> = PROTOCOLS

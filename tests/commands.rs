@@ -320,9 +320,11 @@ fn an_explanation_needs_a_code_or_a_flow_of_captures() {
     Run::of(&["explain", "EXW1O1"]).assert_fails(2, &["unknown code `EXW1O1`"]);
 }
 
-/// What a pcapng file holds: nanoseconds, captured and original length, and comments of each packet; link type of each
-/// interface.
-fn packets(path: &Path) -> (Vec<(u128, usize, u32, Vec<String>)>, Vec<u32>) {
+/// Time in nanoseconds, captured and original length, and comments of a packet.
+type Written = (u128, usize, u32, Vec<String>);
+
+/// What a pcapng file holds: its packets, and the link type of each interface.
+fn packets(path: &Path) -> (Vec<Written>, Vec<u32>) {
     let mut reader = PcapNgReader::new(fs::File::open(path).unwrap()).unwrap();
     let (mut packets, mut links) = (Vec::new(), Vec::new());
     while let Some(block) = reader.next_block() {

@@ -551,7 +551,7 @@ fn the_imitated_handshake_is_the_edge_and_no_weak_tls() {
         .proves("stun")
         .text("stun", "dialect", "ms_turn");
     let judged = judged(&Topology::default(), vec![turn]);
-    let (_, attribution) = judged.iter().next().unwrap();
+    let (_, attribution) = judged.first().unwrap();
     let service = attribution.service.as_ref().unwrap();
     assert_eq!(service.as_str(), "stun_turn");
     assert_eq!(attribution.strength, Some(Strength::Proven));
@@ -571,7 +571,7 @@ fn media_beside_a_handshake_of_dtls_are_srtp() {
             None => flow,
         };
         let judged = judged(&Topology::default(), vec![flow]);
-        let (_, attribution) = judged.iter().next().unwrap();
+        let (_, attribution) = judged.first().unwrap();
         attribution.encryption.clone()
     };
     let keyed = media(Some("SRTP_AES128_CM_HMAC_SHA1_80"));
@@ -626,7 +626,7 @@ fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
     };
     let of = |flow| {
         let judged = judged(&Topology::default(), vec![flow]);
-        let (_, flow) = judged.iter().next().unwrap();
+        let (_, flow) = judged.first().unwrap();
         let service = flow.service.as_ref().map(ToString::to_string);
         (service.unwrap(), flow.encryption.kind.word())
     };
@@ -652,7 +652,7 @@ fn what_a_pipe_carries_says_more_than_smb_and_is_protected_as_its_pipes_are() {
         .collect();
     assert_eq!(of(beside), ("system_attendant".to_owned(), "none"));
     let judged = judged(&Topology::default(), vec![smb()]);
-    let (_, flow) = judged.iter().next().unwrap();
+    let (_, flow) = judged.first().unwrap();
     assert_eq!(flow.authentication, ["kerberos"]);
 }
 

@@ -47,6 +47,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "report",
         &[
             "net",
+            "flow",
             "evidence",
             "signature",
             "topology",

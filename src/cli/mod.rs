@@ -122,7 +122,7 @@ fn unbroken(judged: &Judged<'_>) -> io::Result<()> {
         None => Ok(()),
         Some(error) => {
             let message = format!("the temporary file for flows: {error}");
-            Err(io::Error::new(io::ErrorKind::Other, message))
+            Err(io::Error::other(message))
         }
     }
 }

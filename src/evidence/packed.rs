@@ -139,11 +139,15 @@ impl Packer {
 
 /// The length before a record.
 fn put_length(mut length: usize, bytes: &mut Vec<u8>) {
+    let low = |length: usize| {
+        let [byte, ..] = length.to_le_bytes();
+        byte & 0x7f
+    };
     while length > 0x7f {
-        bytes.push((length & 0x7f) as u8 | 0x80);
+        bytes.push(low(length) | 0x80);
         length >>= 7;
     }
-    bytes.push((length & 0x7f) as u8);
+    bytes.push(low(length));
 }
 
 fn take_length(bytes: &[u8], at: &mut usize) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Findings: what does not belong, is not protected as documented, or does not work, and why.
 //!
-//! A check is one file with its codes beside it ([`check`]): it sees each flow once, in order, and keeps what it needs for
-//! what only all flows show. Findings are grouped by cause, not by flow, and folded where there are too many ([`gather`]).
+//! A check is one file with its codes beside it (`check`): it sees each flow once, in order, and keeps what it needs for
+//! what only all flows show. Findings are grouped by cause, not by flow, and folded where there are too many (`gather`).
 //! Severity follows the documents and the evidence: what is only assumed never becomes an error, and where products or
 //! roles are unknown no finding is made that only one version of the documents supports (`contradictions`: general order of
 //! resolution). What was not visible is told apart from what is well (`missing::coverage`).

@@ -31,16 +31,6 @@ impl Rows {
     ) -> io::Result<()> {
         Err(unavailable())
     }
-
-    /// None.
-    pub(in super::super) const fn is_empty(&self) -> bool {
-        true
-    }
-
-    /// None.
-    pub(in super::super) const fn bytes(&self) -> usize {
-        0
-    }
 }
 
 /// No value of it exists.

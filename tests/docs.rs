@@ -1,31 +1,74 @@
 //! What the documentation shows is what the program does.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+#[path = "../examples/generate-samples/generator/mod.rs"]
+#[allow(dead_code, reason = "the samples are another test's")]
+mod generator;
 
 use std::path::Path;
 use std::process::Command;
 
 use exwire::audit::CODES;
 use exwire::protocol::PROTOCOLS;
-use exwire::signature::{Overrides, Signatures, Vocabulary};
+use exwire::signature::{Overrides, Row, Signatures, Vocabulary};
+use generator::faults::Case;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+/// Quotes of the documents that the page shows of one code; `docs/checks.md` has all.
+const MAX_QUOTES: usize = 3;
+
 /// The page is written from the code: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
 #[test]
 fn every_finding_code_is_on_its_page() {
     let mut page = String::from(
-        "# Findings\n\nEvery code, what it means, and what to do. `exwire explain CODE` adds the rules of the documents that it rests on.\n\
+        "# Findings\n\nEvery code, what it means, what to do, and two small captures of `tests/findings.rs`: one that raises it, and one that looks alike\n\
+         and does not. Where rules of the documents ask for it, they are quoted; other codes are about documented paths that do not work, and\n\
+         their findings quote the row of the path. `exwire explain CODE` shows all rules, [checks.md](checks.md) all rows.\n\
          Severity follows the documents and the evidence. What a port alone claims never makes an error of what a flow is (that nobody answers\n\
          it is seen, not assumed), and without a topology file\n\
          nothing is held against a host for its role.\n",
     );
+    let signatures = signatures();
+    let cases = generator::faults::cases();
     for code in CODES {
         page.push_str(&format!(
-            "\n## {} {}\n\n{}\n\nWhat to do: {}\n",
+            "\n## {} {}\n\n{}\n\nWhat to do: {}\n\n",
             code.code, code.name, code.meaning, code.advice
         ));
+        for (said, raises) in [("Raised by", true), ("Not by", false)] {
+            let shows = |case: &&Case| case.code == code.code && case.raises == raises;
+            for case in cases.iter().filter(shows) {
+                page.push_str(&format!("* {said}: {}.\n", case.shows));
+            }
+        }
+        let mut rules: Vec<&Row> = signatures
+            .matrix
+            .rows()
+            .iter()
+            .filter(|row| row.check.as_deref() == Some(code.code) && row.quote.is_some())
+            .collect();
+        // What is said of all services and hosts comes first.
+        rules.sort_by_key(|row| {
+            let names_hosts = !row.from_roles.is_empty() || !row.to_roles.is_empty();
+            (!row.services.is_empty(), names_hosts)
+        });
+        for row in rules.iter().take(MAX_QUOTES) {
+            let quote = row.quote.as_deref().unwrap_or_default();
+            page.push_str(&format!(
+                "* Documents: \"{quote}\" ({}, {})\n",
+                row.document, row.table
+            ));
+        }
+        if let Some(more) = rules.len().checked_sub(MAX_QUOTES).filter(|more| *more > 0) {
+            page.push_str(&format!("* And {more} more.\n"));
+        }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
     if std::env::var_os("EXWIRE_WRITE_DOCS").is_some() {
@@ -34,15 +77,18 @@ fn every_finding_code_is_on_its_page() {
     assert_eq!(read("docs/findings.md"), page, "docs/findings.md is stale");
 }
 
-/// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
-#[test]
-fn every_row_is_on_the_page_of_checks() {
+fn signatures() -> Signatures {
     let known: Vec<(&str, &[&str])> = PROTOCOLS
         .iter()
         .map(|protocol| (protocol.name, protocol.attributes))
         .collect();
-    let vocabulary = Vocabulary { protocols: &known };
-    let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
+}
+
+/// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
+#[test]
+fn every_row_is_on_the_page_of_checks() {
+    let signatures = signatures();
     let rows = signatures.matrix.rows();
     let mut page = String::from(
         "# Checks\n\nEach row of the documents, and the codes that measure flows by it ([findings.md](findings.md)) or the reason why no packet can decide it.\n\

@@ -149,7 +149,11 @@ pub(super) fn findings(
         ));
     }
     if findings.is_empty() && (waived > 0 || known > Some(0) || is_selected) {
-        say("no other findings");
+        say(if is_selected {
+            "no findings among those asked for"
+        } else {
+            "no other findings"
+        });
         return;
     }
     say(&if findings.is_empty() {

@@ -54,23 +54,32 @@ macro_rules! vocabulary {
 }
 pub(crate) use vocabulary;
 
+/// Words that a message lists where none of them is near.
+const MAX_LISTED: usize = 8;
+
 /// A word that a closed vocabulary does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what} `{found}`{}", nearest.as_ref().map(|word| format!(", the nearest known one is `{word}`")).unwrap_or_default())]
+#[error("unknown {what} `{found}`{hint}")]
 pub struct UnknownWord {
     what: &'static str,
     found: String,
-    nearest: Option<String>,
+    /// The nearest of the known words, or all of them if they are few.
+    hint: String,
 }
 
 impl UnknownWord {
     /// The error for `found`, with the nearest of the known words.
     pub fn new<'a>(what: &'static str, found: &str, known: impl Iterator<Item = &'a str>) -> Self {
-        let nearest = nearest(found, known).map(str::to_owned);
+        let known: Vec<&str> = known.collect();
+        let hint = match nearest(found, known.iter().copied()) {
+            Some(word) => format!(", the nearest known one is `{word}`"),
+            None if known.len() <= MAX_LISTED => format!(", expected one of {}", known.join(", ")),
+            None => String::new(),
+        };
         Self {
             what,
             found: found.to_owned(),
-            nearest,
+            hint,
         }
     }
 }
@@ -78,32 +87,10 @@ impl UnknownWord {
 /// The known word with the least edit distance, if it is close enough to be a misprint.
 pub(crate) fn nearest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|word| (distance(found, word), word))
+        .map(|word| (strsim::osa_distance(found, word), word))
         .filter(|(distance, word)| *distance <= word.len().max(found.len()).div_ceil(3))
         .min()
         .map(|(_, word)| word)
-}
-
-/// Levenshtein distance over bytes, one row at a time.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i.saturating_add(1);
-        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let above = *cell;
-            let cost = diagonal.saturating_add(usize::from(x != y));
-            left = cost
-                .min(above.saturating_add(1))
-                .min(left.saturating_add(1));
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i.saturating_add(1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -111,10 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distance_counts_insertions_deletions_and_changes() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("same", "same"), 0);
+    fn letters_that_changed_places_are_one_misprint() {
+        let known = ["sip", "smtp"];
+        assert_eq!(nearest("smpt", known.into_iter()), Some("smtp"));
+    }
+
+    #[test]
+    fn where_nothing_is_near_a_few_words_are_all_told() {
+        let told = UnknownWord::new("format", "xml", ["table", "csv"].into_iter()).to_string();
+        assert_eq!(told, "unknown format `xml`, expected one of table, csv");
+        let many = (0..100).map(|_| "word");
+        let told = UnknownWord::new("role", "x", many).to_string();
+        assert_eq!(told, "unknown role `x`");
     }
 
     #[test]

@@ -305,6 +305,14 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert_eq!(names(&folder), [Path::new("flows.jsonl")]);
     let written = fs::read_to_string(target).unwrap();
     assert_eq!(written, Run::of(&["classify", &calls]).out);
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions();
+    assert_eq!(
+        mode(Path::new(target)),
+        mode(&plain),
+        "read by whom the umask admits"
+    );
 
     Run::of(&["classify", "no-such.pcap", "-o", target]).assert_fails(2, &["no-such.pcap"]);
     assert_eq!(
@@ -319,5 +327,15 @@ fn a_file_is_written_whole_or_not_at_all() {
     assert_eq!(names(&taken), [Path::new("inside")]);
     let nowhere = format!("{path}/no-such/flows.jsonl");
     Run::of(&["classify", &calls, "--output", &nowhere])
-        .assert_fails(2, &["cannot write", &nowhere]);
+        .assert_fails(2, &["cannot write", &nowhere, "No such file or directory"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_one_reason() {
+    let calls = sample("um-lync-calls.pcap");
+    for option in ["--topology", "--waivers", "--baseline", "--signatures"] {
+        let run = Run::of(&["audit", &calls, option, "no-such-file"]);
+        run.assert_fails(2, &["error: cannot read no-such-file: "]);
+        assert_eq!(run.err.matches("os error").count(), 1, "{}", run.err);
+    }
 }

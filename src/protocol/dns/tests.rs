@@ -67,8 +67,8 @@ fn names(recorder: &Recorder) -> Vec<String> {
     offers(recorder).into_iter().map(host).collect()
 }
 
-/// One datagram to `receiver`.
-fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
+/// What one datagram to `receiver` says.
+fn sent(receiver: &str, bytes: &[u8]) -> Recorder {
     let source = Endpoint::new("192.0.2.1".parse().unwrap(), 40000);
     let target = Endpoint::new(receiver.parse().unwrap(), 5353);
     let (key, side) = FlowKey::of(Transport::UDP, source, target);
@@ -85,7 +85,11 @@ fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
     };
     Datagrams::default().datagram(datagram, moment, &mut recorder);
     only_registered_attributes(&recorder, &[&DNS, &LLMNR, &MDNS]);
-    protocols(&recorder)
+    recorder
+}
+
+fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
+    protocols(&sent(receiver, bytes))
 }
 
 #[test]
@@ -160,6 +164,56 @@ fn a_refusal_of_an_unknown_operation_gives_the_question_back() {
     }
     assert!(protocols(&datagrams(&[(SERVER, &refusal(0x8885))])).is_empty());
     assert!(protocols(&datagrams(&[(CLIENT, &refusal(0x0800))])).is_empty());
+}
+
+#[test]
+fn what_makes_no_sense_is_dns_where_a_server_refuses_it_word_for_word() {
+    // A class that nobody assigned, a question that ends in its name, one with something behind it, nothing at all.
+    let mut class = [header(0, [1, 0, 0, 0]), question("a.example", 16)].concat();
+    *class.last_mut().unwrap() = 0x3f;
+    let cut = [header(0, [1, 0, 0, 0]), vec![6]].concat();
+    let longer = [
+        header(0x4900, [1, 0, 0, 0]),
+        question("a.example", 6),
+        vec![0; 7],
+    ]
+    .concat();
+    let answered = |message: &[u8], flags: [u8; 2]| {
+        let mut answer = message.to_vec();
+        answer[2] |= flags[0];
+        answer[3] |= flags[1];
+        answer
+    };
+    for (asked, code) in [
+        (class, "NOTIMP"),
+        (cut, "FORMERR"),
+        (longer, "NOTIMP"),
+        (header(0, [0; 4]), "REFUSED"),
+    ] {
+        let number = match code {
+            "FORMERR" => 1,
+            "NOTIMP" => 4,
+            _ => 5,
+        };
+        let refusal = answered(&asked, [0x80, 0x80 | number]);
+        let recorder = datagrams(&[(CLIENT, &asked), (SERVER, &refusal)]);
+        assert_eq!(protocols(&recorder), ["dns"], "{asked:x?}");
+        assert_eq!(of(&recorder, "rcode"), [code]);
+        assert_eq!(recorder.client, Some(CLIENT));
+        // Alone, from the same side, of something else, or without a refusal it is nothing.
+        let mut other = refusal.clone();
+        other[0] ^= 1;
+        for (side, answer) in [
+            (CLIENT, &refusal),
+            (SERVER, &other),
+            (SERVER, &answered(&asked, [0x80, 0x80])),
+            (SERVER, &answered(&asked, [0x82, 0x80 | number | 0x40])),
+        ] {
+            let recorder = datagrams(&[(CLIENT, &asked), (side, answer)]);
+            assert!(protocols(&recorder).is_empty(), "{answer:x?}");
+        }
+        assert!(protocols(&datagrams(&[(SERVER, &refusal)])).is_empty());
+    }
 }
 
 #[test]
@@ -279,6 +333,28 @@ fn the_relatives_are_told_by_group_and_header() {
         Family::of(&answer(), "192.0.2.53".parse().unwrap()),
         Family::Dns
     );
+}
+
+#[test]
+fn the_relatives_read_what_dns_reads() {
+    let service = [&[0, 0, 0, 100, 0x13, 0xc5][..], &name("host.local")].concat();
+    let exchanger = [&[0, 10][..], &name("host.local")].concat();
+    let missing = [
+        header(0x8403, [1, 2, 0, 0]),
+        question("_sip._tcp.local", 33),
+        record(&[0xc0, 12], 33, &service),
+        record(&name("mail.local"), 15, &exchanger),
+    ]
+    .concat();
+    for (group, protocol) in [("224.0.0.251", "mdns"), ("224.0.0.252", "llmnr")] {
+        let recorder = sent(group, &missing);
+        let of = |name| values(&recorder, protocol, name);
+        assert_eq!(of("query"), ["_sip._tcp.local"]);
+        assert_eq!(of("type"), ["SRV"]);
+        assert_eq!(of("rcode"), ["NXDOMAIN _sip._tcp.local"]);
+        assert_eq!(of("srv"), ["_sip._tcp.local -> host.local:5061"]);
+        assert_eq!(of("mx"), ["mail.local -> host.local"]);
+    }
 }
 
 #[test]

@@ -7,10 +7,13 @@
 )]
 
 use std::collections::btree_map::Entry;
+mod manifest_support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use manifest_support::{Compared, common_fields, end, items};
 use serde_json::{Value, json};
 
 #[test]
@@ -126,24 +129,10 @@ fn compare(name: &str) -> Vec<String> {
     differences
 }
 
-/// The entries of a list; none where there is no such list.
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
 fn strings(list: &Value) -> Vec<String> {
     items(list)
         .map(|it| it.as_str().unwrap().to_owned())
         .collect()
-}
-
-/// `address:port` of one end of a flow, of an endpoint or of a stream.
-fn end(record: &Value) -> String {
-    let address: std::net::IpAddr = record["address"].as_str().unwrap().parse().unwrap();
-    match record["port"].as_u64() {
-        Some(port) => std::net::SocketAddr::new(address, port.try_into().unwrap()).to_string(),
-        None => address.to_string(),
-    }
 }
 
 fn key(flow: &Value) -> String {
@@ -226,11 +215,7 @@ fn turned(mut flow: Value) -> Value {
 }
 
 /// Each field of a flow that manifests state, as expected and as seen.
-fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<(&'static str, Value, Value)> {
-    let or_empty = |list: &Value| match list {
-        Value::Null => json!([]),
-        list => list.clone(),
-    };
+fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<Compared> {
     let same = [
         "state",
         "packets",
@@ -240,28 +225,12 @@ fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<(&'static str, 
         "verdict",
         "authentication",
     ];
-    let mut fields: Vec<_> = same
-        .into_iter()
-        .map(|field| (field, expected[field].clone(), seen[field].clone()))
-        .collect();
+    let mut fields = common_fields(&same, expected, seen, tunnel);
     let [told, seen_codes] = [expected, seen].map(|flow| {
         let codes: BTreeSet<String> = strings(&flow["findings"]).into_iter().collect();
         json!(codes)
     });
     fields.push(("findings", told, seen_codes));
-    fields.push(("tunnel", or_empty(tunnel), or_empty(&seen["tunnel"])));
-    let encryption = &seen["encryption"];
-    fields.push((
-        "encryption",
-        expected["encryption"].clone(),
-        encryption["kind"].clone(),
-    ));
-    let is_mutual = |mutual: &Value| json!(mutual == &json!(true));
-    fields.push((
-        "mutual",
-        is_mutual(&expected["mutual"]),
-        is_mutual(&encryption["mutual"]),
-    ));
     let rpc: BTreeSet<String> = items(&seen["rpc"]).map(|it| listed(it, &RPC)).collect();
     let bound: BTreeSet<String> = items(&expected["rpc"]).map(|it| listed(it, &RPC)).collect();
     fields.push(("rpc", json!(bound), json!(rpc)));

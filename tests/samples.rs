@@ -6,6 +6,8 @@
     reason = "a manifest that does not fit must fail the test"
 )]
 
+mod manifest_support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ use exwire::report::{EndpointRecord, FlowRecord};
 use exwire::scan::{self, Options};
 use exwire::signature::{Overrides, Signatures, Vocabulary};
 use exwire::topology::Topology;
+use manifest_support::{Compared, common_fields, end, items};
 use serde_json::{Value, json};
 
 #[test]
@@ -136,20 +139,6 @@ impl Seen {
     }
 }
 
-/// The entries of a list; none where there is no such list.
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
-}
-
-/// `address:port` of one end of a flow, or of an endpoint.
-fn end(record: &Value) -> String {
-    let address: std::net::IpAddr = record["address"].as_str().unwrap().parse().unwrap();
-    match record["port"].as_u64() {
-        Some(port) => std::net::SocketAddr::new(address, port.try_into().unwrap()).to_string(),
-        None => address.to_string(),
-    }
-}
-
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -188,46 +177,17 @@ fn flow_differences(manifest: &Value, seen: &[Value]) -> Vec<String> {
 }
 
 /// Each field of a flow that manifests state, as expected and as seen.
-fn fields(expected: &Value, seen: &Value) -> Vec<(&'static str, Value, Value)> {
-    let or_empty = |list: &Value| match list {
-        Value::Null => json!([]),
-        list => list.clone(),
-    };
+fn fields(expected: &Value, seen: &Value) -> Vec<Compared> {
     let same = [
         "state",
         "verdict",
         "packets",
         "bytes",
+        "service",
         "protocols",
         "findings",
     ];
-    let mut fields: Vec<_> = same
-        .into_iter()
-        .map(|field| (field, expected[field].clone(), seen[field].clone()))
-        .collect();
-    fields.push((
-        "service",
-        expected["service"].clone(),
-        seen["service"].clone(),
-    ));
-    fields.push((
-        "tunnel",
-        or_empty(&expected["tunnel"]),
-        or_empty(&seen["tunnel"]),
-    ));
-    let encryption = &seen["encryption"];
-    fields.push((
-        "encryption",
-        expected["encryption"].clone(),
-        encryption["kind"].clone(),
-    ));
-    let is_mutual = |mutual: &Value| json!(mutual == &json!(true));
-    fields.push((
-        "mutual",
-        is_mutual(&expected["mutual"]),
-        is_mutual(&encryption["mutual"]),
-    ));
-    fields
+    common_fields(&same, expected, seen, &expected["tunnel"])
 }
 
 /// Towers and media lines: a set on both sides, since one may be announced more than once.

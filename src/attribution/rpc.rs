@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::flow::{Flow, Sight};
-use crate::evidence::{Attribute, Fact, Seen, Value};
+use crate::evidence::{Attribute, Fact, Seen, Sorted, Value};
 use crate::net::Side;
 use crate::signature::{InterfaceKind, Signatures};
 
@@ -137,7 +137,7 @@ pub(super) struct Channel {
 
 impl Channel {
     /// What an episode says, if it is part of a channel.
-    pub(super) fn of(facts: &BTreeMap<Fact, Seen>, flow: u64, tap: u32) -> Option<Self> {
+    pub(super) fn of(facts: &Sorted<Fact, Seen>, flow: u64, tap: u32) -> Option<Self> {
         let of = |name: &'static str| {
             let is_meant = move |(fact, _): &(&Fact, &Seen)| {
                 fact.attribute.protocol == "dcerpc" && fact.attribute.name == name
@@ -276,9 +276,9 @@ mod tests {
             last_frame: seen.frame,
             captures: Vec::new(),
             tunnel: Vec::new(),
-            protocols: BTreeMap::new(),
+            protocols: Sorted::new(),
             facts: facts.iter().map(|known| (fact(known), seen)).collect(),
-            offers: BTreeMap::new(),
+            offers: Sorted::new(),
             streams: BTreeMap::new(),
             payload: Vec::new(),
             reports: BTreeMap::new(),

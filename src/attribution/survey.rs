@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 use super::flow::{Flow, Flows, Sides, Sight};
 use super::offers::Offers;
 use super::rpc::{self, Bound, Channel};
-use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen};
+use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen, Sorted};
 use crate::net::{FlowKey, Timestamp, Transport};
 use crate::topology::Inferred;
 
@@ -79,8 +79,7 @@ impl Joints {
         let server = flow.client.other();
         for (context, interface, sight) in self.bound.get(&place).into_iter().flatten() {
             let fact = rpc::bound(*context, interface.clone(), server);
-            let first = flow.facts.entry(fact).or_insert(*sight);
-            *first = (*sight).min(*first);
+            flow.facts.insert_least(fact, *sight);
         }
         flow
     }
@@ -372,9 +371,9 @@ fn counters(episode: &Episode) -> Episode {
         last_frame: episode.last_frame,
         captures: Vec::new(),
         tunnel: Vec::new(),
-        protocols: BTreeMap::new(),
-        facts: BTreeMap::new(),
-        offers: BTreeMap::new(),
+        protocols: Sorted::new(),
+        facts: Sorted::new(),
+        offers: Sorted::new(),
         streams: BTreeMap::new(),
         payload: Vec::new(),
         reports: BTreeMap::new(),

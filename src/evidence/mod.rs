@@ -16,6 +16,7 @@ mod offer;
 mod packed;
 mod payload;
 mod recorder;
+mod sorted;
 mod store;
 
 pub use episode::{Episode, Layer};
@@ -28,6 +29,7 @@ pub(crate) use packed::Records;
 pub use packed::{Packed, Packer};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
+pub use sorted::{Entries, Sorted};
 pub use store::Store;
 
 use serde::Serialize;

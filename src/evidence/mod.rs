@@ -30,7 +30,7 @@ pub use packed::{Packed, Packer};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
 pub use sorted::{Entries, Sorted};
-pub use store::Store;
+pub use store::{Pressed, Store};
 
 use serde::Serialize;
 

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use super::flow::{Flow, Sight};
 use super::rows::{Fit, RowFit};
 use super::{Encryption, Evidence, Judge, Source};
@@ -21,9 +23,9 @@ struct Rule<'a> {
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     rules: Vec<Rule<'a>>,
-    by_protocol: HashMap<&'a str, Vec<usize>>,
+    by_protocol: HashMap<&'a str, Vec<usize>, RandomState>,
     /// What the services of the catalog are spoken in.
-    spoken: HashSet<&'a str>,
+    spoken: HashSet<&'a str, RandomState>,
 }
 
 impl<'a> Rules<'a> {
@@ -41,7 +43,7 @@ impl<'a> Rules<'a> {
             let hints = service.indicates.iter();
             rules.extend(hints.map(|hint| rule(hint, Strength::Indicated, Source::Content)));
         }
-        let mut by_protocol: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_protocol: HashMap<&str, Vec<usize>, RandomState> = HashMap::default();
         for (index, rule) in rules.iter().enumerate() {
             let protocol = &*rule.condition.protocol;
             by_protocol.entry(protocol).or_default().push(index);

@@ -342,6 +342,12 @@ impl Flow {
     /// What is spoken on the transport: the lowest of the proven protocols. One that only frames messages, or passes on a
     /// connection, stands back behind what it carries, where that is known; what else lies inside says nothing of the port.
     pub fn spoken(&self) -> Vec<&'static str> {
+        // Nearly all flows.
+        match self.protocols.as_slice() {
+            [] => return Vec::new(),
+            [(only, _)] => return vec![only],
+            _ => {}
+        }
         let layers = self.layers();
         let stands_back = |name: &&str| FRAMINGS.contains(name) || self.passes_on(name);
         let mut depths: Vec<u8> = layers.iter().filter_map(|name| self.depth(name)).collect();

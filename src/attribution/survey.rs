@@ -167,7 +167,7 @@ impl Survey {
             ledger,
             flows: Flows::of(ledger),
             joints: Joints::default(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             offers: BTreeMap::new(),
             channels: Vec::new(),
             later: BTreeMap::new(),
@@ -195,7 +195,7 @@ struct Looking<'a> {
     ledger: &'a Ledger,
     flows: Flows,
     joints: Joints,
-    open: HashMap<FlowKey, Open>,
+    open: HashMap<FlowKey, Open, RandomState>,
     /// Where each offer was made first, and the place of its flow.
     offers: BTreeMap<Offer, (Sight, u64)>,
     channels: Vec<Channel>,

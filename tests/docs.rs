@@ -1,31 +1,74 @@
 //! What the documentation shows is what the program does.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
-use std::path::{Path, PathBuf};
+#[path = "../examples/generate-samples/generator/mod.rs"]
+#[allow(dead_code, reason = "the samples are another test's")]
+mod generator;
+
+use std::path::Path;
 use std::process::Command;
 
 use exwire::audit::CODES;
 use exwire::protocol::PROTOCOLS;
-use exwire::signature::{Overrides, Signatures, Vocabulary};
+use exwire::signature::{Overrides, Row, Signatures, Vocabulary};
+use generator::faults::Case;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
+/// Quotes of the documents that the page shows of one code; `docs/checks.md` has all.
+const MAX_QUOTES: usize = 3;
+
 /// The page is written from the code: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
 #[test]
 fn every_finding_code_is_on_its_page() {
     let mut page = String::from(
-        "# Findings\n\nEvery code, what it means, and what to do. `exwire explain CODE` adds the rules of the documents that it rests on.\n\
+        "# Findings\n\nEvery code, what it means, what to do, and two small captures of `tests/findings.rs`: one that raises it, and one that looks alike\n\
+         and does not. Where rules of the documents ask for it, they are quoted; other codes are about documented paths that do not work, and\n\
+         their findings quote the row of the path. `exwire explain CODE` shows all rules, [checks.md](checks.md) all rows.\n\
          Severity follows the documents and the evidence. What a port alone claims never makes an error of what a flow is (that nobody answers\n\
          it is seen, not assumed), and without a topology file\n\
          nothing is held against a host for its role.\n",
     );
+    let signatures = signatures();
+    let cases = generator::faults::cases();
     for code in CODES {
         page.push_str(&format!(
-            "\n## {} {}\n\n{}\n\nWhat to do: {}\n",
+            "\n## {} {}\n\n{}\n\nWhat to do: {}\n\n",
             code.code, code.name, code.meaning, code.advice
         ));
+        for (said, raises) in [("Raised by", true), ("Not by", false)] {
+            let shows = |case: &&Case| case.code == code.code && case.raises == raises;
+            for case in cases.iter().filter(shows) {
+                page.push_str(&format!("* {said}: {}.\n", case.shows));
+            }
+        }
+        let mut rules: Vec<&Row> = signatures
+            .matrix
+            .rows()
+            .iter()
+            .filter(|row| row.check.as_deref() == Some(code.code) && row.quote.is_some())
+            .collect();
+        // What is said of all services and hosts comes first.
+        rules.sort_by_key(|row| {
+            let names_hosts = !row.from_roles.is_empty() || !row.to_roles.is_empty();
+            (!row.services.is_empty(), names_hosts)
+        });
+        for row in rules.iter().take(MAX_QUOTES) {
+            let quote = row.quote.as_deref().unwrap_or_default();
+            page.push_str(&format!(
+                "* Documents: \"{quote}\" ({}, {})\n",
+                row.document, row.table
+            ));
+        }
+        if let Some(more) = rules.len().checked_sub(MAX_QUOTES).filter(|more| *more > 0) {
+            page.push_str(&format!("* And {more} more.\n"));
+        }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md");
     if std::env::var_os("EXWIRE_WRITE_DOCS").is_some() {
@@ -34,15 +77,18 @@ fn every_finding_code_is_on_its_page() {
     assert_eq!(read("docs/findings.md"), page, "docs/findings.md is stale");
 }
 
-/// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
-#[test]
-fn every_row_is_on_the_page_of_checks() {
+fn signatures() -> Signatures {
     let known: Vec<(&str, &[&str])> = PROTOCOLS
         .iter()
         .map(|protocol| (protocol.name, protocol.attributes))
         .collect();
-    let vocabulary = Vocabulary { protocols: &known };
-    let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
+}
+
+/// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.
+#[test]
+fn every_row_is_on_the_page_of_checks() {
+    let signatures = signatures();
     let rows = signatures.matrix.rows();
     let mut page = String::from(
         "# Checks\n\nEach row of the documents, and the codes that measure flows by it ([findings.md](findings.md)) or the reason why no packet can decide it.\n\
@@ -204,123 +250,4 @@ fn every_decoder_is_on_its_page() {
         page,
         "docs/protocols.md is stale"
     );
-}
-
-fn is_test(path: &Path) -> bool {
-    let folder = path.parent().unwrap();
-    path.ends_with("tests.rs") || path.ends_with("testing.rs") || folder.ends_with("tests")
-}
-
-/// The code of tests: what stands behind `#[cfg(test)]`, and files that are tests.
-fn test_code(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap();
-    if is_test(path) {
-        return text;
-    }
-    text.split_once("#[cfg(test)]")
-        .map(|(_, tests)| tests.to_owned())
-        .unwrap_or_default()
-}
-
-fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            rust_files(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-/// The tests of a decoder: of `name/mod.rs` and what is beside it, or of `name.rs` and what is in `name/`.
-fn tests_around(home: &Path, files: &[PathBuf]) -> String {
-    let around = if home.ends_with("mod.rs") {
-        home.parent().unwrap().to_owned()
-    } else {
-        home.with_extension("")
-    };
-    files
-        .iter()
-        .filter(|path| *path == home || path.starts_with(&around))
-        .map(|path| test_code(path))
-        .collect()
-}
-
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-}
-
-/// No decoder notes what no test has seen: each registered attribute is named, as text or by its constant, in the tests of the
-/// file or folder that registers it.
-#[test]
-fn every_attribute_is_shown_by_a_test_of_its_decoder() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol");
-    let mut files = Vec::new();
-    rust_files(&folder, &mut files);
-    let mut unseen = Vec::new();
-    for protocol in PROTOCOLS {
-        let registers = |path: &&PathBuf| {
-            let text = std::fs::read_to_string(path).unwrap();
-            text.contains("Protocol = Protocol {")
-                && (text.contains(&format!("name: \"{}\"", protocol.name))
-                    || text.contains(&format!("NAME: &str = \"{}\"", protocol.name)))
-        };
-        let home = files.iter().find(registers).unwrap();
-        let tests = tests_around(home, &files);
-        for attribute in protocol.attributes {
-            let constant = attribute.to_uppercase();
-            // These two name the sides of a conversation.
-            let is_of_side = matches!(constant.as_str(), "CLIENT" | "SERVER");
-            let named = tests.contains(&format!("\"{attribute}\""))
-                || !is_of_side && words(&tests).any(|word| word == constant);
-            if !named {
-                unseen.push(format!("{}.{attribute}", protocol.name));
-            }
-        }
-    }
-    assert!(unseen.is_empty(), "no test names {}", unseen.join(", "));
-}
-
-/// No decoder offers what no test has seen: each kind of offer that its code makes is named in its tests, which ask for offers.
-#[test]
-fn every_offer_is_shown_by_a_test_of_its_decoder() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/protocol");
-    let mut files = Vec::new();
-    rust_files(&folder, &mut files);
-    let mut unseen = Vec::new();
-    let mut offering = 0;
-    for path in &files {
-        if is_test(path) {
-            continue;
-        }
-        let text = std::fs::read_to_string(path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let dense: String = code.split_whitespace().collect();
-        if !dense.contains("notes.offer(") {
-            continue;
-        }
-        offering += 1;
-        // The decoder's own file or folder, which lies directly in the folder of all.
-        let inside = path.strip_prefix(&folder).unwrap();
-        let home = match inside.components().count() {
-            1 => path.clone(),
-            _ => folder.join(inside.iter().next().unwrap()).join("mod.rs"),
-        };
-        let tests = tests_around(&home, &files);
-        if !words(&tests).any(|word| word == "offers") {
-            unseen.push(inside.display().to_string());
-        }
-        for kind in code
-            .split("Offered::")
-            .skip(1)
-            .filter_map(|rest| words(rest).next())
-        {
-            if !tests.contains(&format!("Offered::{kind}")) {
-                unseen.push(format!("{}: {kind}", inside.display()));
-            }
-        }
-    }
-    assert!(offering >= 15, "only {offering} files make offers");
-    assert!(unseen.is_empty(), "no test shows {}", unseen.join(", "));
 }

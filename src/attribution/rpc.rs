@@ -1,14 +1,14 @@
-//! What a flow shows of RPC: interfaces with the operations that were called of them, and how soon the server answered; and
-//! the channels of RPC over HTTP, which show it in halves.
+//! What a flow shows of RPC: interfaces with the operations that were called of them, and how soon the server answered.
 
-use std::collections::BTreeMap;
+mod channels;
 
 use serde::Serialize;
 
-use super::flow::{Flow, Sight};
-use crate::evidence::{Attribute, Fact, Seen, Sorted, Value};
-use crate::net::Side;
+use super::flow::Flow;
+use crate::evidence::{Fact, Value};
 use crate::signature::{InterfaceKind, Signatures};
+
+pub(super) use channels::{Channel, Told, join_channels};
 
 /// An RPC interface that a flow bound, or asked for without an answer in the capture.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,7 +29,8 @@ pub struct Rpc {
     pub operations: Vec<RpcOperation>,
     /// A power of ten that the number of answered calls reached.
     pub answered: Option<u64>,
-    /// The fastest answer came within so many microseconds (a step of 1, 2, 5, 10 ...).
+    /// The fastest answer came within so many microseconds (a step of 1, 2, 5, 10 ...). Answers in a channel of RPC over HTTP
+    /// are those to requests in another channel of the same virtual connection.
     pub fastest_us: Option<u64>,
     /// So did the slowest.
     pub slowest_us: Option<u64>,
@@ -122,129 +123,33 @@ fn entry(flow: &Flow, fact: &Fact, accepted: Option<bool>, signatures: &Signatur
     })
 }
 
-/// Bits of a subject of `proposed` and `accepted` that name the presentation context.
-const CONTEXT: u64 = 0xffff;
-
-/// What a flow says of the virtual connections that it is a channel of.
-#[derive(Debug)]
-pub(super) struct Channel {
-    /// The place of its flow.
-    pub(super) flow: u64,
-    cookies: Vec<String>,
-    proposed: Vec<(u64, Value)>,
-    accepted: Vec<(u64, Sight)>,
-}
-
-impl Channel {
-    /// What an episode says, if it is part of a channel.
-    pub(super) fn of(facts: &Sorted<Fact, Seen>, flow: u64, tap: u32) -> Option<Self> {
-        let of = |name: &'static str| {
-            let is_meant = move |(fact, _): &(&Fact, &Seen)| {
-                fact.attribute.protocol == "dcerpc" && fact.attribute.name == name
-            };
-            facts.iter().filter(is_meant)
-        };
-        let cookies: Vec<String> = of("virtual_connection")
-            .filter_map(|(fact, _)| fact.value.as_text().map(str::to_owned))
-            .collect();
-        if cookies.is_empty() {
-            return None;
-        }
-        let proposed = of("proposed").map(|(fact, _)| (fact.subject, fact.value.clone()));
-        let accepted =
-            of("accepted").map(|(fact, seen)| (fact.subject, Sight { seen: *seen, tap }));
-        Some(Self {
-            flow,
-            cookies,
-            proposed: proposed.collect(),
-            accepted: accepted.collect(),
-        })
-    }
-}
-
-/// What a flow bound by what another channel of its connection shows: presentation context, interface, and where.
-pub(super) type Bound = (u64, Value, Sight);
-
-/// The fact of such a bind; the server says it.
-pub(super) fn bound(context: u64, interface: Value, server: Side) -> Fact {
-    Fact {
-        attribute: Attribute {
-            protocol: "dcerpc",
-            name: "bound",
-        },
-        subject: context,
-        value: interface,
-        side: server,
-    }
-}
-
-/// Binds in one channel of a virtual connection, and their answers in another: both flows bound what was accepted. By the
-/// place of the flow.
-pub(super) fn join_channels(mut channels: Vec<Channel>) -> BTreeMap<u64, Vec<Bound>> {
-    channels.sort_by_key(|channel| channel.flow);
-    let mut connections: BTreeMap<&str, Vec<&Channel>> = BTreeMap::new();
-    for channel in &channels {
-        for cookie in &channel.cookies {
-            connections.entry(cookie).or_default().push(channel);
-        }
-    }
-    let mut joined: BTreeMap<u64, Vec<Bound>> = BTreeMap::new();
-    for channels in connections.values() {
-        let mut proposed: BTreeMap<u64, &Value> = BTreeMap::new();
-        let mut accepted: BTreeMap<u64, Sight> = BTreeMap::new();
-        for channel in channels {
-            proposed.extend(
-                channel
-                    .proposed
-                    .iter()
-                    .map(|(subject, value)| (*subject, value)),
-            );
-            for (subject, sight) in &channel.accepted {
-                let first = accepted.entry(*subject).or_insert(*sight);
-                *first = (*sight).min(*first);
-            }
-        }
-        for (subject, interface) in proposed {
-            let Some(sight) = accepted.get(&(subject & !CONTEXT)) else {
-                continue;
-            };
-            let mut flows: Vec<u64> = channels.iter().map(|channel| channel.flow).collect();
-            flows.dedup();
-            for flow in flows {
-                let bound = (subject & CONTEXT, interface.clone(), *sight);
-                joined.entry(flow).or_default().push(bound);
-            }
-        }
-    }
-    joined
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
 
     use uuid::{Uuid, uuid};
 
     use super::super::Judged;
     use super::*;
-    use crate::evidence::{Episode, Ledger};
+    use crate::evidence::{Attribute, Episode, Ledger, Seen, Sorted};
     use crate::flow::{Observation, Tracker};
     use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
 
     const STORE: Uuid = uuid!("a4f1db00-ca47-1067-b31f-00dd010662da");
-    const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
+    pub(super) const MAPPER: Uuid = uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa");
     /// Call 1, first place.
-    const FIRST: u64 = 1 << 32;
+    pub(super) const FIRST: u64 = 1 << 32;
 
-    const fn interface(uuid: Uuid, major: u16, minor: u16) -> Value {
+    pub(super) const fn interface(uuid: Uuid, major: u16, minor: u16) -> Value {
         Value::Interface { uuid, major, minor }
     }
 
-    fn store() -> Value {
+    pub(super) fn store() -> Value {
         interface(STORE, 0, 81)
     }
 
     /// A flow from that client port, of which these facts are known: name, subject, value.
-    fn episode(port: u16, facts: &[(&'static str, u64, Value)]) -> Episode {
+    pub(super) fn episode(port: u16, facts: &[(&'static str, u64, Value)]) -> Episode {
         let client = Endpoint::new("10.0.0.1".parse().unwrap(), port);
         let server = Endpoint::new("10.0.0.2".parse().unwrap(), 6001);
         let (key, side) = FlowKey::of(Transport::TCP, client, server);
@@ -289,7 +194,7 @@ mod tests {
         }
     }
 
-    fn settle(episodes: Vec<Episode>) -> Vec<Flow> {
+    pub(super) fn settle(episodes: Vec<Episode>) -> Vec<Flow> {
         let record = crate::evidence::CaptureRecord::default();
         let ledger = Ledger::new("test".into(), record, episodes, BTreeMap::new());
         let signatures = Signatures::default();
@@ -298,11 +203,11 @@ mod tests {
         judged.all().into_iter().map(|(flow, _)| flow).collect()
     }
 
-    fn rpc_of(flow: &Flow) -> Vec<Rpc> {
+    pub(super) fn rpc_of(flow: &Flow) -> Vec<Rpc> {
         rpc(flow, &Signatures::default())
     }
 
-    fn text(text: &str) -> Value {
+    pub(super) fn text(text: &str) -> Value {
         Value::text(text)
     }
 
@@ -369,41 +274,5 @@ mod tests {
             let facts = [("requested", 0, store()), (name, 0, text(words))];
             assert!(rpc_of(&settle(vec![episode(1, &facts)])[0]).is_empty());
         }
-    }
-
-    #[test]
-    fn the_channels_of_a_virtual_connection_tell_each_other_what_was_bound() {
-        let cookie = |name: &str| ("virtual_connection", 0, text(name));
-        let ndr = || interface(uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), 2, 0);
-        let inbound = |name| {
-            let mapper = interface(MAPPER, 3, 0);
-            [
-                cookie(name),
-                ("requested", 7, store()),
-                ("proposed", FIRST | 7, store()),
-                ("proposed", FIRST | 1 << 16 | 8, mapper),
-            ]
-        };
-        let outbound = |name| [cookie(name), ("accepted", FIRST, ndr())];
-        let flows = settle(vec![
-            episode(1, &inbound("one")),
-            episode(2, &outbound("one")),
-            episode(3, &inbound("two")),
-        ]);
-        let bound = |flow: &Flow| -> Vec<(u64, Value, u64, Side)> {
-            flow.facts_of("dcerpc", "bound")
-                .map(|(fact, sight)| {
-                    let frame = sight.seen.frame;
-                    (fact.subject, fact.value.clone(), frame, fact.side)
-                })
-                .collect()
-        };
-        let server = flows[0].client.other();
-        // The second proposal was not accepted; the third flow has no answer.
-        for flow in &flows[..2] {
-            assert_eq!(bound(flow), [(7, store(), 2, server)]);
-        }
-        assert!(bound(&flows[2]).is_empty());
-        assert_eq!(rpc_of(&flows[0])[0].accepted, Some(true));
     }
 }

@@ -15,7 +15,7 @@ use foldhash::fast::RandomState;
 
 use super::flow::{Flow, Flows, Sides, Sight};
 use super::offers::Offers;
-use super::rpc::{self, Bound, Channel};
+use super::rpc::{self, Channel, Told};
 use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen, Sorted};
 use crate::net::{FlowKey, Timestamp, Transport};
 use crate::topology::Inferred;
@@ -30,7 +30,8 @@ pub(super) struct Joints {
     /// What belongs to the flow of a record besides it: further records, by their packer.
     parts: BTreeMap<u64, Vec<Kept>>,
     errors: BTreeMap<u64, BTreeMap<IcmpError, Seen>>,
-    bound: BTreeMap<u64, Vec<Bound>>,
+    /// What a channel of RPC over HTTP is told by another.
+    told: BTreeMap<u64, Vec<Told>>,
 }
 
 impl Joints {
@@ -77,9 +78,8 @@ impl Joints {
         let is_offered = |transport, endpoint| offers.is_offered(transport, endpoint);
         (flow.client, flow.orientation) = flow.sides().client(is_offered, is_documented);
         let server = flow.client.other();
-        for (context, interface, sight) in self.bound.get(&place).into_iter().flatten() {
-            let fact = rpc::bound(*context, interface.clone(), server);
-            flow.facts.insert_least(fact, *sight);
+        for told in self.told.get(&place).into_iter().flatten() {
+            flow.facts.insert_least(told.fact(server), told.sight);
         }
         flow
     }
@@ -235,7 +235,7 @@ impl Looking<'_> {
                 }
             }
         }
-        let channel = Channel::of(&episode.facts, first, tap);
+        let channel = Channel::of(&episode, first, tap);
         match Sides::of(&episode).told() {
             Some((client, _)) if !is_repeated && channel.is_none() => {
                 let mut flow = Flow::new(episode, tap);
@@ -332,7 +332,7 @@ impl Looking<'_> {
             .into_iter()
             .map(|(offer, (sight, place))| (offer, sight, joints.number(place)));
         let offers = Offers::of(made);
-        joints.bound = rpc::join_channels(channels);
+        joints.told = rpc::join_channels(channels);
         for (place, (packed, bytes)) in later {
             let packed = ledger.packed().get(packed);
             if let Some(episode) = packed.and_then(|packed| packed.decode(&bytes)) {

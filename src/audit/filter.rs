@@ -15,6 +15,8 @@ const MAX_PORTS: usize = 4096;
 const MAX_LISTENERS: usize = 16;
 /// Hosts that are named: a filter is a line.
 const MAX_HOSTS: usize = 64;
+/// Ports that are named where there are too many hosts.
+const MAX_SERVER_PORTS: usize = 16;
 
 /// A client and the endpoint that it asks.
 type Path = (Transport, Endpoint, IpAddr);
@@ -24,8 +26,11 @@ type Path = (Transport, Endpoint, IpAddr);
 pub(super) struct Shown {
     /// Ports of the clients; `None` where there are too many paths.
     paths: Option<BTreeMap<Path, BTreeSet<u16>>>,
+    /// This and what follows it hold one more than can be named, so that too many is known from just enough.
     listeners: BTreeSet<(Transport, Endpoint)>,
     hosts: BTreeSet<IpAddr>,
+    ports: BTreeSet<(Transport, u16)>,
+    clients: BTreeSet<IpAddr>,
     is_begun: bool,
 }
 
@@ -44,12 +49,10 @@ impl Shown {
             }
         }
         self.bound();
-        if self.listeners.len() <= MAX_LISTENERS {
-            self.listeners.insert((transport, server));
-        }
-        if self.hosts.len() < MAX_HOSTS {
-            self.hosts.insert(server.address);
-        }
+        insert(&mut self.listeners, MAX_LISTENERS, (transport, server));
+        insert(&mut self.hosts, MAX_HOSTS, server.address);
+        insert(&mut self.ports, MAX_SERVER_PORTS, (transport, server.port));
+        insert(&mut self.clients, 1, client.address);
     }
 
     /// Takes in the flows of another.
@@ -58,6 +61,8 @@ impl Shown {
             paths,
             listeners,
             hosts,
+            ports,
+            clients,
             is_begun,
         } = other;
         if !is_begun {
@@ -75,8 +80,18 @@ impl Shown {
             (ours, _) => *ours = None,
         }
         self.bound();
-        self.listeners.extend(listeners);
-        self.hosts.extend(hosts);
+        for listener in listeners {
+            insert(&mut self.listeners, MAX_LISTENERS, listener);
+        }
+        for host in hosts {
+            insert(&mut self.hosts, MAX_HOSTS, host);
+        }
+        for port in ports {
+            insert(&mut self.ports, MAX_SERVER_PORTS, port);
+        }
+        for client in clients {
+            insert(&mut self.clients, 1, client);
+        }
     }
 
     fn bound(&mut self) {
@@ -91,14 +106,45 @@ impl Shown {
 
     /// The filter; empty where there is no flow.
     pub(super) fn filter(&self) -> String {
-        let parts: Vec<String> = match &self.paths {
-            Some(paths) => paths.iter().map(|(path, ports)| one(path, ports)).collect(),
-            None if self.listeners.len() <= MAX_LISTENERS => {
-                self.listeners.iter().map(listener).collect()
-            }
-            None => self.hosts.iter().map(|host| address(*host)).collect(),
+        let Some(paths) = &self.paths else {
+            return if self.is_begun {
+                self.broad()
+            } else {
+                String::new()
+            };
         };
+        let parts: Vec<String> = paths.iter().map(|(path, ports)| one(path, ports)).collect();
         parts.join(" || ")
+    }
+
+    /// What many paths have in common: their one client if it is one, and the least that can be named of their servers.
+    fn broad(&self) -> String {
+        let servers: Vec<String> = if self.listeners.len() <= MAX_LISTENERS {
+            self.listeners.iter().map(listener).collect()
+        } else if self.hosts.len() <= MAX_HOSTS {
+            self.hosts.iter().map(|host| address(*host)).collect()
+        } else if self.ports.len() <= MAX_SERVER_PORTS {
+            self.ports.iter().map(port).collect()
+        } else {
+            Vec::new()
+        };
+        let servers = servers.join(" || ");
+        match self.clients.first() {
+            Some(client) if self.clients.len() == 1 && servers.is_empty() => address(*client),
+            Some(client) if self.clients.len() == 1 => {
+                format!("{} && ({servers})", address(*client))
+            }
+            // Hosts and ports without end: whatever may be theirs.
+            _ if servers.is_empty() => "ip || ipv6".to_owned(),
+            _ => servers,
+        }
+    }
+}
+
+/// Adds to a set that holds one more than `most`.
+fn insert<T: Ord>(set: &mut BTreeSet<T>, most: usize, item: T) {
+    if set.len() <= most {
+        set.insert(item);
     }
 }
 
@@ -121,13 +167,54 @@ fn listener((transport, server): &(Transport, Endpoint)) -> String {
     }
 }
 
+/// `tcp.port == 25`.
+fn port((transport, port): &(Transport, u16)) -> String {
+    if transport.has_ports() {
+        format!("{transport}.port == {port}")
+    } else {
+        // What carries no ports is named by its number.
+        let number = transport.0;
+        format!("(ip.proto == {number} || ipv6.nxt == {number})")
+    }
+}
+
+/// Both hosts. Where they are one, each of the packet's addresses is meant, not any of them.
+fn between(client: IpAddr, server: IpAddr) -> String {
+    if client != server {
+        return format!("{} && {}", address(client), address(server));
+    }
+    let protocol = if server.is_ipv4() { "ip" } else { "ipv6" };
+    format!("{protocol}.src == {server} && {protocol}.dst == {server}")
+}
+
 fn one((transport, server, client): &Path, ports: &BTreeSet<u16>) -> String {
-    let hosts = format!("{} && {}", address(*client), address(server.address));
+    let hosts = between(*client, server.address);
     if !transport.has_ports() {
         return format!("({hosts})");
     }
+    let mut others = ports.clone();
+    let mut parts = Vec::new();
+    // Two ports that are the same: each of the packet's ports is meant, not any of them.
+    if others.remove(&server.port) {
+        parts.push(format!(
+            "({hosts} && {transport}.srcport == {0} && {transport}.dstport == {0})",
+            server.port
+        ));
+    }
+    if !others.is_empty() {
+        let from = clients(*transport, &others);
+        parts.push(format!(
+            "({hosts}{from} && {transport}.port == {})",
+            server.port
+        ));
+    }
+    parts.join(" || ")
+}
+
+/// The ports of clients, if they can be named.
+fn clients(transport: Transport, ports: &BTreeSet<u16>) -> String {
     let ranges = ranges(ports);
-    let from = match ranges.as_slice() {
+    match ranges.as_slice() {
         [(first, last)] if first == last => format!(" && {transport}.port == {first}"),
         ranges if ranges.len() <= MAX_RANGES && ports.len() < MAX_PORTS => {
             let set: Vec<String> = ranges
@@ -143,8 +230,7 @@ fn one((transport, server, client): &Path, ports: &BTreeSet<u16>) -> String {
             format!(" && {transport}.port in {{{}}}", set.join(", "))
         }
         _ => String::new(),
-    };
-    format!("({hosts}{from} && {transport}.port == {})", server.port)
+    }
 }
 
 /// Runs of neighbouring ports.
@@ -157,4 +243,64 @@ fn ranges(ports: &BTreeSet<u16>) -> Vec<(u16, u16)> {
         }
     }
     ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(flows: &[(Transport, &str, &str)]) -> String {
+        let mut shown = Shown::default();
+        for (transport, client, server) in flows {
+            let end = |text: &str| {
+                let end: std::net::SocketAddr = text.parse().unwrap();
+                Endpoint::new(end.ip(), end.port())
+            };
+            shown.add(*transport, end(client), end(server));
+        }
+        shown.filter()
+    }
+
+    #[test]
+    fn a_flow_is_named_by_both_hosts_and_both_ports() {
+        assert_eq!(
+            shown(&[(Transport::TCP, "10.0.0.1:50000", "10.0.0.2:25")]),
+            "(ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2 && tcp.port == 50000 && tcp.port == 25)"
+        );
+    }
+
+    #[test]
+    fn ports_and_hosts_that_are_the_same_are_named_by_their_direction() {
+        assert_eq!(
+            shown(&[(Transport::UDP, "10.0.0.1:3343", "10.0.0.2:3343")]),
+            "(ip.addr == 10.0.0.1 && ip.addr == 10.0.0.2 && udp.srcport == 3343 && udp.dstport == 3343)"
+        );
+        assert_eq!(
+            shown(&[(Transport::TCP, "[::1]:50000", "[::1]:25")]),
+            "(ipv6.src == ::1 && ipv6.dst == ::1 && tcp.port == 50000 && tcp.port == 25)"
+        );
+    }
+
+    #[test]
+    fn a_scan_of_a_host_shows_what_else_the_host_does_with_nobody() {
+        let servers: Vec<String> = (1..100).map(|port| format!("10.0.0.2:{port}")).collect();
+        let flows: Vec<_> = servers
+            .iter()
+            .map(|server| (Transport::TCP, "10.0.0.1:50000", server.as_str()))
+            .collect();
+        assert_eq!(
+            shown(&flows),
+            "ip.addr == 10.0.0.1 && (ip.addr == 10.0.0.2)"
+        );
+    }
+
+    #[test]
+    fn a_scan_of_a_network_is_shown_by_its_port() {
+        let servers: Vec<String> = (1..200).map(|host| format!("10.0.0.{host}:445")).collect();
+        let flows: Vec<_> = servers
+            .iter()
+            .map(|server| (Transport::TCP, "10.0.1.1:50000", server.as_str()))
+            .collect();
+        assert_eq!(shown(&flows), "ip.addr == 10.0.1.1 && (tcp.port == 445)");
+    }
 }

@@ -175,12 +175,15 @@ struct Gathered {
     clients: BTreeSet<IpAddr>,
     listeners: BTreeSet<(Transport, Endpoint)>,
     shown: Shown,
+    /// Of the first flow: what the documents are asked for where no row is at hand.
+    service: Option<ServiceId>,
 }
 
 impl Gathered {
-    fn new(draft: Draft) -> Self {
+    fn new(draft: Draft, flow: Option<&Named>) -> Self {
         Self {
             draft,
+            service: flow.and_then(|flow| flow.service.clone()),
             flows: FlowNumbers::new(),
             late: Vec::new(),
             clients: BTreeSet::new(),
@@ -223,6 +226,7 @@ impl Gathered {
             clients,
             listeners,
             shown,
+            service: _,
         } = other;
         self.learn(draft.severity, &draft.evidence);
         self.late.extend(flows.iter().chain(late));
@@ -247,6 +251,7 @@ impl Gathered {
             clients,
             listeners,
             shown,
+            service,
         } = self;
         if !late.is_empty() {
             late.extend(flows.iter());
@@ -279,7 +284,12 @@ impl Gathered {
             name: draft.code.name,
             severity: draft.severity,
             message,
-            documents: cite::citations(signatures, draft.row.as_ref(), draft.code.code),
+            documents: cite::citations(
+                signatures,
+                draft.row.as_ref(),
+                service.as_ref(),
+                draft.code.code,
+            ),
             row: draft.row,
             display_filter: shown.filter(),
             flows,
@@ -366,7 +376,9 @@ impl<'a> Findings<'a> {
             };
         }
         match causes.entry(key) {
-            std::collections::btree_map::Entry::Vacant(free) => free.insert(Gathered::new(draft)),
+            std::collections::btree_map::Entry::Vacant(free) => {
+                free.insert(Gathered::new(draft, flow))
+            }
             std::collections::btree_map::Entry::Occupied(taken) => {
                 let gathered = taken.into_mut();
                 gathered.learn(draft.severity, &draft.evidence);

@@ -16,6 +16,7 @@ mod offer;
 mod packed;
 mod payload;
 mod recorder;
+mod scale;
 mod sorted;
 mod store;
 
@@ -29,6 +30,7 @@ pub(crate) use packed::Records;
 pub use packed::{Packed, Packer};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
+pub use scale::{answered_within, milestone};
 pub use sorted::{Entries, Sorted};
 pub use store::{Pressed, Store};
 

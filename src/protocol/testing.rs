@@ -1,5 +1,9 @@
 //! Helpers for decoder tests: feed bytes, read back what was noted.
 
+mod shown;
+
+use std::panic::Location;
+
 use super::{Context, Conversation, Datagram, Datagrams, Protocol};
 use crate::evidence::{Moment, Offer, Recorder, Value};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
@@ -114,20 +118,34 @@ pub(crate) fn protocols(recorder: &Recorder) -> Vec<&'static str> {
 
 /// Values of one attribute, in order.
 pub(crate) fn values(recorder: &Recorder, protocol: &str, name: &str) -> Vec<String> {
+    let values = said(recorder, protocol, name);
+    values.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Values of one attribute with the subjects that they are of, in order.
+pub(crate) fn said(recorder: &Recorder, protocol: &str, name: &str) -> Vec<(u64, String)> {
     let of = |attribute: &crate::evidence::Attribute| {
         attribute.protocol == protocol && attribute.name == name
     };
-    recorder
-        .facts
-        .keys()
+    let facts = recorder.facts.keys();
+    let values: Vec<(u64, String)> = facts
         .filter(|fact| of(&fact.attribute))
-        .map(|fact| fact.value.to_string())
-        .collect()
+        .map(|fact| (fact.subject, fact.value.to_string()))
+        .collect();
+    if !values.is_empty() {
+        shown::attribute(protocol, name);
+    }
+    values
 }
 
 /// Offers, in order.
+#[track_caller]
 pub(crate) fn offers(recorder: &Recorder) -> Vec<Offer> {
-    recorder.offers.keys().cloned().collect()
+    let offers: Vec<Offer> = recorder.offers.keys().cloned().collect();
+    for offer in &offers {
+        shown::offer(Location::caller(), offer);
+    }
+    offers
 }
 
 /// Feeds every prefix of `segments`' last packet, and the whole byte by byte: nothing may panic, and the byte-wise

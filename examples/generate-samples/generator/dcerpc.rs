@@ -84,6 +84,8 @@ pub(crate) struct Security {
 
 pub(crate) const SPNEGO_PRIVACY: Security = Security { kind: 9, level: 6 };
 pub(crate) const NTLM_PRIVACY: Security = Security { kind: 10, level: 6 };
+/// Calls are signed, and their arguments can be read.
+pub(crate) const NTLM_INTEGRITY: Security = Security { kind: 10, level: 5 };
 pub(crate) const NETLOGON_PRIVACY: Security = Security { kind: 68, level: 6 };
 
 impl Interface {

@@ -19,12 +19,15 @@ pub(crate) const MBX1: IpAddr = v4(10, 0, 0, 30);
 pub(crate) const MBX2: IpAddr = v4(10, 0, 0, 31);
 pub(crate) const CAS1: IpAddr = v4(10, 0, 0, 40);
 pub(crate) const CAS1_V6: IpAddr = v6(1, 0x40);
+pub(crate) const CAS2: IpAddr = v4(10, 0, 0, 41);
 /// Exchange 2013 Client Access server, with the call router.
 pub(crate) const CAS13: IpAddr = v4(10, 0, 0, 45);
 /// Exchange 2013 Mailbox server, with the UM service.
 pub(crate) const MBX13: IpAddr = v4(10, 0, 0, 46);
 /// Exchange 2010 Unified Messaging server.
 pub(crate) const UM1: IpAddr = v4(10, 0, 0, 60);
+/// Where an administrator works.
+pub(crate) const ADMIN: IpAddr = v4(10, 0, 0, 70);
 pub(crate) const OUTLOOK: IpAddr = v4(10, 0, 1, 50);
 pub(crate) const BROWSER_V6: IpAddr = v6(0x99, 0x50);
 pub(crate) const SUBMITTER: IpAddr = v4(10, 0, 1, 60);

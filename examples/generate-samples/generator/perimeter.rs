@@ -1,7 +1,7 @@
 //! Sample "perimeter-unhealthy": what goes wrong around an Edge Transport server. Each flow shows one thing.
 
 use super::bytes::{cat, hex};
-use super::dcerpc::EMSMDB;
+use super::dcerpc::{EMSMDB, NTLM_PRIVACY};
 use super::dns::{self, Kind};
 use super::hosts::{
     CAS1, CAS13, EDGE1, FIREWALL, HUB1, INTERNET_DNS, INTERNET_MAIL, INTERNET_MAIL2,
@@ -153,7 +153,7 @@ fn wrong_services(trace: &mut Trace) {
 }
 
 /// Identification strings, and the key exchange offers of both ends (RFC 4253 §4.2, §7.1).
-fn ssh(trace: &mut Trace, start: u64, ends: rpc::Ends) {
+pub(super) fn ssh(trace: &mut Trace, start: u64, ends: rpc::Ends) {
     let lists = [
         "curve25519-sha256",
         "ssh-ed25519",
@@ -336,8 +336,8 @@ fn rpc_troubles(trace: &mut Trace) {
     rpc::with_ntlm(
         tcp,
         EMSMDB,
-        "CAS1",
-        "MBX2",
+        NTLM_PRIVACY,
+        ("CAS1", "MBX2"),
         &[(10, 280, 170), (11, 300, 310)],
     );
     trace.flow(

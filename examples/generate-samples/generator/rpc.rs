@@ -95,8 +95,8 @@ pub(crate) fn hub_to_mailbox(trace: &mut Trace) {
     with_ntlm(
         tcp,
         EMSMDB,
-        "HUB1",
-        "MBX1",
+        NTLM_PRIVACY,
+        ("HUB1", "MBX1"),
         &[(10, 280, 170), (11, 400, 110), (1, 40, 24)],
     );
     trace.flow(private(ends, "mapi").note("Hub delivers to the mailbox by MAPI, NTLM, sealed"));
@@ -235,8 +235,8 @@ pub(crate) fn with_spnego(
 pub(crate) fn with_ntlm(
     mut tcp: Tcp<'_>,
     interface: Interface,
-    client: &str,
-    server: &str,
+    security: dcerpc::Security,
+    (client, server): (&str, &str),
     calls: &[(u16, usize, usize)],
 ) {
     let mut random = Prng::new(tcp.now());
@@ -244,13 +244,13 @@ pub(crate) fn with_ntlm(
     tcp.client(&dcerpc::bind(
         1,
         &[interface],
-        Some((NTLM_PRIVACY, &tokens::ntlm_negotiate())),
+        Some((security, &tokens::ntlm_negotiate())),
     ));
     let token = tokens::ntlm_challenge(&mut random, server);
-    tcp.server(&dcerpc::bind_ack(1, port, 1, Some((NTLM_PRIVACY, &token))));
+    tcp.server(&dcerpc::bind_ack(1, port, 1, Some((security, &token))));
     let token = tokens::ntlm_authenticate(&mut random, &format!("{client}$"), client, server);
-    tcp.client(&dcerpc::auth3(1, (NTLM_PRIVACY, &token)));
-    sealed_calls(tcp, &mut random, NTLM_PRIVACY, calls, 0);
+    tcp.client(&dcerpc::auth3(1, (security, &token)));
+    sealed_calls(tcp, &mut random, security, calls, 0);
 }
 
 fn sealed_calls(

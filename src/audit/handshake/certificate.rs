@@ -9,25 +9,25 @@ use crate::evidence::Value;
 const EXPIRED: &Code = &Code {
     code: "EXW504",
     name: "certificate-expired",
-    meaning: "A certificate was shown after the end of its validity, by the clock of the capturing machine.",
+    meaning: "A certificate was shown after the end of its validity, by the clock of the capturing machine. The five documents do not speak of validity.",
     advice: "Renew the certificate and assign it to the service (IIS, SMTP, UM); then check that the load balancer and the reverse proxy have it too.",
 };
 const NOT_YET_VALID: &Code = &Code {
     code: "EXW505",
     name: "certificate-not-yet-valid",
-    meaning: "A certificate was shown before the begin of its validity, by the clock of the capturing machine.",
+    meaning: "A certificate was shown before the begin of its validity, by the clock of the capturing machine. The five documents do not speak of validity.",
     advice: "Check the clocks: of the capturing machine, of the issuer, of both ends.",
 };
 const OTHER_NAME: &Code = &Code {
     code: "EXW506",
     name: "certificate-name-mismatch",
-    meaning: "The certificate is not for the name that the client asked for.",
+    meaning: "The certificate is not for the name that the client asked for (RFC 6125). The five documents do not speak of names.",
     advice: "Add the name to the certificate, or point the URL of the virtual directory, Autodiscover or the host name to a name that it has.",
 };
 const SELF_SIGNED: &Code = &Code {
     code: "EXW507",
     name: "certificate-self-signed",
-    meaning: "A service for clients shows a certificate that it signed itself, and a client does not complete the handshake.",
+    meaning: "A service for clients shows a certificate that it signed itself, and a client does not complete the handshake. The five documents speak of self-signed certificates between transport servers only.",
     advice: "Use a certificate of an issuer that the clients trust; between transport servers of one organization self-signed certificates are as documented.",
 };
 
@@ -67,8 +67,8 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     }
     // Mail servers encrypt with whom they meet, and direct trust looks at the certificate alone (ref2010).
     if !flow.proves("smtp") && flow.proves("tls") {
-        name(subject, findings);
-        self_signed(subject, findings);
+        name(scene, subject, findings);
+        self_signed(scene, subject, findings);
     }
 }
 
@@ -114,7 +114,21 @@ fn is_established(subject: Subject<'_>) -> bool {
     subject.flow.facts_of("tls", "established").next().is_some()
 }
 
-fn name(subject: Subject<'_>, findings: &mut Findings<'_>) {
+/// The sentence about the certificate that the server showed.
+fn shown(scene: &Scene<'_>, subject: Subject<'_>) -> Option<String> {
+    let server = subject.flow.client.other();
+    let (fact, sight) = subject
+        .flow
+        .facts_of("tls", "certificate_subject")
+        .find(|(fact, _)| fact.side == server)?;
+    Some(format!(
+        "{}: certificate `{}`",
+        scene.frame(sight),
+        fact.value
+    ))
+}
+
+fn name(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     let Some(wanted) = flow.texts("tls", "server_name").next() else {
         return;
@@ -139,8 +153,11 @@ fn name(subject: Subject<'_>, findings: &mut Findings<'_>) {
         host(subject.server()),
         names.join(", ")
     );
+    let asked = subject.says(scene, "tls", "server_name", |name| name == wanted);
+    let seen = asked.map(|(_, sentence)| sentence);
     let cause = Cause::at(subject.server()).what(wanted);
     let draft = Draft::of(OTHER_NAME, severity, subject, message);
+    let draft = draft.seen(seen.into_iter().chain(shown(scene, subject)));
     findings.find(subject, draft.caused_by(cause).by_row(None));
 }
 
@@ -160,7 +177,7 @@ const FOR_CLIENTS: &[&str] = &[
     "smtp_submission",
 ];
 
-fn self_signed(subject: Subject<'_>, findings: &mut Findings<'_>) {
+fn self_signed(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let service = subject.attribution.service.as_ref().map(|id| id.as_str());
     let is_for_clients = service.is_some_and(|service| FOR_CLIENTS.contains(&service));
     let certificate = subject.attribution.encryption.certificate.as_deref();
@@ -178,7 +195,7 @@ fn self_signed(subject: Subject<'_>, findings: &mut Findings<'_>) {
         certificate.subject.as_deref().unwrap_or_default()
     );
     let draft = Draft::of(SELF_SIGNED, Severity::Warning, subject, message);
-    findings.find(subject, draft.by_row(None));
+    findings.find(subject, draft.seen(shown(scene, subject)).by_row(None));
 }
 
 /// The common name of a subject as it is printed.

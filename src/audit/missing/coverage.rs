@@ -9,7 +9,7 @@ use crate::audit::scene::{Scene, Subject};
 const NOT_VISIBLE: &Code = &Code {
     code: "EXW990",
     name: "not-visible",
-    meaning: "How much of the traffic could not be judged: sealed, begun before the capture, seen from one side, or in no known form. No finding there does not mean that all is well.",
+    meaning: "How much of the traffic could not be judged: sealed, begun before the capture, seen from one side, or in no known form. No finding there does not mean that all is well. The five documents do not speak of captures.",
     advice: "To see more: begin the capture before the connections do, mirror both directions, keep whole packets, and capture where the traffic is not yet or no longer sealed.",
 };
 

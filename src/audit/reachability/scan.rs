@@ -14,7 +14,7 @@ use crate::net::{Timestamp, Transport};
 const PORT_SCAN: &Code = &Code {
     code: "EXW406",
     name: "port-scan",
-    meaning: "One host tried many ports of a host, or one port of many hosts, and was refused or not answered.",
+    meaning: "One host tried many ports of a host, or one port of many hosts, and was refused or not answered. The five documents do not speak of scans.",
     advice: "If it is no inventory or vulnerability scanner of your own, isolate the host that scans; single refusals of it are not listed.",
 };
 
@@ -45,6 +45,8 @@ struct Tries {
     hosts: BTreeMap<u16, BTreeSet<IpAddr>>,
     flows: Vec<Named>,
     count: u64,
+    /// Number of the first packet.
+    first: u64,
     span: Option<(Timestamp, Timestamp)>,
 }
 
@@ -64,6 +66,9 @@ impl Watch for Scans {
         let (first, last) = (flow.tracker.first_seen, flow.tracker.last_seen);
         let span = tries.span.get_or_insert((first, last));
         *span = (span.0.min(first), span.1.max(last));
+        if tries.count == 0 {
+            tries.first = flow.tracker.first_number;
+        }
         tries.count = tries.count.saturating_add(1);
         if tries.flows.len() < MAX_FLOWS {
             tries.flows.push(subject.into());
@@ -104,7 +109,10 @@ impl Watch for Scans {
                 severity: Severity::Warning,
                 row: None,
                 message,
-                evidence: vec![format!("{} attempts in vain in {seconds} s", tries.count)],
+                evidence: vec![format!(
+                    "frame {}: the first of {} attempts in vain in {seconds} s",
+                    tries.first, tries.count
+                )],
                 cause: Cause::default().of_client(client),
             };
             let message = format!("{client} tries {what} in vain");

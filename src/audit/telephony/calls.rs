@@ -12,6 +12,7 @@ use crate::audit::gather::{Cause, Draft, Findings, Named};
 use crate::audit::scene::{Scene, Subject};
 use crate::evidence::{MediaOffer, Offered};
 use crate::net::{Endpoint, Timestamp, Transport};
+use crate::signature::RowId;
 
 const NO_MEDIA: &Code = &Code {
     code: "EXW307",
@@ -72,6 +73,8 @@ struct Calls {
 #[derive(Default)]
 struct Call {
     flow: Option<Named>,
+    /// What the signalling was measured by.
+    row: Option<RowId>,
     answered: Option<(Timestamp, String)>,
     ended: Option<Timestamp>,
     last: Timestamp,
@@ -151,7 +154,10 @@ impl Calls {
                 let time = sight.seen.time;
                 if text.starts_with('2') {
                     let seen = format!("{}: {text}", scene.frame(sight));
-                    call.flow.get_or_insert(subject.into());
+                    if call.flow.is_none() {
+                        call.flow = Some(subject.into());
+                        call.row = subject.best().cloned();
+                    }
                     let first = call.answered.get_or_insert((time, seen));
                     first.0 = first.0.min(time);
                 } else if text == "BYE" {
@@ -203,7 +209,7 @@ impl Calls {
             let mut draft = Draft {
                 code,
                 severity,
-                row: None,
+                row: call.row.clone(),
                 message: text,
                 evidence: Vec::new(),
                 cause: Cause::host(at.address),

@@ -1,44 +1,15 @@
 //! How long servers take to answer: from the last fragment of a request to the first of its answer, in packet time.
-//!
-//! Times become facts as the steps of a scale, and counts as powers of ten, so that facts stay few and merge as sets.
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::evidence::{answered_within, milestone};
 use crate::net::Timestamp;
 
 /// Calls of one connection that wait for their answers at a time; beyond it the oldest goes unmeasured. Clients have a
 /// handful.
 const MAX_OPEN: usize = 64;
-
-/// Upper ends of the steps, in microseconds. A call that took longer than the last goes unmeasured: clients give up before.
-const STEPS_US: [u64; 24] = [
-    100,
-    200,
-    500,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    100_000,
-    200_000,
-    500_000,
-    1_000_000,
-    2_000_000,
-    5_000_000,
-    10_000_000,
-    20_000_000,
-    50_000_000,
-    100_000_000,
-    200_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_000_000_000,
-    5_000_000_000,
-];
 
 /// Presentation contexts of one connection whose answers are counted; calls of further ones go uncounted. Windows clients
 /// use a handful.
@@ -84,10 +55,7 @@ impl<Call: Copy + PartialEq> Waiting<Call> {
     pub(super) fn answered(&mut self, call: Call, time: Timestamp) -> Option<u64> {
         let place = self.open.iter().position(|(known, _)| *known == call)?;
         let (_, asked) = self.open.remove(place);
-        // A negative time is no time: taps and clocks may disagree.
-        let micros = u64::try_from(time.since(asked)).ok()?.div_ceil(1000);
-        let step = STEPS_US.partition_point(|&end| end < micros);
-        STEPS_US.get(step).copied()
+        answered_within(asked, time)
     }
 
     /// Counts an answered call; says the count where it is a power of ten.
@@ -97,7 +65,6 @@ impl<Call: Copy + PartialEq> Waiting<Call> {
         }
         let calls = self.answered.entry(context).or_default();
         *calls = calls.saturating_add(1);
-        let power = 10_u64.checked_pow(calls.checked_ilog10()?);
-        (power == Some(*calls)).then_some(*calls)
+        milestone(*calls).filter(|power| power == calls)
     }
 }

@@ -8,7 +8,7 @@
 //! [`epm::MAX_REPLY_BYTES`].
 //!
 //! A channel of RPC over HTTP carries one direction: binds in one connection, their answers in another. Each notes its half,
-//! with the cookie of the virtual connection that both belong to.
+//! with the cookie of the virtual connection that both belong to: what joins them is not here.
 
 mod bind;
 mod body;
@@ -82,6 +82,10 @@ const RTS_CLIENT: &str = "rts_client";
 const PROPOSED: &str = "proposed";
 /// Transfer syntax with which the answer in another channel accepted a proposal; the subject is call id and place, context 0.
 const ACCEPTED: &str = "accepted";
+/// Operation that a request in a channel calls, and when; the subject is call id and presentation context.
+const CHANNEL_CALL: &str = "channel_call";
+/// The packet in which a call of another channel is answered: 1, or 0 by a fault; the subject is call id and presentation context.
+const CHANNEL_ANSWER: &str = "channel_answer";
 
 /// DCE/RPC. The subject of its facts is the presentation context id (0 in the connectionless form).
 pub(super) const DCERPC: Protocol = Protocol {
@@ -91,7 +95,7 @@ pub(super) const DCERPC: Protocol = Protocol {
         sources: "C706 12, MS-RPCE 2.2, appendix L and O of C706 for the endpoint mapper, MS-DCOM 2.2 and 3.1.2.5, MS-RPCH 2.2.3",
         reads: "Binds, their answers, requests with their time to the answer, faults, authentication type and level, the towers of the endpoint mapper, the bindings of DCOM's resolver and activators, and the control messages of RPC over HTTP.",
         proves: "A header whose version, type, flags, byte order and lengths agree; an interface by an accepted context.",
-        limits: "Stub data is read for the endpoint mapper and DCOM only; sealed calls show interface and operation number; times of answers only where one connection or flow of datagrams carries both directions.",
+        limits: "Stub data is read for the endpoint mapper and DCOM only; sealed calls show interface and operation number; times of answers where one connection, flow of datagrams or virtual connection of RPC over HTTP shows both directions.",
     },
     attributes: &[
         BOUND,
@@ -121,6 +125,8 @@ pub(super) const DCERPC: Protocol = Protocol {
         RTS_CLIENT,
         PROPOSED,
         ACCEPTED,
+        CHANNEL_CALL,
+        CHANNEL_ANSWER,
         GSS_DOMAIN,
         GSS_HOST,
         GSS_VERSION,

@@ -12,7 +12,8 @@ use super::probe::{HTTP_GREETING, likely};
 use super::rts::Rts;
 use super::{
     ACCEPTED, ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND,
-    GREETING, OPNUM, PROPOSED, REJECTED, REQUESTED, SECONDARY_ADDRESS, dcom, epm,
+    CHANNEL_ANSWER, CHANNEL_CALL, GREETING, OPNUM, PROPOSED, REJECTED, REQUESTED,
+    SECONDARY_ADDRESS, dcom, epm,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -195,7 +196,7 @@ impl Stream {
         if header.kind == Kind::REQUEST && self.is_news(context, OPNUM, u64::from(number), side) {
             notes.number(OPNUM, u64::from(number));
         }
-        self.time(&header, context, notes);
+        self.time(&header, context, number, notes);
         let whole = bytes.get(..header.length);
         let wanted = match header.kind {
             Kind::REQUEST => self.followed(&header, context, number).is_some(),
@@ -366,7 +367,7 @@ impl Stream {
             notes.about(u64::from(proposal.context));
             notes.value(REQUESTED, proposal.interface.value());
             if self.is_channel {
-                notes.about(proposal_subject(header.call_id, place, proposal.context));
+                notes.about(call_subject(header.call_id, place, proposal.context));
                 notes.value(PROPOSED, proposal.interface.value());
             }
         }
@@ -444,13 +445,26 @@ impl Stream {
         }
     }
 
-    /// Takes the time of a call from the last fragment of the request to the first of the answer.
-    fn time(&mut self, header: &Header, context: u16, notes: &mut Notes<'_>) {
+    /// Takes the time of a call from the last fragment of the request to the first of the answer. In a channel the other half
+    /// comes elsewhere.
+    fn time(&mut self, header: &Header, context: u16, opnum: u16, notes: &mut Notes<'_>) {
         let time = notes.moment().time;
         match header.kind {
-            Kind::REQUEST if header.is_last() => self.waiting.asked(header.call_id, time),
+            Kind::REQUEST if header.is_last() => {
+                self.waiting.asked(header.call_id, time);
+                if self.is_channel {
+                    notes.about(call_subject(header.call_id, 0, context));
+                    notes.number(CHANNEL_CALL, u64::from(opnum));
+                    notes.about(u64::from(context));
+                }
+            }
             Kind::RESPONSE | Kind::FAULT if header.is_first() => {
                 let Some(step) = self.waiting.answered(header.call_id, time) else {
+                    if self.is_channel {
+                        notes.about(call_subject(header.call_id, 0, context));
+                        notes.number(CHANNEL_ANSWER, u64::from(header.kind == Kind::RESPONSE));
+                        notes.about(u64::from(context));
+                    }
                     return;
                 };
                 let side = notes.side();
@@ -484,8 +498,8 @@ impl Stream {
     }
 }
 
-/// What `proposed` and `accepted` are about.
-fn proposal_subject(call_id: u32, place: u16, context: u16) -> u64 {
+/// What facts are about that the channels of a virtual connection are joined by.
+fn call_subject(call_id: u32, place: u16, context: u16) -> u64 {
     u64::from(call_id) << 32 | u64::from(place) << 16 | u64::from(context)
 }
 
@@ -493,7 +507,7 @@ fn proposal_subject(call_id: u32, place: u16, context: u16) -> u64 {
 fn accepted_elsewhere(header: &Header, answer: &bind::Acknowledgement<'_>, notes: &mut Notes<'_>) {
     for (place, outcome) in (0..).zip(&answer.outcomes) {
         if outcome.result == Outcome::ACCEPTED {
-            notes.about(proposal_subject(header.call_id, place, 0));
+            notes.about(call_subject(header.call_id, place, 0));
             notes.value(ACCEPTED, outcome.transfer.value());
         }
     }

@@ -175,13 +175,7 @@ fn of(recorder: &Recorder, name: &str) -> Vec<String> {
 
 /// Values of an attribute with what they are about.
 fn said(recorder: &Recorder, name: &str) -> Vec<(u64, String)> {
-    let of_name = recorder
-        .facts
-        .keys()
-        .filter(|fact| fact.attribute.name == name);
-    of_name
-        .map(|fact| (fact.subject, fact.value.to_string()))
-        .collect()
+    super::super::testing::said(recorder, "dcerpc", name)
 }
 
 /// Offers as (port, address, tower address).

@@ -67,8 +67,8 @@ fn names(recorder: &Recorder) -> Vec<String> {
     offers(recorder).into_iter().map(host).collect()
 }
 
-/// One datagram to `receiver`.
-fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
+/// What one datagram to `receiver` says.
+fn sent(receiver: &str, bytes: &[u8]) -> Recorder {
     let source = Endpoint::new("192.0.2.1".parse().unwrap(), 40000);
     let target = Endpoint::new(receiver.parse().unwrap(), 5353);
     let (key, side) = FlowKey::of(Transport::UDP, source, target);
@@ -85,7 +85,11 @@ fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
     };
     Datagrams::default().datagram(datagram, moment, &mut recorder);
     only_registered_attributes(&recorder, &[&DNS, &LLMNR, &MDNS]);
-    protocols(&recorder)
+    recorder
+}
+
+fn to(receiver: &str, bytes: &[u8]) -> Vec<&'static str> {
+    protocols(&sent(receiver, bytes))
 }
 
 #[test]
@@ -279,6 +283,28 @@ fn the_relatives_are_told_by_group_and_header() {
         Family::of(&answer(), "192.0.2.53".parse().unwrap()),
         Family::Dns
     );
+}
+
+#[test]
+fn the_relatives_read_what_dns_reads() {
+    let service = [&[0, 0, 0, 100, 0x13, 0xc5][..], &name("host.local")].concat();
+    let exchanger = [&[0, 10][..], &name("host.local")].concat();
+    let missing = [
+        header(0x8403, [1, 2, 0, 0]),
+        question("_sip._tcp.local", 33),
+        record(&[0xc0, 12], 33, &service),
+        record(&name("mail.local"), 15, &exchanger),
+    ]
+    .concat();
+    for (group, protocol) in [("224.0.0.251", "mdns"), ("224.0.0.252", "llmnr")] {
+        let recorder = sent(group, &missing);
+        let of = |name| values(&recorder, protocol, name);
+        assert_eq!(of("query"), ["_sip._tcp.local"]);
+        assert_eq!(of("type"), ["SRV"]);
+        assert_eq!(of("rcode"), ["NXDOMAIN _sip._tcp.local"]);
+        assert_eq!(of("srv"), ["_sip._tcp.local -> host.local:5061"]);
+        assert_eq!(of("mx"), ["mail.local -> host.local"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One message head, read by `httparse`, and what is noted of it.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 
 use memchr::{memchr, memrchr};
 
@@ -9,7 +10,8 @@ use super::{
     ACTIVESYNC_COMMAND, AUTHENTICATE, AUTHORIZATION, CONTENT_TYPE, DEVICE_TYPE, EXCHANGE_HEADER,
     HOST, METHOD, PATH, RPC_TARGET, SERVER, SOAP_ACTION, STATUS, USER_AGENT, VERSION,
 };
-use crate::evidence::Notes;
+use crate::evidence::{Notes, Offered};
+use crate::net::{Endpoint, Transport};
 use crate::protocol::{Reject, gss, rvp};
 
 /// Headers that Exchange and Lync servers send, or their clients to them.
@@ -212,6 +214,7 @@ pub(super) fn note_target(target: &str, notes: &mut Notes<'_>) {
     let lower = path.to_ascii_lowercase();
     if lower.contains("rpcproxy.dll") || lower.contains("rpcproxyshim.dll") {
         notes.text(RPC_TARGET, query);
+        offer_target(query, notes);
     } else if lower.starts_with("/microsoft-server-activesync") {
         // Beside these two it names the user and his device.
         for (key, name) in [("cmd", ACTIVESYNC_COMMAND), ("devicetype", DEVICE_TYPE)] {
@@ -219,6 +222,20 @@ pub(super) fn note_target(target: &str, notes: &mut Notes<'_>) {
             let value = pairs.find(|(known, _)| known.eq_ignore_ascii_case(key));
             notes.text(name, value.map_or("", |(_, value)| value));
         }
+    }
+}
+
+/// Offers the RPC server that a proxy is asked for, as `server:port` (MS-RPCH 2.2.2), where it is no name but an address.
+fn offer_target(target: &str, notes: &mut Notes<'_>) {
+    if let Ok(target) = target.parse::<SocketAddr>()
+        && target.port() != 0
+    {
+        let endpoint = Endpoint::new(target.ip(), target.port());
+        let offered = Offered::Protocol {
+            protocol: "dcerpc",
+            name: "behind an RPC proxy".into(),
+        };
+        notes.offer(Transport::TCP, endpoint, offered);
     }
 }
 

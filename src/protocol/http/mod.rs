@@ -61,7 +61,7 @@ pub(super) const HTTP: Protocol = Protocol {
     about: About {
         title: "Hypertext Transfer Protocol",
         sources: "RFC 9110, RFC 9112, RFC 9113, RFC 1945, MS-RPCH, MS-ASHTTP, RFC 4559",
-        reads: "Heads of requests and responses: method, path, host, software, status, authentication schemes and what their tokens tell, SOAP actions, headers of Exchange and Lync, tunnels of CONNECT, upgrades, and the channels of RPC over HTTP.",
+        reads: "Heads of requests and responses: method, path, host, software, status, authentication schemes and what their tokens tell, SOAP actions, headers of Exchange and Lync, tunnels of CONNECT, upgrades, and the channels of RPC over HTTP; the address of a server behind an RPC proxy becomes an offer.",
         proves: "A request line or status line of HTTP/1, the preface of HTTP/2, or a bare request that a page of HTML answers.",
         limits: "Bodies are passed over; of query strings only the target of RPC over HTTP and the command and device type of ActiveSync are kept; of HTTP/2 only settings and errors are read, no heads.",
     },

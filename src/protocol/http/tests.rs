@@ -1,9 +1,10 @@
 use super::*;
+use crate::evidence::{Offer, Offered};
 use crate::net::Side;
 use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
 use crate::protocol::testing::{
-    CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-    survives_every_cut, values,
+    CLIENT as C, SERVER as S, conversation, midstream, offers, only_registered_attributes,
+    protocols, survives_every_cut, values,
 };
 
 const NONE: [&str; 0] = [];
@@ -135,6 +136,36 @@ fn an_upgrade_is_named() {
         ),
     ]);
     assert_eq!(values(&recorder, "http", "upgrade"), ["websocket"]);
+}
+
+#[test]
+fn the_server_behind_an_rpc_proxy_is_offered_where_its_address_is_named() {
+    let asked = |target: &str| {
+        let request = format!("RPC_IN_DATA /rpc/rpcproxy.dll?{target} HTTP/1.1\r\n\r\n");
+        let offered = offers(&conversation(&[(C, request.as_bytes())]));
+        let protocol = |offered| match offered {
+            Offered::Protocol { protocol, .. } => protocol,
+            other => panic!("{other:?}"),
+        };
+        let plain = |offer: Offer| (offer.endpoint.to_string(), protocol(offer.offered));
+        offered.into_iter().map(plain).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        asked("192.0.2.7:6001"),
+        [("192.0.2.7:6001".into(), "dcerpc")]
+    );
+    assert_eq!(
+        asked("[2001:db8::7]:6004"),
+        [("[2001:db8::7]:6004".into(), "dcerpc")]
+    );
+    for name in [
+        "ex1.contoso.example:6001",
+        "192.0.2.7",
+        "192.0.2.7:0",
+        "192.0.2.7:x",
+    ] {
+        assert!(asked(name).is_empty(), "{name}");
+    }
 }
 
 #[test]

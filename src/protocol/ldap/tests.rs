@@ -226,7 +226,7 @@ fn a_controller_answers_a_ping_with_its_name() {
         1,
         0x63,
         &[
-            short(4, b""),
+            short(4, b"dc=example"),
             numbers,
             short(1, &[0]),
             filter,
@@ -258,6 +258,16 @@ fn a_controller_answers_a_ping_with_its_name() {
     let name = "dc1.example.com".into();
     assert_eq!(offered.offered, Offered::Host { name });
     assert_eq!(offered.endpoint.to_string(), "10.0.0.2:0");
+    assert_eq!(values(&recorder, "cldap", "base"), ["dc=example"]);
+    assert_eq!(
+        values(&recorder, "cldap", "operation"),
+        ["searchRequest", "searchResDone", "searchResEntry"]
+    );
+    let refused = result(1, 0x65, 53, b"");
+    assert_eq!(
+        values(&datagrams(&[(SERVER, &refused)]), "cldap", "result"),
+        ["53 unwillingToPerform"]
+    );
     for length in 0..pong.len() {
         datagrams(&[(SERVER, &pong[..length])]);
     }

@@ -387,21 +387,21 @@ fn pipes_of_one_connection_keep_their_contexts_apart() {
     assert_eq!(protocols(&recorder), ["netbios_ssn", "smb", "dcerpc"]);
     assert_eq!(values(&recorder, "smb", "tree"), [r"\\fs1\IPC$"]);
     assert_eq!(values(&recorder, "smb", "pipe"), ["samr", "lsarpc"]);
-    let subjects = |protocol: &str, name: &str| -> Vec<(u64, String)> {
-        let facts = recorder.facts.keys();
-        let of = facts.filter(|f| f.attribute.protocol == protocol && f.attribute.name == name);
-        of.map(|fact| (fact.subject, fact.value.to_string()))
-            .collect()
-    };
     assert_eq!(
-        subjects("dcerpc", "bound"),
+        said(&recorder, "dcerpc", "bound"),
         [
             (1 << 32, format!("{SAMR} 1.0")),
             (2 << 32, format!("{LSARPC} 1.0")),
         ]
     );
-    assert_eq!(subjects("smb", "pipe")[1], (2 << 32, "lsarpc".to_owned()));
-    assert_eq!(subjects("dcerpc", "opnum"), [(2 << 32, "44".to_owned())]);
+    assert_eq!(
+        said(&recorder, "smb", "pipe")[1],
+        (2 << 32, "lsarpc".to_owned())
+    );
+    assert_eq!(
+        said(&recorder, "dcerpc", "opnum"),
+        [(2 << 32, "44".to_owned())]
+    );
     only_registered_attributes(&recorder, &[&SMB, &NETBIOS_SSN, &DCERPC]);
 }
 

@@ -20,10 +20,11 @@ use crate::net::Timestamp;
 /// Alternative names kept of one certificate: those of large shared hosts go into the hundreds.
 const MAX_NAMES: usize = 32;
 
+const DAY_SECONDS: i64 = 86_400;
 /// Letters of the random part of a relay's host names.
 const TOR_RANDOM: RangeInclusive<usize> = 8..=20;
-/// Seconds that a relay's certificate lasts at most: 365 days, and one for rounding to whole days.
-const TOR_LASTS: i64 = 366 * 86_400;
+/// Seconds that a relay's certificate lasts: some whole number of days, or one second less.
+const TOR_LASTS: RangeInclusive<i64> = 5 * DAY_SECONDS - 1..=365 * DAY_SECONDS;
 
 /// Names of the attributes, which tell a server's certificate from a client's.
 pub(in crate::protocol) struct Names {
@@ -100,8 +101,9 @@ pub(super) fn note(der: &[u8], names: &Names, notes: &mut Notes<'_>) {
 
 /// Whether a certificate is of the kind that relays of Tor make for themselves: the subject is nothing but the host
 /// `www.<random>.net`, the issuer nothing but `www.<another>.com`, both random parts are 8 to 20 letters of base32, nobody is
-/// named as alternative, and it is valid for at most a year (tor-spec 2; `tor_tls_context_init_certificates`). Authorities
-/// have organisations, and hosts that sign for themselves are their own issuers.
+/// named as alternative, and it lasts for whole days, five to a year of them, or ends one second before (Tor's
+/// `tor_tls_context_init_certificates` and `router_initialize_tls_context`; its specification calls the names random).
+/// Authorities have organisations, and hosts that sign for themselves are their own issuers.
 pub(super) fn is_tor_like(der: &[u8]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else {
         return false;
@@ -121,13 +123,15 @@ pub(super) fn is_tor_like(der: &[u8]) -> bool {
         .not_after
         .timestamp()
         .saturating_sub(validity.not_before.timestamp());
+    let is_of_days = [0, DAY_SECONDS - 1].contains(&(lasts % DAY_SECONDS));
     match (
         random(certificate.subject(), ".net"),
         random(certificate.issuer(), ".com"),
     ) {
         (Some(subject), Some(issuer)) => {
             subject != issuer
-                && (1..=TOR_LASTS).contains(&lasts)
+                && is_of_days
+                && TOR_LASTS.contains(&lasts)
                 && matches!(certificate.subject_alternative_name(), Ok(None))
         }
         _ => false,

@@ -137,9 +137,10 @@ fn a_mutual_handshake_shows_both_certificates() {
         ["1975-01-01T00:00:00.000000000Z"]
     );
     for name in [
+        "certificate_subject",
         "certificate_issuer",
-        "client_certificate_issuer",
         "client_certificate_subject",
+        "client_certificate_issuer",
     ] {
         assert_eq!(tls(name), ["CN=rcgen self signed cert"], "{name}");
     }
@@ -378,9 +379,11 @@ fn a_record_that_is_cut_where_its_segment_ends_is_tls() {
     assert!(named(0).is_empty(), "more may come");
 }
 
-/// A handshake in which the server shows a certificate of that subject, for these hosts, from that issuer, which ends in
-/// that year; it begins in 2026.
-fn shown(subject: &str, hosts: &[&str], issuer: &str, ends: i32) -> Vec<String> {
+const DAY: u64 = 86_400;
+
+/// A handshake in which the server shows a certificate of that subject, for these hosts, from that issuer, which lasts
+/// for that many seconds.
+fn shown(subject: &str, hosts: &[&str], issuer: &str, lasts: u64) -> Vec<String> {
     let named = |name: &str| {
         let mut parts = rcgen::DistinguishedName::new();
         for part in name.split(", ") {
@@ -396,7 +399,7 @@ fn shown(subject: &str, hosts: &[&str], issuer: &str, ends: i32) -> Vec<String> 
     let mut params = rcgen::CertificateParams::new(hosts).unwrap();
     params.distinguished_name = named(subject);
     params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-    params.not_after = rcgen::date_time_ymd(ends, 12, 31);
+    params.not_after = params.not_before + std::time::Duration::from_secs(lasts);
     let mut authority = rcgen::CertificateParams::default();
     authority.distinguished_name = named(issuer);
     let key = || rcgen::KeyPair::generate().unwrap();
@@ -414,30 +417,39 @@ fn shown(subject: &str, hosts: &[&str], issuer: &str, ends: i32) -> Vec<String> 
 #[test]
 fn a_certificate_of_two_random_hosts_is_like_those_of_tor() {
     let (subject, issuer) = ("CN=www.s4ku5skjpa.net", "CN=www.37s7ngbjlqnr.com");
-    assert_eq!(shown(subject, &[], issuer, 2026), ["1"]);
+    for lasts in [5 * DAY - 1, 5 * DAY, 364 * DAY, 365 * DAY] {
+        assert_eq!(shown(subject, &[], issuer, lasts), ["1"]);
+    }
 }
 
 #[test]
 fn certificates_of_others_are_not_like_those_of_tor() {
     let (subject, issuer) = ("CN=www.s4ku5skjpa.net", "CN=www.37s7ngbjlqnr.com");
     let none: [&str; 0] = [];
-    for (subject, hosts, issuer, ends) in [
+    for (subject, hosts, issuer, lasts) in [
         // Names that are no base32, too short, of other zones, or with more to them.
-        ("CN=www.contoso-1.net", &none[..], issuer, 2026),
-        ("CN=www.contoso.net", &none, issuer, 2026),
-        ("CN=mail.s4ku5skjpa.net", &none, issuer, 2026),
-        ("CN=www.s4ku5skjpa.com", &none, issuer, 2026),
-        (subject, &none, "CN=www.s4ku5skjpa.com", 2026),
-        (subject, &none, "O=Example, CN=www.37s7ngbjlqnr.com", 2026),
-        (subject, &none, "CN=Example Root", 2026),
-        (subject, &none, subject, 2026),
-        // A host that is named as alternative, and a long life.
-        (subject, &["www.s4ku5skjpa.net"], issuer, 2026),
-        (subject, &none, issuer, 2027),
+        ("CN=www.contoso-1.net", &none[..], issuer, 90 * DAY),
+        ("CN=www.contoso.net", &none, issuer, 90 * DAY),
+        ("CN=mail.s4ku5skjpa.net", &none, issuer, 90 * DAY),
+        ("CN=www.s4ku5skjpa.com", &none, issuer, 90 * DAY),
+        (subject, &none, "CN=www.s4ku5skjpa.com", 90 * DAY),
+        (
+            subject,
+            &none,
+            "O=Example, CN=www.37s7ngbjlqnr.com",
+            90 * DAY,
+        ),
+        (subject, &none, "CN=Example Root", 90 * DAY),
+        (subject, &none, subject, 90 * DAY),
+        // A host that is named as alternative, and lives that are too long, too short or of no whole days.
+        (subject, &["www.s4ku5skjpa.net"], issuer, 90 * DAY),
+        (subject, &none, issuer, 366 * DAY),
+        (subject, &none, issuer, 4 * DAY),
+        (subject, &none, issuer, 90 * DAY + 3600),
     ] {
         assert!(
-            shown(subject, hosts, issuer, ends).is_empty(),
-            "{subject} of {issuer}"
+            shown(subject, hosts, issuer, lasts).is_empty(),
+            "{subject} of {issuer}, {lasts} s"
         );
     }
 }

@@ -17,11 +17,11 @@ const CALL: Dialogue<'static> = Dialogue {
     server_agent: "MSExchangeUM/14.03.0123.002",
 };
 
-fn caller() -> SocketAddr {
+pub(super) fn caller() -> SocketAddr {
     at(GATEWAY1, 20_000)
 }
 
-fn called() -> SocketAddr {
+pub(super) fn called() -> SocketAddr {
     at(UM1, 27_012)
 }
 
@@ -35,7 +35,7 @@ fn media(endpoint: SocketAddr, profile: &'static str) -> Media<'static> {
 }
 
 /// A call that is answered with that profile and lasts twenty seconds.
-fn answered(trace: &mut Trace, profile: &'static str) {
+pub(super) fn answered(trace: &mut Trace, profile: &'static str) {
     let mut tcp = Tcp::open(trace, 0, at(GATEWAY1, 41_200), CALL.called);
     let offer = media(caller(), "RTP/AVP").sdp();
     tcp.client(CALL.request("INVITE", 1, "", Some(&offer)).as_bytes());

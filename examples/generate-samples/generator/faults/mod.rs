@@ -5,8 +5,11 @@
 
 mod calls;
 mod mail;
+mod media;
 mod names;
 mod paths;
+mod places;
+mod protection;
 mod rpc;
 mod tls;
 
@@ -29,10 +32,12 @@ pub(crate) struct Case {
     pub(crate) shows: &'static str,
     /// A pcap file.
     pub(crate) capture: Vec<u8>,
+    /// Who is who, as a topology file.
+    pub(crate) topology: String,
 }
 
-/// Who is who in all of them.
-pub(crate) const TOPOLOGY: &str = r#"
+/// Who is who where a case does not say otherwise.
+const TOPOLOGY: &str = r#"
 edge_subscribed = true
 [zones]
 internal = ["10.0.0.0/8"]
@@ -62,10 +67,29 @@ addresses = ["10.0.0.40"]
 roles = ["client_access"]
 product = "exchange2010"
 [[host]]
+name = "cas2"
+addresses = ["10.0.0.41"]
+roles = ["client_access"]
+product = "exchange2010"
+[[host]]
+name = "cas13"
+addresses = ["10.0.0.45"]
+roles = ["client_access"]
+product = "exchange2013"
+[[host]]
+name = "mbx13"
+addresses = ["10.0.0.46"]
+roles = ["mailbox"]
+product = "exchange2013"
+[[host]]
 name = "um1"
 addresses = ["10.0.0.60"]
 roles = ["unified_messaging"]
 product = "exchange2010"
+[[host]]
+name = "admin1"
+addresses = ["10.0.0.70"]
+roles = ["admin"]
 [[host]]
 name = "edge1"
 addresses = ["192.0.2.25"]
@@ -75,6 +99,11 @@ product = "exchange2010"
 name = "gateway1"
 addresses = ["10.0.2.5"]
 roles = ["ip_gateway"]
+[[host]]
+name = "mediation1"
+addresses = ["10.0.3.20"]
+roles = ["lync_mediation"]
+product = "lync2010"
 [[network]]
 name = "office"
 network = "10.0.1.0/24"
@@ -83,20 +112,37 @@ roles = ["client"]
 
 /// All cases, by area.
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Cases(Vec::new());
+    let mut cases = Cases {
+        cases: Vec::new(),
+        topology: TOPOLOGY.to_owned(),
+    };
+    places::add(&mut cases);
+    protection::add(&mut cases);
+    media::add(&mut cases);
     paths::add(&mut cases);
     tls::add(&mut cases);
     mail::add(&mut cases);
     names::add(&mut cases);
     rpc::add(&mut cases);
     calls::add(&mut cases);
-    cases.0
+    cases.cases
 }
 
 /// Cases as they are added.
-struct Cases(Vec<Case>);
+struct Cases {
+    cases: Vec<Case>,
+    /// Of the cases that are added next.
+    topology: String,
+}
 
 impl Cases {
+    /// Adds cases with a topology of their own.
+    fn among(&mut self, topology: String, add: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.topology, topology);
+        add(self);
+        self.topology = before;
+    }
+
     /// A capture that must raise the code.
     fn raises(&mut self, code: &'static str, shows: &'static str, play: impl FnOnce(&mut Trace)) {
         self.add(code, true, shows, START, play);
@@ -118,11 +164,12 @@ impl Cases {
         let mut trace = Trace::new(start, 7001);
         play(&mut trace);
         let capture = files::pcap(&trace.frames());
-        self.0.push(Case {
+        self.cases.push(Case {
             code,
             raises,
             shows,
             capture,
+            topology: self.topology.clone(),
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Names, tickets, directories, and logons of Windows.
 
 use super::super::bytes::{cat, u32_of};
-use super::super::hosts::{CAS1, DC1, HUB1, MBX1, at};
+use super::super::hosts::{ADMIN, CAS1, DC1, HUB1, MBX1, at};
 use super::super::tcp::Tcp;
 use super::super::trace::Trace;
 use super::super::{dns, kerberos, ldap};
@@ -58,7 +58,7 @@ fn smb(command: u16, status: u32, is_answer: bool, body: &[u8]) -> Vec<u8> {
 }
 
 fn session(trace: &mut Trace, status: u32) {
-    let (client, server) = ends(CAS1, MBX1, 445);
+    let (client, server) = ends(ADMIN, MBX1, 445);
     let mut tcp = Tcp::open(trace, 0, client, server);
     let question = cat(&[
         &25_u16.to_le_bytes(),

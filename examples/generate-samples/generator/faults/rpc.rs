@@ -1,15 +1,19 @@
 //! Calls that fail or wait, mappers without an endpoint, web services with errors.
 
 use super::super::dcerpc::{self, EMSMDB, EPM, NSPI};
-use super::super::hosts::{CAS1, OUTLOOK};
+use super::super::hosts::{CAS1, OUTLOOK, at};
+use super::super::rpc;
 use super::super::tcp::Tcp;
 use super::super::trace::Trace;
 use super::{Cases, SECOND, ends};
 
-/// A connection to a port of the directory whose bind and call are answered so.
+/// A connection to the port that the mapper named for the address book, whose bind and call are answered so.
 fn call(trace: &mut Trace, wait_ms: u64, bound: &[u8], answer: Option<&[u8]>) {
     let (client, server) = ends(OUTLOOK, CAS1, 59_532);
-    let mut tcp = Tcp::open(trace, 0, client, server);
+    let mapper = (at(OUTLOOK, 50_090), at(CAS1, 135));
+    let question = (NSPI, "address_book", server.port());
+    rpc::ask_mapper(trace, 0, mapper, &[question], None);
+    let mut tcp = Tcp::open(trace, SECOND, client, server);
     tcp.client(&dcerpc::bind(1, &[NSPI], None));
     tcp.server(bound);
     if let Some(answer) = answer {

@@ -54,6 +54,8 @@ const OK: &[u8] =
 
 /// Subject of the first proposal of call 1.
 const FIRST: u64 = 1 << 32;
+/// Subject of call 2 in context 0.
+const CALL: u64 = 2 << 32;
 
 #[test]
 fn the_in_channel_shows_what_is_asked_and_called() {
@@ -87,6 +89,8 @@ fn the_in_channel_shows_what_is_asked_and_called() {
         [(FIRST, store.clone()), (FIRST | 1 << 16 | 1, store.clone())]
     );
     assert_eq!(said(&recorder, "opnum"), [(0, "10".to_owned())]);
+    assert_eq!(said(&recorder, "channel_call"), [(CALL, "10".to_owned())]);
+    assert!(of(&recorder, "channel_answer").is_empty());
     assert!(of(&recorder, "bound").is_empty());
 }
 
@@ -106,6 +110,8 @@ fn the_out_channel_shows_what_is_accepted_and_answered() {
             pdu(12, 3, 1, &ack("6001", &[(0, 0, NDR), (2, 2, NDR)]), None),
         ),
         (SERVER, pdu(3, 3, 2, &fault, None)),
+        (SERVER, pdu(2, 1, 3, &response(1, &[7; 40]), None)),
+        (SERVER, pdu(2, 2, 3, &response(1, &[7; 40]), None)),
     ];
     let recorder = play(&segments);
     assert_eq!(protocols(&recorder), ["http", "dcerpc"]);
@@ -115,6 +121,13 @@ fn the_out_channel_shows_what_is_accepted_and_answered() {
         [CONNECTION.to_string()]
     );
     assert_eq!(said(&recorder, "accepted"), [(FIRST, format!("{NDR} 2.0"))]);
+    let second = (3 << 32 | 1, "1".to_owned());
+    assert_eq!(
+        said(&recorder, "channel_answer"),
+        [(CALL, "0".to_owned()), second]
+    );
+    assert!(of(&recorder, "channel_call").is_empty());
+    assert!(of(&recorder, "answered_within").is_empty());
     assert_eq!(
         of(&recorder, "fault"),
         ["0x1c010014 nca_s_server_too_busy: the server is too busy"]

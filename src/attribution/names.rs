@@ -87,9 +87,11 @@ pub struct Name {
 /// Names of addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    /// Of each source the first name, in the order of sources.
-    known: HashMap<IpAddr, Sorted<NameSource, (Timestamp, Arc<str>)>, RandomState>,
+    known: HashMap<IpAddr, OfSources, RandomState>,
 }
+
+/// The first name of each source, and when it was given.
+type OfSources = Sorted<NameSource, (Timestamp, Arc<str>)>;
 
 impl Names {
     /// The names that the captures themselves give.

@@ -117,9 +117,9 @@ impl Connection {
             last_frame: 4,
             captures: Vec::new(),
             tunnel: Vec::new(),
-            protocols: protocols.into_map(),
-            facts: facts.into_map(),
-            offers: offers.into_map(),
+            protocols: protocols.into_sorted(),
+            facts: facts.into_sorted(),
+            offers: offers.into_sorted(),
             streams,
             payload: Vec::new(),
             reports,
@@ -136,7 +136,9 @@ impl Connection {
             frame: 3,
             time: Timestamp::from_nanos(3),
         };
-        self.0.protocols.insert(protocol, Layer { depth, seen });
+        self.0
+            .protocols
+            .insert_least(protocol, Layer { depth, seen });
         self
     }
 
@@ -151,7 +153,7 @@ impl Connection {
             value,
             side: Side::A,
         };
-        self.0.facts.insert(fact, seen);
+        self.0.facts.insert_least(fact, seen);
         self
     }
 
@@ -174,7 +176,7 @@ impl Connection {
             frame: 4,
             time: Timestamp::from_nanos(4),
         };
-        self.0.offers.insert(offer, seen);
+        self.0.offers.insert_least(offer, seen);
         self
     }
 

@@ -132,7 +132,7 @@ fn an_announced_data_connection_is_named_between_the_hosts_that_agreed_upon_it_a
             frame: 4,
             time: Timestamp::from_nanos(4),
         };
-        control.0.offers.insert(offer, seen);
+        control.0.offers.insert_least(offer, seen);
         let judged = judged(&Topology::default(), vec![control, data]);
         let (_, attribution) = judged
             .iter()

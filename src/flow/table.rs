@@ -65,7 +65,8 @@ impl<S> FlowState<S> {
         if let (Some(tcp), Some(tracker)) = (&observation.tcp, &mut self.tracker.tcp) {
             let side = observation.side;
             let counts: &mut MisorderCounts = &mut tracker.misorder[side];
-            self.progress[side].advance(tcp, observation.payload_len, counts);
+            let (time, length) = (observation.time, observation.payload_len);
+            self.progress[side].advance(time, tcp, length, counts);
         }
     }
 }

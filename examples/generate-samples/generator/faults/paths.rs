@@ -155,6 +155,20 @@ pub(super) fn add(cases: &mut Cases) {
         tcp.client(HTTP);
         tcp.reset(Side::Server);
     });
+    let closed = |t: &mut Trace, by: Side| {
+        let (client, server) = ends(OUTLOOK, CAS1, 80);
+        let mut tcp = Tcp::open(t, 0, client, server);
+        tcp.client(HTTP);
+        tcp.close_from(by);
+    };
+    cases.raises(
+        "EXW407",
+        "a web request after which the server closes",
+        move |t| closed(t, Side::Server),
+    );
+    cases.spares("EXW407", "a client that asks and closes itself", move |t| {
+        closed(t, Side::Client)
+    });
     cases.spares("EXW407", "a reset after the answer", |t| {
         let (client, server) = ends(OUTLOOK, CAS1, 80);
         let mut tcp = Tcp::open(t, 0, client, server);

@@ -2,6 +2,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
     unreachable_pub,
     reason = "a test that cannot go on fails, and what tests share is public to them"
 )]

@@ -15,6 +15,9 @@ pub struct MisorderCounts {
     pub retransmissions: u32,
     /// Segments that fill the newest hole: captured late, or sent again because they were lost before the capture.
     pub out_of_order: u32,
+    /// How often the segment was sent again that the other side waits for, where it is larger than what every path carries
+    /// and one behind it is known to have arrived; 0 as soon as the other side has it.
+    pub stuck: u32,
 }
 
 impl MisorderCounts {
@@ -22,10 +25,12 @@ impl MisorderCounts {
         let Self {
             retransmissions,
             out_of_order,
+            stuck,
         } = other;
         Self {
             retransmissions: self.retransmissions.saturating_add(retransmissions),
             out_of_order: self.out_of_order.saturating_add(out_of_order),
+            stuck: self.stuck.max(stuck),
         }
     }
 }
@@ -36,15 +41,22 @@ pub(super) enum Progress {
     #[default]
     Unknown,
     /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte. What lies from
-    /// `fresh` on was first seen since `fresh_at`, in microseconds that wrap.
+    /// `fresh` on was first seen since `fresh_at`, in microseconds that wrap. The other side has all before `acked`, as it said
+    /// last with that window; `is_held` where it said so twice, as it does when something behind arrives (RFC 5681 2).
     At {
         next: SequenceNumber,
         hole_start: SequenceNumber,
         hole_end: SequenceNumber,
         fresh: SequenceNumber,
         fresh_at: u32,
+        acked: SequenceNumber,
+        window: u16,
+        is_held: bool,
     },
 }
+
+/// What every path carries of a segment, in bytes: 1280 less the headers of IPv6 and TCP (RFC 8200 5).
+pub const CARRIED: u32 = 1220;
 
 /// Nobody knows so soon that a segment was lost: what comes again within it was captured twice, as hosts do that pass packets
 /// on, and whose card joins them. In microseconds, below the round trip of a local network.
@@ -80,6 +92,9 @@ impl Progress {
             hole_end,
             fresh,
             fresh_at,
+            acked,
+            is_held,
+            ..
         } = self
         else {
             *self = Self::At {
@@ -88,6 +103,9 @@ impl Progress {
                 hole_end: end,
                 fresh: start,
                 fresh_at: now,
+                acked: start,
+                window: 0,
+                is_held: false,
             };
             return;
         };
@@ -111,7 +129,40 @@ impl Progress {
             // Captured twice.
         } else if payload_len > 1 || controls > 0 || next.distance_from(start) != 1 {
             counts.retransmissions = counts.retransmissions.saturating_add(1);
+            if *is_held && start == *acked && payload_len > CARRIED {
+                counts.stuck = counts.stuck.saturating_add(1);
+            }
         }
+    }
+}
+
+impl Progress {
+    /// Takes into account what the other side acknowledges, in a segment without payload where it is `bare`.
+    pub(super) fn acknowledge(
+        &mut self,
+        tcp: &TcpObservation,
+        bare: bool,
+        counts: &mut MisorderCounts,
+    ) {
+        let Self::At {
+            next,
+            acked,
+            window,
+            is_held,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let acknowledgment = SequenceNumber(tcp.acknowledgment);
+        let ahead = acknowledgment.distance_from(*acked);
+        if ahead > 0 {
+            (*acked, *is_held) = (acknowledgment, false);
+            counts.stuck = 0;
+        } else if ahead == 0 && bare && tcp.window == *window {
+            *is_held = *is_held || next.distance_from(acknowledgment) > 0;
+        }
+        *window = tcp.window;
     }
 }
 
@@ -176,6 +227,58 @@ mod tests {
             counts.retransmissions, 1,
             "the first segment, not the second"
         );
+    }
+
+    /// A large segment and a small one behind it, of which the other side says so often that it waits for the first; then the
+    /// first again, and what else the other side says.
+    fn stuck(large: u32, said: usize, again: usize, then: &[u32]) -> u32 {
+        let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
+        let mut now = Timestamp::default();
+        let tcp = |sequence, acknowledgment| TcpObservation {
+            sequence,
+            acknowledgment,
+            flags: TcpFlags::ACK,
+            window: 1,
+        };
+        let mut send = |progress: &mut Progress, counts: &mut MisorderCounts, at, length| {
+            now = Timestamp::from_nanos(now.nanos() + 200_000_000);
+            progress.advance(now, &tcp(at, 0), length, counts);
+        };
+        send(&mut progress, &mut counts, 0, 10);
+        progress.acknowledge(&tcp(0, 10), true, &mut counts);
+        send(&mut progress, &mut counts, 10, large);
+        send(&mut progress, &mut counts, 10 + large, 10);
+        for _ in 0..said {
+            progress.acknowledge(&tcp(0, 10), true, &mut counts);
+        }
+        for _ in 0..again {
+            send(&mut progress, &mut counts, 10, large);
+        }
+        for acknowledgment in then {
+            progress.acknowledge(&tcp(0, *acknowledgment), true, &mut counts);
+        }
+        counts.stuck
+    }
+
+    #[test]
+    fn a_large_segment_that_the_other_side_waits_for_in_vain_is_stuck() {
+        assert_eq!(stuck(1448, 1, 6, &[]), 6);
+        assert_eq!(stuck(1448, 1, 6, &[10]), 6, "it says so once more");
+    }
+
+    #[test]
+    fn what_arrives_in_the_end_is_not_stuck() {
+        assert_eq!(stuck(1448, 1, 6, &[1468]), 0);
+    }
+
+    #[test]
+    fn where_nothing_behind_it_arrived_the_path_may_be_dead() {
+        assert_eq!(stuck(1448, 0, 6, &[]), 0);
+    }
+
+    #[test]
+    fn what_every_path_carries_is_not_too_large() {
+        assert_eq!(stuck(1220, 1, 6, &[]), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::order::{MisorderCounts, Progress};
 use super::{Observation, Tracker, episode};
-use crate::net::{FlowKey, PerSide, Timestamp};
+use crate::net::{FlowKey, PerSide, TcpFlags, Timestamp};
 
 /// Most flows alive at once in one table, unless said otherwise: bounds memory under floods of addresses and ports.
 pub const MAX_FLOWS: u32 = 1 << 20;
@@ -67,6 +67,11 @@ impl<S> FlowState<S> {
             let counts: &mut MisorderCounts = &mut tracker.misorder[side];
             let (time, length) = (observation.time, observation.payload_len);
             self.progress[side].advance(time, tcp, length, counts);
+            if tcp.flags.contains(TcpFlags::ACK) && !tcp.flags.contains(TcpFlags::RST) {
+                let other = side.other();
+                let counts = &mut tracker.misorder[other];
+                self.progress[other].acknowledge(tcp, length == 0, counts);
+            }
         }
     }
 }

@@ -264,6 +264,23 @@ pub(super) fn add(cases: &mut Cases) {
         "a packet too large is sent again once",
         move |t| large(t, 1),
     );
+    let hole = |t: &mut Trace, length: usize| {
+        let (client, server) = ends(OUTLOOK, CAS1, 80);
+        let mut tcp = Tcp::open(t, 0, client, server);
+        tcp.client(HTTP);
+        tcp.server(OK);
+        tcp.stuck(Side::Client, &vec![b'a'; length], b"the end", 6);
+    };
+    cases.raises(
+        "EXW415",
+        "a large segment is sent seven times, and only a small one behind it arrives",
+        move |t| hole(t, 1400),
+    );
+    cases.spares(
+        "EXW415",
+        "a small segment is sent seven times, and only the one behind it arrives",
+        move |t| hole(t, 500),
+    );
     cases.raises("EXW901", "the heartbeat pauses for eight seconds", |t| {
         heartbeat(t, 30, 10..18)
     });

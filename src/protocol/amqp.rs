@@ -346,8 +346,8 @@ fn product(mut table: Cursor<'_>, notes: &mut Notes<'_>) -> Option<()> {
 mod tests {
     use super::*;
     use crate::protocol::testing::{
-        CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-        survives_every_cut, values,
+        CLIENT as C, SERVER as S, TLS_HELLO, conversation, midstream, only_registered_attributes,
+        protocols, survives_every_cut, values,
     };
 
     fn frame(kind: u8, channel: u8, body: &[u8]) -> Vec<u8> {
@@ -394,12 +394,7 @@ mod tests {
         let recorder = conversation(&[(C, sasl), (S, sasl)]);
         assert_eq!(values(&recorder, "amqp", "version"), ["1.0"; 2]);
         assert_eq!(values(&recorder, "amqp", "layer"), ["sasl"; 2]);
-        let hello = [
-            &[0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1][..],
-            &[9; 32],
-            &[0, 0, 2, 0, 0x2f, 1, 0],
-        ]
-        .concat();
+        let hello = TLS_HELLO.to_vec();
         let tls = b"AMQP\x02\x01\0\0";
         let segments = [(C, &tls[..]), (S, tls), (C, &hello)];
         assert_eq!(protocols(&conversation(&segments)), ["amqp", "tls"]);

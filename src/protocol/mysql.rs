@@ -310,8 +310,8 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::protocol::testing::{
-        CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-        survives_every_cut, values,
+        CLIENT as C, SERVER as S, TLS_HELLO, conversation, midstream, only_registered_attributes,
+        protocols, survives_every_cut, values,
     };
 
     fn packet(number: u8, body: &[u8]) -> Vec<u8> {
@@ -360,12 +360,7 @@ mod tests {
 
     #[test]
     fn an_ssl_request_hands_over_to_tls() {
-        let hello = [
-            &[0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1][..],
-            &[9; 32],
-            &[0, 0, 2, 0, 0x2f, 1, 0],
-        ]
-        .concat();
+        let hello = TLS_HELLO.to_vec();
         let (greeting, request) = (greeting(), login(true, b""));
         let segments = [(S, &greeting[..]), (C, &request), (C, &hello)];
         let recorder = conversation(&segments);

@@ -235,7 +235,7 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::protocol::testing::{
-        CLIENT as C, SERVER as S, conversation, only_registered_attributes, protocols,
+        CLIENT as C, SERVER as S, TLS_HELLO, conversation, only_registered_attributes, protocols,
         survives_every_cut, values,
     };
 
@@ -276,12 +276,7 @@ mod tests {
 
     #[test]
     fn an_upgrade_hands_over_to_what_was_asked_for() {
-        let hello = [
-            &[0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1][..],
-            &[9; 32],
-            &[0, 0, 2, 0, 0x2f, 1, 0],
-        ]
-        .concat();
+        let hello = TLS_HELLO.to_vec();
         let tls = [preamble(), named(9, "application/ssl-tls")].concat();
         let segments = [(C, &tls[..]), (S, &[10][..]), (C, &hello)];
         let recorder = conversation(&segments);

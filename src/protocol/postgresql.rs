@@ -348,8 +348,8 @@ fn skip_message(cursor: &mut Cursor<'_>) -> Result<Option<Step>, Reject> {
 mod tests {
     use super::*;
     use crate::protocol::testing::{
-        CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-        survives_every_cut, values,
+        CLIENT as C, SERVER as S, TLS_HELLO, conversation, midstream, only_registered_attributes,
+        protocols, survives_every_cut, values,
     };
 
     fn sized(kind: &[u8], body: &[u8]) -> Vec<u8> {
@@ -392,12 +392,7 @@ mod tests {
 
     #[test]
     fn tls_follows_where_it_is_accepted_and_the_login_where_not() {
-        let hello = [
-            &[0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1][..],
-            &[9; 32],
-            &[0, 0, 2, 0, 0x2f, 1, 0],
-        ]
-        .concat();
+        let hello = TLS_HELLO.to_vec();
         let segments = [(C, SSL), (S, &b"S"[..]), (C, &hello)];
         let recorder = conversation(&segments);
         assert_eq!(protocols(&recorder), ["postgresql", "tls"]);

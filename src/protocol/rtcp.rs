@@ -436,7 +436,7 @@ fn protected(datagram: Datagram<'_>, place: Place) -> Option<PacketType> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{
-        CLIENT, SERVER, datagrams, only_registered_attributes, protocols, values,
+        CLIENT, SERVER, datagrams, noise, only_registered_attributes, protocols, values,
     };
     use super::*;
 
@@ -575,13 +575,7 @@ mod tests {
 
     #[test]
     fn random_bytes_are_not_rtcp() {
-        let mut state = 1u64;
-        let mut random = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 33) as u8
-        };
+        let mut random = noise();
         let noise: Vec<Vec<u8>> = (0..50_000)
             .map(|_| {
                 let mut bytes: Vec<u8> = (0..32).map(|_| random()).collect();

@@ -193,8 +193,27 @@ pub(crate) fn only_registered_attributes(recorder: &Recorder, known: &[&Protocol
     }
 }
 
+/// A whole hello of a TLS client, with which most handshakes that others agree upon begin.
+pub(crate) const TLS_HELLO: &[u8] = &[
+    0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9,
+    9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0, 0, 2, 0, 0x2f, 1, 0,
+];
+
+/// Bytes without any order, the same in every run.
+pub(crate) fn noise() -> impl FnMut() -> u8 {
+    let mut state = 1_u64;
+    move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as u8
+    }
+}
+
 /// GSS tokens as their carriers show them, with invented hosts and nobody's credentials.
 pub(crate) mod tokens {
+    use super::{Recorder, values};
+
     pub(crate) const SPNEGO: &[u8] = &[6, 6, 0x2b, 6, 1, 5, 5, 2];
     pub(crate) const NTLM: &[u8] = &[6, 10, 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 10];
     pub(crate) const KERBEROS: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2];
@@ -285,6 +304,19 @@ pub(crate) mod tokens {
     /// A last NTLM message of nobody, from the workstation EX1.
     pub(crate) fn nobody() -> Vec<u8> {
         ntlm_authenticate("", "EX1", 0, 0)
+    }
+
+    /// The carrier told what both of these say, for the `service` of the ticket.
+    #[track_caller]
+    pub(crate) fn are_told(recorder: &Recorder, carrier: &str, service: &str) {
+        let of = |name| values(recorder, carrier, name);
+        assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
+        assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
+        assert_eq!(of("gss_service"), [service]);
+        assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
+        assert_eq!(of("gss_host"), ["EX1"]);
+        assert_eq!(of("gss_version"), ["10.0.17763"]);
+        assert_eq!(of("gss_anonymous"), ["1"]);
     }
 
     /// RFC 4648 section 4, as protocols of lines carry tokens.

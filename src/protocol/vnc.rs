@@ -277,8 +277,8 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::protocol::testing::{
-        CLIENT as C, SERVER as S, conversation, midstream, only_registered_attributes, protocols,
-        survives_every_cut, values,
+        CLIENT as C, SERVER as S, TLS_HELLO, conversation, midstream, only_registered_attributes,
+        protocols, survives_every_cut, values,
     };
 
     const V8: &[u8] = b"RFB 003.008\n";
@@ -327,12 +327,7 @@ mod tests {
 
     #[test]
     fn a_choice_of_tls_hands_over() {
-        let hello = [
-            &[0x16, 3, 1, 0, 0x2d, 1, 0, 0, 0x29, 3, 1][..],
-            &[9; 32],
-            &[0, 0, 2, 0, 0x2f, 1, 0],
-        ]
-        .concat();
+        let hello = TLS_HELLO.to_vec();
         let begin = [(S, V8), (C, V8), (S, &[1, 19][..]), (C, &[19])];
         let end = [
             (S, &[0, 2][..]),

@@ -20,7 +20,7 @@ pub enum Kind {
     Number,
     /// Text.
     Text,
-    /// A time, RFC 3339 in JSON.
+    /// A time, RFC 3339 in JSON; never an element of a list.
     Time,
     /// Any number of values.
     List(&'static Self),

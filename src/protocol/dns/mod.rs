@@ -8,6 +8,7 @@
 
 mod message;
 mod name;
+mod refusal;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,6 +22,7 @@ use crate::net::{Endpoint, Side, Transport};
 pub(in crate::protocol) use name::read as read_name;
 
 use message::{Header, Kind, Message, Rcode, Record, Section};
+use refusal::Broken;
 
 /// Name asked for.
 const QUERY: &str = "query";
@@ -44,7 +46,7 @@ pub(super) const DNS: Protocol = Protocol {
         title: "Domain Name System",
         sources: "RFC 1035, RFC 2782, RFC 3596, RFC 6891",
         reads: "Questions and answers: names, types, error codes, services and mail exchangers; an address in an answer becomes the offer of a host.",
-        proves: "A header whose counts agree with the sections that follow.",
+        proves: "A header whose counts agree with the sections that follow; or a message that makes no sense and the refusal that repeats it.",
         limits: "Of one message 64 records are read, also of zone transfers; signatures are not checked; encrypted DNS is TLS, HTTP or QUIC.",
     },
     attributes: ATTRIBUTES,
@@ -143,22 +145,19 @@ struct Flow {
     family: Family,
     /// A message with a question or a record was accepted: bare headers may follow.
     known: bool,
+    broken: Broken,
 }
 
 impl Flow {
-    const fn of(family: Family) -> Self {
+    fn of(family: Family) -> Self {
         Self {
             family,
             known: false,
+            broken: Broken::default(),
         }
     }
-}
 
-impl DatagramDecoder for Flow {
-    fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
-        if Family::of(datagram.bytes, notes.receiver().address) != self.family {
-            return Err(Reject::Other);
-        }
+    fn message(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
         let multicast = self.family == Family::Mdns;
         let message = Message::parse(datagram.bytes, datagram.wire_len, multicast)?;
         if message.header.is_bare() && (!self.known || message.header.is_stateful()) {
@@ -167,6 +166,26 @@ impl DatagramDecoder for Flow {
         self.known = true;
         note(&message, self.family, notes);
         Ok(())
+    }
+}
+
+impl DatagramDecoder for Flow {
+    fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject> {
+        if Family::of(datagram.bytes, notes.receiver().address) != self.family {
+            return Err(Reject::Other);
+        }
+        self.message(datagram, notes).or_else(|reject| {
+            let side = notes.side();
+            let code = match self.family {
+                Family::Dns => self.broken.refusal(datagram, side),
+                Family::Llmnr | Family::Mdns => None,
+            };
+            let code = code.ok_or(reject)?;
+            notes.proved();
+            notes.client(side.other());
+            notes.text(RCODE, &code.to_string());
+            Ok(())
+        })
     }
 }
 

@@ -176,6 +176,56 @@ fn a_refusal_of_an_unknown_operation_gives_the_question_back() {
 }
 
 #[test]
+fn what_makes_no_sense_is_dns_where_a_server_refuses_it_word_for_word() {
+    // A class that nobody assigned, a question that ends in its name, one with something behind it, nothing at all.
+    let mut class = [header(0, [1, 0, 0, 0]), question("a.example", 16)].concat();
+    *class.last_mut().unwrap() = 0x3f;
+    let cut = [header(0, [1, 0, 0, 0]), vec![6]].concat();
+    let longer = [
+        header(0x4900, [1, 0, 0, 0]),
+        question("a.example", 6),
+        vec![0; 7],
+    ]
+    .concat();
+    let answered = |message: &[u8], flags: [u8; 2]| {
+        let mut answer = message.to_vec();
+        answer[2] |= flags[0];
+        answer[3] |= flags[1];
+        answer
+    };
+    for (asked, code) in [
+        (class, "NOTIMP"),
+        (cut, "FORMERR"),
+        (longer, "NOTIMP"),
+        (header(0, [0; 4]), "REFUSED"),
+    ] {
+        let number = match code {
+            "FORMERR" => 1,
+            "NOTIMP" => 4,
+            _ => 5,
+        };
+        let refusal = answered(&asked, [0x80, 0x80 | number]);
+        let recorder = datagrams(&[(CLIENT, &asked), (SERVER, &refusal)]);
+        assert_eq!(protocols(&recorder), ["dns"], "{asked:x?}");
+        assert_eq!(of(&recorder, "rcode"), [code]);
+        assert_eq!(recorder.client, Some(CLIENT));
+        // Alone, from the same side, of something else, or without a refusal it is nothing.
+        let mut other = refusal.clone();
+        other[0] ^= 1;
+        for (side, answer) in [
+            (CLIENT, &refusal),
+            (SERVER, &other),
+            (SERVER, &answered(&asked, [0x80, 0x80])),
+            (SERVER, &answered(&asked, [0x82, 0x80 | number | 0x40])),
+        ] {
+            let recorder = datagrams(&[(CLIENT, &asked), (side, answer)]);
+            assert!(protocols(&recorder).is_empty(), "{answer:x?}");
+        }
+        assert!(protocols(&datagrams(&[(SERVER, &refusal)])).is_empty());
+    }
+}
+
+#[test]
 fn messages_over_a_stream_are_read_one_after_the_other() {
     let two = [
         framed(&query("a.example", 1)),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::evidence::{Offer, Offered};
 use crate::net::Side;
-use crate::protocol::testing::tokens::{base64, nobody, ticket_for};
+use crate::protocol::testing::tokens::{are_told, base64, nobody, ticket_for};
 use crate::protocol::testing::{
     CLIENT as C, SERVER as S, conversation, midstream, offers, only_registered_attributes,
     protocols, survives_every_cut, values,
@@ -63,14 +63,7 @@ fn tokens_name_service_realm_and_host_but_no_person() {
         "GET /a HTTP/1.1\r\nAuthorization: Negotiate {ticket}\r\n\r\nGET /b HTTP/1.1\r\nAuthorization: NTLM {nobody}\r\n\r\n"
     );
     let recorder = conversation(&[(C, requests.as_bytes())]);
-    let of = |name| values(&recorder, "http", name);
-    assert_eq!(of("gss_mechanism"), ["kerberos", "ntlm"]);
-    assert_eq!(of("gss_offered"), ["kerberos", "ntlm"]);
-    assert_eq!(of("gss_service"), ["HTTP/ex1.a.example"]);
-    assert_eq!(of("gss_domain"), ["A.EXAMPLE"]);
-    assert_eq!(of("gss_host"), ["EX1"]);
-    assert_eq!(of("gss_version"), ["10.0.17763"]);
-    assert_eq!(of("gss_anonymous"), ["1"]);
+    are_told(&recorder, "http", "HTTP/ex1.a.example");
 }
 
 #[test]

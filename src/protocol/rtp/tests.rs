@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::super::testing::{CLIENT, SERVER, only_registered_attributes, protocols, values};
+use super::super::testing::{CLIENT, SERVER, noise, only_registered_attributes, protocols, values};
 use super::super::{Datagram, Datagrams};
 use super::*;
 use crate::evidence::{Moment, Recorder, RtpStream};
@@ -307,13 +307,7 @@ fn a_header_is_read_from_a_packet_that_was_cut() {
 
 #[test]
 fn random_bytes_are_not_rtp() {
-    let mut state = 1u64;
-    let mut random = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) as u8
-    };
+    let mut random = noise();
     let datagrams: Vec<Vec<u8>> = (0..20_000)
         .map(|_| {
             let mut bytes: Vec<u8> = (0..24).map(|_| random()).collect();

@@ -185,9 +185,21 @@ fn encode(
                 let typed = out.typed::<BoolType>();
                 typed.write_batch(&values, definitions, repetitions)?;
             }
-            Values::Integer(values) | Values::Time(values) => {
+            Values::Integer(values) => {
                 let typed = out.typed::<Int64Type>();
                 typed.write_batch(&values, definitions, repetitions)?;
+            }
+            Values::Time(nanos) => {
+                let micros: Vec<i64> = nanos.iter().map(|nanos| nanos.div_euclid(1000)).collect();
+                let typed = out.typed::<Int64Type>();
+                typed.write_batch(&micros, definitions, repetitions)?;
+                out.close()?;
+                let Some(exact) = group.next_column()? else {
+                    break;
+                };
+                out = exact;
+                let typed = out.typed::<Int64Type>();
+                typed.write_batch(&nanos, definitions, repetitions)?;
             }
             Values::Number(values) => {
                 let typed = out.typed::<DoubleType>();
@@ -219,11 +231,21 @@ fn schema(fields: &[Field]) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(record.build()?))
 }
 
+/// What the column with a time's nanoseconds is called behind the time's name.
+const EXACT: &str = "_ns";
+
+/// The columns of fields. A time has two: a timestamp in microseconds, because many readers know no finer one, and what it is
+/// to the nanosecond as a number.
 fn types(fields: &[Field]) -> Result<Vec<TypePtr>, ParquetError> {
-    let all = fields
-        .iter()
-        .map(|field| optional(field.name, &field.kind).map(Arc::new));
-    all.collect()
+    let mut types = Vec::new();
+    for field in fields {
+        types.push(Arc::new(optional(field.name, &field.kind)?));
+        if matches!(field.kind, Kind::Time) {
+            let name = format!("{}{EXACT}", field.name);
+            types.push(Arc::new(optional(&name, &Kind::Integer)?));
+        }
+    }
+    Ok(types)
 }
 
 fn optional(name: &str, kind: &Kind) -> Result<Type, ParquetError> {
@@ -240,7 +262,7 @@ fn optional(name: &str, kind: &Kind) -> Result<Type, ParquetError> {
         Kind::Text => leaf(Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Kind::Time => leaf(
             Physical::INT64,
-            Some(LogicalType::timestamp(true, TimeUnit::NANOS)),
+            Some(LogicalType::timestamp(true, TimeUnit::MICROS)),
         ),
         Kind::Group(fields) => Type::group_type_builder(name)
             .with_repetition(Repetition::OPTIONAL)

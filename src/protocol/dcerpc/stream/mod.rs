@@ -1,9 +1,11 @@
 //! The connection-oriented protocol: framing, and what is remembered of one connection.
 
+mod binds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Next, Probe, Reject, Step, StreamDecoder};
-use super::bind::{self, NakReason, Outcome, Proposals, Syntax};
+use super::bind::{NakReason, Proposals, Syntax};
 use super::body::{fault, stub, token};
 use super::calls::{Calls, Operation};
 use super::latency::Waiting;
@@ -11,9 +13,8 @@ use super::pdu::{self, AuthLevel, AuthType, Header, Kind, Trailer};
 use super::probe::{HTTP_GREETING, likely};
 use super::rts::Rts;
 use super::{
-    ACCEPTED, ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_AUTH_LEVEL, BIND_NAK, BOUND,
-    CHANNEL_ANSWER, CHANNEL_CALL, GREETING, OPNUM, PROPOSED, REJECTED, REQUESTED,
-    SECONDARY_ADDRESS, dcom, epm,
+    ANSWERED, ANSWERED_WITHIN, AUTH_LEVEL, AUTH_TYPE, BIND_NAK, CHANNEL_ANSWER, CHANNEL_CALL,
+    GREETING, OPNUM, dcom, epm,
 };
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -351,100 +352,6 @@ impl Stream {
         }
     }
 
-    fn bind(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
-        // A continued bind repeats no contexts, and is continued for its token. Some scanners set no flags at all.
-        let is_first = header.is_first()
-            || (header.auth_length == 0 && !self.proposals.contains_key(&header.call_id));
-        let proposals = if is_first {
-            bind::proposals(header, bytes)
-        } else {
-            Proposals::new()
-        };
-        for (place, proposal) in (0..).zip(&proposals) {
-            if proposal.interface.is_transfer() {
-                continue;
-            }
-            notes.about(u64::from(proposal.context));
-            notes.value(REQUESTED, proposal.interface.value());
-            if self.is_channel {
-                notes.about(call_subject(header.call_id, place, proposal.context));
-                notes.value(PROPOSED, proposal.interface.value());
-            }
-        }
-        if !whole {
-            return;
-        }
-        self.bind_seen |= header.kind == Kind::BIND;
-        let trailer = header
-            .trailer_offset()
-            .and_then(|offset| bytes.get(offset..))
-            .and_then(|rest| Trailer::parse(&mut Cursor::new(rest)).ok());
-        let announced = match trailer {
-            Some(trailer) => Some((trailer.service, trailer.level)),
-            // Contexts that are added later use the security of the connection.
-            None if header.kind == Kind::BIND && is_first => {
-                Some((AuthType::NONE, AuthLevel::NONE))
-            }
-            None => None,
-        };
-        if let Some((service, level)) = announced {
-            self.announced = announced;
-            for proposal in &proposals {
-                notes.about(u64::from(proposal.context));
-                notes.text(AUTH_TYPE, &service.to_string());
-                notes.text(BIND_AUTH_LEVEL, &level.to_string());
-            }
-        }
-        if is_first {
-            if self.proposals.len() >= MAX_BINDS {
-                self.proposals.pop_first();
-            }
-            self.proposals.insert(header.call_id, proposals);
-        }
-    }
-
-    fn acknowledge(&mut self, header: &Header, bytes: &[u8], whole: bool, notes: &mut Notes<'_>) {
-        let answer = bind::acknowledgement(header, bytes);
-        notes.about(0);
-        notes.bytes(SECONDARY_ADDRESS, answer.secondary_address);
-        let Some(proposals) = self.proposals.get(&header.call_id) else {
-            if self.is_channel {
-                accepted_elsewhere(header, &answer, notes);
-            }
-            return;
-        };
-        let pairs = || proposals.iter().zip(&answer.outcomes);
-        let is_accepted = |interface: Syntax| {
-            pairs().any(|(p, o)| p.interface == interface && o.result == Outcome::ACCEPTED)
-        };
-        for (proposal, outcome) in pairs() {
-            let interface = proposal.interface;
-            notes.about(u64::from(proposal.context));
-            if outcome.result == Outcome::ACCEPTED {
-                if !interface.is_transfer() {
-                    notes.value(BOUND, interface.value());
-                }
-                if self.contexts.len() < MAX_CONTEXTS
-                    || self.contexts.contains_key(&proposal.context)
-                {
-                    let ndr64 = outcome.transfer.is_ndr64();
-                    self.contexts
-                        .insert(proposal.context, Context { interface, ndr64 });
-                }
-            } else if let Some(reason) = outcome.reason_name()
-                // One interface is offered once for each transfer syntax, and accepted once.
-                && whole
-                && !is_accepted(interface)
-            {
-                let Syntax { uuid, major, minor } = interface;
-                notes.text(REJECTED, &format!("{uuid} {major}.{minor}: {reason}"));
-            }
-        }
-        if whole {
-            self.proposals.remove(&header.call_id);
-        }
-    }
-
     /// Takes the time of a call from the last fragment of the request to the first of the answer. In a channel the other half
     /// comes elsewhere.
     fn time(&mut self, header: &Header, context: u16, opnum: u16, notes: &mut Notes<'_>) {
@@ -501,16 +408,6 @@ impl Stream {
 /// What facts are about that the channels of a virtual connection are joined by.
 fn call_subject(call_id: u32, place: u16, context: u16) -> u64 {
     u64::from(call_id) << 32 | u64::from(place) << 16 | u64::from(context)
-}
-
-/// Notes which proposals of a bind in another channel are accepted.
-fn accepted_elsewhere(header: &Header, answer: &bind::Acknowledgement<'_>, notes: &mut Notes<'_>) {
-    for (place, outcome) in (0..).zip(&answer.outcomes) {
-        if outcome.result == Outcome::ACCEPTED {
-            notes.about(call_subject(header.call_id, place, 0));
-            notes.value(ACCEPTED, outcome.transfer.value());
-        }
-    }
 }
 
 const fn skip(length: usize) -> Step {

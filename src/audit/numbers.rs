@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
@@ -188,21 +187,6 @@ pub struct FlowCodes<'a> {
     until: u64,
 }
 
-/// The codes of flows in a row.
-#[derive(Debug)]
-pub struct RowCodes {
-    /// Codes, and the number before which they hold.
-    steps: Vec<(u64, Vec<&'static str>)>,
-}
-
-impl RowCodes {
-    /// The codes of the findings that name a flow of the row.
-    pub fn at(&self, number: u64) -> &[&'static str] {
-        let place = self.steps.partition_point(|(end, _)| *end <= number);
-        self.steps.get(place).map_or(&[], |(_, codes)| codes)
-    }
-}
-
 type Runs<'a> = Box<dyn Iterator<Item = (u64, u64)> + 'a>;
 
 impl<'a> FlowCodes<'a> {
@@ -232,18 +216,6 @@ impl<'a> FlowCodes<'a> {
             self.go_to(number);
         }
         &self.codes
-    }
-
-    /// The codes of flows in a row, for who asks on another thread. Rows must not go back.
-    pub fn of_row(&mut self, numbers: Range<u64>) -> RowCodes {
-        let mut steps = Vec::new();
-        let mut number = numbers.start;
-        while number < numbers.end {
-            let codes = self.at(number).to_vec();
-            number = self.until.max(number.saturating_add(1));
-            steps.push((number, codes));
-        }
-        RowCodes { steps }
     }
 
     fn go_to(&mut self, number: u64) {
@@ -373,19 +345,6 @@ mod tests {
         assert_eq!(seen[2], ["B"]);
         assert!(seen[3].is_empty() && seen[7].is_empty() && seen[9].is_empty());
         assert_eq!(seen[8], ["B", "A"]);
-    }
-
-    #[test]
-    fn codes_of_a_row_are_those_of_its_flows() {
-        let findings = [finding("A", &[1, 5, 6, 7]), finding("B", &[7, 9])];
-        let mut codes = FlowCodes::of(&findings);
-        let (mut rows, mut found) = (FlowCodes::of(&findings), Vec::new());
-        for row in [1..4, 4..8, 8..11] {
-            let row_codes = rows.of_row(row.clone());
-            found.extend(row.map(|number| row_codes.at(number).to_vec()));
-        }
-        let one_by_one: Vec<_> = (1..11).map(|number| codes.at(number).to_vec()).collect();
-        assert_eq!(found, one_by_one);
     }
 
     #[test]

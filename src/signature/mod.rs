@@ -24,6 +24,8 @@ pub use vocabulary::UnknownWord;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use foldhash::fast::RandomState;
+
 use crate::net::Transport;
 
 /// Documents in the order of the matrix.
@@ -185,9 +187,9 @@ impl Signatures {
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
     rows: Vec<Row>,
-    by_id: HashMap<RowId, usize>,
-    by_port: HashMap<(Transport, u16), Vec<u32>>,
-    by_service: HashMap<ServiceId, Vec<u32>>,
+    by_id: HashMap<RowId, usize, RandomState>,
+    by_port: HashMap<(Transport, u16), Vec<u32>, RandomState>,
+    by_service: HashMap<ServiceId, Vec<u32>, RandomState>,
 }
 
 impl Matrix {

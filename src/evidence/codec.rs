@@ -339,6 +339,12 @@ impl Writer<'_> {
         for count in counts.into_iter().filter(|count| *count > 0) {
             self.number(u64::from(count));
         }
+        // Only what was sent again can be stuck.
+        for misorder in [misorder.a, misorder.b] {
+            if misorder.retransmissions > 0 {
+                self.number(u64::from(misorder.stuck));
+            }
+        }
     }
 
     fn fact(&mut self, fact: &Fact) {
@@ -888,10 +894,18 @@ impl<'a> Reader<'a> {
             order_a,
             order_b,
         ] = counts;
-        let misorder = |retransmissions, out_of_order| MisorderCounts {
-            retransmissions,
-            out_of_order,
+        let mut misorder = |retransmissions, out_of_order| {
+            Some(MisorderCounts {
+                retransmissions,
+                out_of_order,
+                stuck: if retransmissions > 0 {
+                    self.small()?
+                } else {
+                    0
+                },
+            })
         };
+        let misorder = PerSide::new(misorder(again_a, order_a)?, misorder(again_b, order_b)?);
         Some(TcpTracker {
             facts: PerSide::new(Facts::from_bits(a), Facts::from_bits(b)),
             opening,
@@ -900,7 +914,7 @@ impl<'a> Reader<'a> {
             syns: PerSide::new(syns_a, syns_b),
             resets: PerSide::new(resets_a, resets_b),
             zero_windows: PerSide::new(zero_a, zero_b),
-            misorder: PerSide::new(misorder(again_a, order_a), misorder(again_b, order_b)),
+            misorder,
         })
     }
 

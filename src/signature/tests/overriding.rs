@@ -41,14 +41,11 @@ fn a_folder_is_read_in_order_of_names_and_only_its_toml_files() {
 fn a_folder_without_toml_files_is_refused() {
     let folder = folder("empty");
     std::fs::write(folder.join("notes.txt"), "not TOML").unwrap();
-    let error = Loader::default().folder(&folder).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        format!(
-            "{}: expected 1 to 1000 .toml files, found 0",
-            folder.display()
-        )
-    );
+    let error = Loader::default().folder(&folder).unwrap_err();
+    let told = format!("cannot read {}", folder.display());
+    assert_eq!(error.to_string(), told);
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(reason, "expected 1 to 1000 .toml files, found 0");
     std::fs::remove_dir_all(&folder).unwrap();
     let error = Loader::default().folder(&folder).unwrap_err();
     assert!(matches!(error, SignatureError::Read { .. }), "{error}");

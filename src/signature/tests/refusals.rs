@@ -67,7 +67,7 @@ fn unknown_words_name_the_nearest_known_one() {
         "transport = \"tcp\"",
         "transport = \"tpc\"",
         ONE,
-        "unknown transport `tpc`",
+        "unknown transport `tpc`, the nearest known one is `tcp`",
     );
     refused(
         "port = 25 ",

@@ -113,9 +113,9 @@ impl Connection {
             last_frame: 4,
             captures: Vec::new(),
             tunnel: Vec::new(),
-            protocols: protocols.into_map(),
-            facts: facts.into_map(),
-            offers: offers.into_map(),
+            protocols: protocols.into_sorted(),
+            facts: facts.into_sorted(),
+            offers: offers.into_sorted(),
             streams,
             payload: Vec::new(),
             reports,
@@ -132,7 +132,9 @@ impl Connection {
             frame: 3,
             time: Timestamp::from_nanos(3),
         };
-        self.0.protocols.insert(protocol, Layer { depth, seen });
+        self.0
+            .protocols
+            .insert_least(protocol, Layer { depth, seen });
         self
     }
 
@@ -147,7 +149,7 @@ impl Connection {
             value,
             side: Side::A,
         };
-        self.0.facts.insert(fact, seen);
+        self.0.facts.insert_least(fact, seen);
         self
     }
 
@@ -170,7 +172,7 @@ impl Connection {
             frame: 4,
             time: Timestamp::from_nanos(4),
         };
-        self.0.offers.insert(offer, seen);
+        self.0.offers.insert_least(offer, seen);
         self
     }
 
@@ -600,7 +602,7 @@ fn an_announced_data_connection_is_named_between_the_hosts_that_agreed_upon_it_a
             frame: 4,
             time: Timestamp::from_nanos(4),
         };
-        control.0.offers.insert(offer, seen);
+        control.0.offers.insert_least(offer, seen);
         let judged = judged(&Topology::default(), vec![control, data]);
         let (_, attribution) = judged
             .iter()

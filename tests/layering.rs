@@ -47,7 +47,6 @@ const LAYERS: &[(&str, &[&str])] = &[
         "report",
         &[
             "net",
-            "flow",
             "evidence",
             "signature",
             "topology",

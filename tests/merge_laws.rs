@@ -130,8 +130,8 @@ fn any_episode(tap: Arc<str>) -> impl Strategy<Value = Episode> {
                         .map(|seen| ("smtp", Layer { depth: 0, seen }))
                         .into_iter()
                         .collect(),
-                    facts,
-                    offers,
+                    facts: facts.into_iter().collect(),
+                    offers: offers.into_iter().collect(),
                     streams: BTreeMap::new(),
                     payload: Vec::new(),
                     reports: BTreeMap::new(),

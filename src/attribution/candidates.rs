@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use uuid::Uuid;
 
 use super::flow::{Flow, Sight};
 use super::offers::Standing;
 use super::rows::{Fit, RowFit};
 use super::{Encryption, Evidence, Judge, Source};
-use crate::evidence::{Offered, Strength, Value};
+use crate::evidence::{Fact, Offered, Strength, Value};
 use crate::signature::{Catalog, Condition, InterfaceKind, Kind, ServiceId};
 
 /// Interfaces told that a port was given out for: a program that has more of them is known by the first.
@@ -23,13 +24,14 @@ struct Rule<'a> {
     source: Source,
 }
 
-/// The conditions of all services in order, by the protocol that each asks for first.
+/// The conditions of all services in order, by what each asks for first.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     rules: Vec<Rule<'a>>,
-    by_protocol: HashMap<&'a str, Vec<usize>>,
+    /// By protocol and attribute, which is empty where the protocol is enough.
+    by_first: HashMap<(&'a str, &'a str), Vec<usize>, RandomState>,
     /// What the services of the catalog are spoken in.
-    spoken: HashSet<&'a str>,
+    spoken: HashSet<&'a str, RandomState>,
 }
 
 impl<'a> Rules<'a> {
@@ -47,10 +49,17 @@ impl<'a> Rules<'a> {
             let hints = service.indicates.iter();
             rules.extend(hints.map(|hint| rule(hint, Strength::Indicated, Source::Content)));
         }
-        let mut by_protocol: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_first: HashMap<(&str, &str), Vec<usize>, RandomState> = HashMap::default();
         for (index, rule) in rules.iter().enumerate() {
             let protocol = &*rule.condition.protocol;
-            by_protocol.entry(protocol).or_default().push(index);
+            let attribute = match rule.condition.interface {
+                Some(_) => "bound",
+                None => rule.condition.attribute.as_deref().unwrap_or_default(),
+            };
+            by_first
+                .entry((protocol, attribute))
+                .or_default()
+                .push(index);
         }
         let spoken = catalog
             .services()
@@ -58,16 +67,24 @@ impl<'a> Rules<'a> {
             .collect();
         Self {
             rules,
-            by_protocol,
+            by_first,
             spoken,
         }
     }
 
-    /// The rules that flows with these protocols can fulfil, in order.
-    fn of_protocols(&self, protocols: &[&'static str]) -> impl Iterator<Item = &Rule<'a>> {
-        let lists = protocols
-            .iter()
-            .filter_map(|protocol| self.by_protocol.get(protocol));
+    /// The rules that a flow with these protocols, and its facts, can fulfil, in order.
+    fn of_flow(&self, flow: &Flow, protocols: &[&'static str]) -> impl Iterator<Item = &Rule<'a>> {
+        let facts = flow.facts.as_slice();
+        let same =
+            |(one, _): &(Fact, Sight), (next, _): &(Fact, Sight)| one.attribute == next.attribute;
+        let attributes = facts
+            .chunk_by(same)
+            .filter_map(|facts| facts.first())
+            .map(|(fact, _)| (fact.attribute.protocol, fact.attribute.name));
+        let asked = protocols.iter().map(|protocol| (*protocol, ""));
+        let lists = asked
+            .chain(attributes)
+            .filter_map(|first| self.by_first.get(&first));
         let mut indexes: Vec<usize> = lists.flatten().copied().collect();
         indexes.sort_unstable();
         indexes.dedup();
@@ -103,7 +120,7 @@ impl Judge<'_> {
     }
 
     fn by_conditions(&self, flow: &Flow, protocols: &[&'static str], evidence: &mut Vec<Evidence>) {
-        for rule in self.rules.of_protocols(protocols) {
+        for rule in self.rules.of_flow(flow, protocols) {
             let texts = rule
                 .condition
                 .all()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::names::Names;
 use crate::evidence::{
     Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
-    StreamKey, Value,
+    Sorted, StreamKey,
 };
 use crate::flow::{TcpState, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, Side, Transport};
@@ -86,6 +86,8 @@ pub struct Sight {
     pub tap: u32,
 }
 
+/// Facts that are gone through one by one for those of an attribute.
+const FEW_FACTS: usize = 32;
 /// Protocols that only cut a stream into messages: what they carry is the application.
 const FRAMINGS: &[&str] = &["netbios_ssn", "tpkt"];
 
@@ -107,11 +109,11 @@ pub struct Flow {
     /// Encapsulations around it, outermost first.
     pub tunnel: Vec<Box<str>>,
     /// Protocols that the payload proved.
-    pub protocols: BTreeMap<&'static str, (Layer, u32)>,
+    pub protocols: Sorted<&'static str, (Layer, u32)>,
     /// Facts.
-    pub facts: BTreeMap<Fact, Sight>,
+    pub facts: Sorted<Fact, Sight>,
     /// Offers made in it.
-    pub offers: BTreeMap<Offer, Sight>,
+    pub offers: Sorted<Offer, Sight>,
     /// RTP streams measured in it.
     pub streams: BTreeMap<StreamKey, RtpStream>,
     /// Its first payload and the tap that shows it; of use only where no protocol is proven.
@@ -183,9 +185,9 @@ impl Flow {
             tracker,
             captures: std::mem::take(&mut episode.captures),
             tunnel: std::mem::take(&mut episode.tunnel),
-            protocols: BTreeMap::new(),
-            facts: BTreeMap::new(),
-            offers: BTreeMap::new(),
+            protocols: Sorted::new(),
+            facts: Sorted::new(),
+            offers: Sorted::new(),
             streams,
             payload: Vec::new(),
             reports,
@@ -255,28 +257,10 @@ impl Flow {
                 self.captures.insert(place, capture);
             }
         }
-        for (protocol, layer) in episode.protocols {
-            let first = self.protocols.entry(protocol).or_insert((layer, tap));
-            *first = (layer, tap).min(*first);
-        }
         let sight = |seen: Seen| Sight { seen, tap };
-        let facts = episode
-            .facts
-            .into_iter()
-            .map(|(fact, seen)| (fact, sight(seen)));
-        if self.facts.is_empty() {
-            // Sorted already: built at once.
-            self.facts = facts.collect();
-        } else {
-            for (fact, sight) in facts {
-                let first = self.facts.entry(fact).or_insert(sight);
-                *first = sight.min(*first);
-            }
-        }
-        for (offer, seen) in episode.offers {
-            let first = self.offers.entry(offer).or_insert_with(|| sight(seen));
-            *first = sight(seen).min(*first);
-        }
+        join(&mut self.protocols, episode.protocols, |layer| (layer, tap));
+        join(&mut self.facts, episode.facts, sight);
+        join(&mut self.offers, episode.offers, sight);
         self.protocol_client = self.protocol_client.or(episode.client);
         self.join_payload(episode.payload, tap);
     }
@@ -358,6 +342,12 @@ impl Flow {
     /// What is spoken on the transport: the lowest of the proven protocols. One that only frames messages, or passes on a
     /// connection, stands back behind what it carries, where that is known; what else lies inside says nothing of the port.
     pub fn spoken(&self) -> Vec<&'static str> {
+        // Nearly all flows.
+        match self.protocols.as_slice() {
+            [] => return Vec::new(),
+            [(only, _)] => return vec![only],
+            _ => {}
+        }
         let layers = self.layers();
         let stands_back = |name: &&str| FRAMINGS.contains(name) || self.passes_on(name);
         let mut depths: Vec<u8> = layers.iter().filter_map(|name| self.depth(name)).collect();
@@ -387,7 +377,7 @@ impl Flow {
 
     /// Whether the payload proved that protocol.
     pub fn proves(&self, protocol: &str) -> bool {
-        self.protocols.contains_key(protocol)
+        self.protocols.get(protocol).is_some()
     }
 
     /// The facts of one attribute, in order.
@@ -396,9 +386,11 @@ impl Flow {
         protocol: &'static str,
         name: &'static str,
     ) -> impl Iterator<Item = (&Fact, Sight)> {
-        let attribute = Attribute { protocol, name };
-        self.facts_from(attribute)
-            .take_while(move |(fact, _)| fact.attribute == attribute)
+        let wanted = Attribute { protocol, name };
+        self.facts_where(
+            move |attribute| *attribute < wanted,
+            move |attribute| *attribute == wanted,
+        )
     }
 
     /// The facts of an attribute whose name signatures give, in order.
@@ -407,28 +399,31 @@ impl Flow {
         protocol: &'static str,
         name: &'a str,
     ) -> impl Iterator<Item = (&'a Fact, Sight)> {
-        self.facts_from(Attribute { protocol, name: "" })
-            .take_while(move |(fact, _)| fact.attribute.protocol == protocol)
-            .skip_while(move |(fact, _)| fact.attribute.name < name)
-            .take_while(move |(fact, _)| fact.attribute.name == name)
+        let first = Attribute { protocol, name: "" };
+        self.facts_where(
+            move |attribute| *attribute < first,
+            move |attribute| attribute.name == name && attribute.protocol == protocol,
+        )
     }
 
-    /// The facts from the first one of an attribute on, or of the next one that there is.
-    fn facts_from(&self, attribute: Attribute) -> impl Iterator<Item = (&Fact, Sight)> {
-        let least = Fact {
-            attribute,
-            subject: 0,
-            value: Value::Number(0),
-            side: Side::A,
-        };
-        let facts = if self.facts.is_empty() {
-            None
+    /// The facts of one attribute, none of which lies among those `before`.
+    fn facts_where(
+        &self,
+        before: impl Fn(&Attribute) -> bool,
+        is_meant: impl Fn(&Attribute) -> bool + Copy,
+    ) -> impl Iterator<Item = (&Fact, Sight)> {
+        let facts = self.facts.as_slice();
+        // Whether two names are the same is seen at once, which comes first is not.
+        let start = if facts.len() <= FEW_FACTS {
+            0
         } else {
-            Some(self.facts.range(least..))
+            facts.partition_point(|(fact, _)| before(&fact.attribute))
         };
         facts
-            .into_iter()
-            .flatten()
+            .iter()
+            .skip(start)
+            .skip_while(move |(fact, _)| !is_meant(&fact.attribute))
+            .take_while(move |(fact, _)| is_meant(&fact.attribute))
             .map(|(fact, sight)| (fact, *sight))
     }
 
@@ -442,6 +437,19 @@ impl Flow {
     pub const fn has_payload(&self) -> bool {
         self.tracker.payload_bytes.a > 0 || self.tracker.payload_bytes.b > 0
     }
+}
+
+/// Takes in what another episode says, each with where it was seen: the first stands.
+fn join<K: Ord, V, S: Ord>(known: &mut Sorted<K, S>, more: Sorted<K, V>, seen: impl Fn(V) -> S) {
+    let more = more.into_iter().map(|(key, value)| (key, seen(value)));
+    let is_first = known.is_empty();
+    let mut all: Vec<(K, S)> = std::mem::take(known).into_iter().chain(more).collect();
+    if !is_first {
+        // Two runs in order: this merges them.
+        all.sort();
+        all.dedup_by(|(one, _), (other, _)| one == other);
+    }
+    *known = Sorted::of_ascending(all);
 }
 
 /// Of two views of one stream the fuller one stands.

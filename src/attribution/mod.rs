@@ -258,8 +258,7 @@ impl<'a> Judged<'a> {
         mut visit: impl FnMut(&Flow, &Attribution) -> Result<(), E>,
     ) -> Result<(), E> {
         self.map(
-            |_| (),
-            |(), flows| flows,
+            |flows| flows,
             |flows| {
                 let mut flows = flows.iter();
                 flows.try_for_each(|(flow, attribution)| visit(flow, attribution))

@@ -4,11 +4,14 @@
 //! host claims of another is never shown as if it were known. Of several sources the one in front of [`NameSource`] stands;
 //! of several names of one source the first by packet time. Names never decide a verdict.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::flow::Flow;
-use crate::evidence::{Ledger, Offered, Value};
+use crate::evidence::{Ledger, Offered, Sorted, Value};
 use crate::net::{Side, Timestamp};
 use crate::signature::vocabulary::vocabulary;
 
@@ -76,7 +79,7 @@ impl NameSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
     /// The name.
-    pub text: Box<str>,
+    pub text: Arc<str>,
     /// What says it.
     pub source: NameSource,
 }
@@ -84,8 +87,11 @@ pub struct Name {
 /// Names of addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    known: BTreeMap<IpAddr, BTreeMap<NameSource, (Timestamp, Box<str>)>>,
+    known: HashMap<IpAddr, OfSources, RandomState>,
 }
+
+/// The first name of each source, and when it was given.
+type OfSources = Sorted<NameSource, (Timestamp, Arc<str>)>;
 
 impl Names {
     /// The names that the captures themselves give.
@@ -143,15 +149,9 @@ impl Names {
         if !is_host(name) {
             return;
         }
-        let candidate = (time, name.to_ascii_lowercase().into_boxed_str());
+        let candidate = (time, name.to_ascii_lowercase().into());
         let known = self.known.entry(address).or_default();
-        match known.get_mut(&source) {
-            Some(first) if *first <= candidate => {}
-            Some(first) => *first = candidate,
-            None => {
-                known.insert(source, candidate);
-            }
-        }
+        known.insert_least(source, candidate);
     }
 
     /// The name of an address that stands.
@@ -163,7 +163,7 @@ impl Names {
     pub fn all(&self, address: IpAddr) -> impl Iterator<Item = Name> {
         let known = self.known.get(&address).into_iter().flatten();
         known.map(|(source, (_, text))| Name {
-            text: text.clone(),
+            text: Arc::clone(text),
             source: *source,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::flow::{Flow, Sight};
 use crate::evidence::{Offer, Offered};
 use crate::net::{Endpoint, Transport};
@@ -52,8 +54,8 @@ impl Standing {
 #[derive(Debug, Default)]
 pub struct Offers {
     standing: Vec<Standing>,
-    by_endpoint: HashMap<(Transport, Endpoint), Vec<usize>>,
-    rtcp: HashMap<Endpoint, Vec<usize>>,
+    by_endpoint: HashMap<(Transport, Endpoint), Vec<usize>, RandomState>,
+    rtcp: HashMap<Endpoint, Vec<usize>, RandomState>,
 }
 
 impl Offers {

@@ -84,27 +84,23 @@ impl Iterator for Chunks<'_> {
 }
 
 impl<'a> Judged<'a> {
-    /// Goes over all flows in chunks of some hundred: `prepare` gets the numbers of a chunk's flows, chunk after chunk; `work`
-    /// makes something of what was prepared and of the flows, on any thread; `take` gets that, chunk after chunk.
+    /// Goes over all flows in chunks of some hundred: `work` makes something of a chunk's flows, on any thread; `take` gets
+    /// that, chunk after chunk.
     ///
     /// # Errors
     /// What `take` says.
-    pub fn map<P: Send, T: Send, E>(
+    pub fn map<T: Send, E>(
         &self,
-        mut prepare: impl FnMut(Range<u64>) -> P,
-        work: impl Fn(P, Vec<JudgedFlow>) -> T + Sync,
+        work: impl Fn(Vec<JudgedFlow>) -> T + Sync,
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut chunks = Chunks::of(self);
         if self.threads <= 1 {
             let judge = self.judge();
-            return chunks.try_for_each(|chunk| {
-                let prepared = prepare(chunk.numbers());
-                take(work(prepared, self.flows_of(&chunk, &judge)))
-            });
+            return chunks.try_for_each(|chunk| take(work(self.flows_of(&chunk, &judge))));
         }
         let most = self.threads.saturating_mul(CHUNKS_PER_THREAD);
-        let (give, given) = bounded::<(u64, P, Chunk)>(most);
+        let (give, given) = bounded::<(u64, Chunk)>(most);
         let (hand_in, results) = bounded::<(u64, T)>(most);
         std::thread::scope(|scope| {
             // Given up with this closure, however it ends: workers wait for as long as somebody could give or take.
@@ -113,8 +109,8 @@ impl<'a> Judged<'a> {
                 let (given, hand_in, work) = (given.clone(), hand_in.clone(), &work);
                 scope.spawn(move || {
                     let judge = self.judge();
-                    for (index, prepared, chunk) in given {
-                        let done = work(prepared, self.flows_of(&chunk, &judge));
+                    for (index, chunk) in given {
+                        let done = work(self.flows_of(&chunk, &judge));
                         if hand_in.send((index, done)).is_err() {
                             // Nobody wants more: taking ended early.
                             return;
@@ -130,9 +126,8 @@ impl<'a> Judged<'a> {
                 while sent.saturating_sub(taken) < most as u64
                     && let Some(chunk) = chunks.next()
                 {
-                    let prepared = prepare(chunk.numbers());
                     // A worker that is gone has panicked: the scope says so.
-                    if give.send((sent, prepared, chunk)).is_err() {
+                    if give.send((sent, chunk)).is_err() {
                         return Ok(());
                     }
                     sent = sent.saturating_add(1);

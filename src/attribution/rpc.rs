@@ -131,7 +131,7 @@ mod tests {
 
     use super::super::Judged;
     use super::*;
-    use crate::evidence::{Attribute, Episode, Ledger, Seen};
+    use crate::evidence::{Attribute, Episode, Ledger, Seen, Sorted};
     use crate::flow::{Observation, Tracker};
     use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
 
@@ -181,9 +181,9 @@ mod tests {
             last_frame: seen.frame,
             captures: Vec::new(),
             tunnel: Vec::new(),
-            protocols: BTreeMap::new(),
+            protocols: Sorted::new(),
             facts: facts.iter().map(|known| (fact(known), seen)).collect(),
-            offers: BTreeMap::new(),
+            offers: Sorted::new(),
             streams: BTreeMap::new(),
             payload: Vec::new(),
             reports: BTreeMap::new(),

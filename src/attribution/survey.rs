@@ -16,7 +16,7 @@ use foldhash::fast::RandomState;
 use super::flow::{Flow, Flows, Sides, Sight};
 use super::offers::Offers;
 use super::rpc::{self, Channel, Told};
-use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen};
+use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen, Sorted};
 use crate::net::{FlowKey, Timestamp, Transport};
 use crate::topology::Inferred;
 
@@ -79,8 +79,7 @@ impl Joints {
         (flow.client, flow.orientation) = flow.sides().client(is_offered, is_documented);
         let server = flow.client.other();
         for told in self.told.get(&place).into_iter().flatten() {
-            let first = flow.facts.entry(told.fact(server)).or_insert(told.sight);
-            *first = told.sight.min(*first);
+            flow.facts.insert_least(told.fact(server), told.sight);
         }
         flow
     }
@@ -168,7 +167,7 @@ impl Survey {
             ledger,
             flows: Flows::of(ledger),
             joints: Joints::default(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             offers: BTreeMap::new(),
             channels: Vec::new(),
             later: BTreeMap::new(),
@@ -196,7 +195,7 @@ struct Looking<'a> {
     ledger: &'a Ledger,
     flows: Flows,
     joints: Joints,
-    open: HashMap<FlowKey, Open>,
+    open: HashMap<FlowKey, Open, RandomState>,
     /// Where each offer was made first, and the place of its flow.
     offers: BTreeMap<Offer, (Sight, u64)>,
     channels: Vec<Channel>,
@@ -372,9 +371,9 @@ fn counters(episode: &Episode) -> Episode {
         last_frame: episode.last_frame,
         captures: Vec::new(),
         tunnel: Vec::new(),
-        protocols: BTreeMap::new(),
-        facts: BTreeMap::new(),
-        offers: BTreeMap::new(),
+        protocols: Sorted::new(),
+        facts: Sorted::new(),
+        offers: Sorted::new(),
         streams: BTreeMap::new(),
         payload: Vec::new(),
         reports: BTreeMap::new(),

@@ -10,8 +10,10 @@ mod baseline;
 mod check;
 mod cite;
 mod directory;
+mod few;
 mod filter;
 mod gather;
+mod group;
 mod handshake;
 mod mail;
 mod membership;
@@ -28,7 +30,7 @@ mod waiving;
 
 pub use baseline::{Baseline, BaselineError};
 pub use check::{CODES, Code};
-pub use numbers::{FlowCodes, FlowNumbers, RowCodes, codes_of};
+pub use numbers::{FlowCodes, FlowNumbers, codes_of};
 pub use selection::Selection;
 pub use waiving::verify;
 

@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
@@ -87,6 +86,43 @@ impl FlowNumbers {
             .any(|(start, end)| (start..end).contains(&number))
     }
 
+    /// Bytes that its runs take.
+    pub(super) const fn size_bytes(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Numbers of any of the sets.
+    pub(super) fn union(sets: &[Self]) -> Self {
+        let mut runs: Vec<_> = sets.iter().map(Self::runs).collect();
+        // The next run of each set, the earliest on top.
+        let mut waiting = BinaryHeap::new();
+        for (place, runs) in runs.iter_mut().enumerate() {
+            waiting.extend(runs.next().map(|(start, end)| Reverse((start, end, place))));
+        }
+        let mut union = Self::new();
+        while let Some(Reverse((start, end, place))) = waiting.pop() {
+            union.push_run(start, end);
+            let next = runs.get_mut(place).and_then(Iterator::next);
+            waiting.extend(next.map(|(start, end)| Reverse((start, end, place))));
+        }
+        union
+    }
+
+    /// Adds numbers from `from` up to `to`, exclusive, of which none lies before the last run.
+    fn push_run(&mut self, from: u64, to: u64) {
+        let from = match self.last() {
+            Some(last) => from.max(last.saturating_add(1)),
+            None => from,
+        };
+        if from >= to {
+            return;
+        }
+        self.push(from);
+        let added = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        self.last.1 = to;
+        self.count = self.count.saturating_add(added.saturating_sub(1));
+    }
+
     /// The runs, in order: start and end, exclusive.
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut rest = self.runs.as_slice();
@@ -151,21 +187,6 @@ pub struct FlowCodes<'a> {
     until: u64,
 }
 
-/// The codes of flows in a row.
-#[derive(Debug)]
-pub struct RowCodes {
-    /// Codes, and the number before which they hold.
-    steps: Vec<(u64, Vec<&'static str>)>,
-}
-
-impl RowCodes {
-    /// The codes of the findings that name a flow of the row.
-    pub fn at(&self, number: u64) -> &[&'static str] {
-        let place = self.steps.partition_point(|(end, _)| *end <= number);
-        self.steps.get(place).map_or(&[], |(_, codes)| codes)
-    }
-}
-
 type Runs<'a> = Box<dyn Iterator<Item = (u64, u64)> + 'a>;
 
 impl<'a> FlowCodes<'a> {
@@ -195,18 +216,6 @@ impl<'a> FlowCodes<'a> {
             self.go_to(number);
         }
         &self.codes
-    }
-
-    /// The codes of flows in a row, for who asks on another thread. Rows must not go back.
-    pub fn of_row(&mut self, numbers: Range<u64>) -> RowCodes {
-        let mut steps = Vec::new();
-        let mut number = numbers.start;
-        while number < numbers.end {
-            let codes = self.at(number).to_vec();
-            number = self.until.max(number.saturating_add(1));
-            steps.push((number, codes));
-        }
-        RowCodes { steps }
     }
 
     fn go_to(&mut self, number: u64) {
@@ -309,6 +318,20 @@ mod tests {
     }
 
     #[test]
+    fn a_union_holds_the_numbers_of_every_set_once() {
+        let sets: [FlowNumbers; 4] = [
+            [1, 2, 3, 9].into_iter().collect(),
+            [2, 3, 4, 10, 11].into_iter().collect(),
+            FlowNumbers::default(),
+            [4, 5, 400].into_iter().collect(),
+        ];
+        let union = FlowNumbers::union(&sets);
+        let numbers = [1, 2, 3, 4, 5, 9, 10, 11, 400];
+        assert_eq!(union.iter().collect::<Vec<_>>(), numbers);
+        assert_eq!(union, numbers.into_iter().collect());
+    }
+
+    #[test]
     fn a_flow_has_the_codes_of_the_findings_that_name_it_in_their_order() {
         let findings = [
             finding("B", &[2, 3, 9]),
@@ -322,19 +345,6 @@ mod tests {
         assert_eq!(seen[2], ["B"]);
         assert!(seen[3].is_empty() && seen[7].is_empty() && seen[9].is_empty());
         assert_eq!(seen[8], ["B", "A"]);
-    }
-
-    #[test]
-    fn codes_of_a_row_are_those_of_its_flows() {
-        let findings = [finding("A", &[1, 5, 6, 7]), finding("B", &[7, 9])];
-        let mut codes = FlowCodes::of(&findings);
-        let (mut rows, mut found) = (FlowCodes::of(&findings), Vec::new());
-        for row in [1..4, 4..8, 8..11] {
-            let row_codes = rows.of_row(row.clone());
-            found.extend(row.map(|number| row_codes.at(number).to_vec()));
-        }
-        let one_by_one: Vec<_> = (1..11).map(|number| codes.at(number).to_vec()).collect();
-        assert_eq!(found, one_by_one);
     }
 
     #[test]

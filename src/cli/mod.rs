@@ -19,14 +19,15 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::attribution::{self, Call, CallFlows, Judged, Sketch};
-use crate::audit::{self as findings, FlowCodes, codes_of};
+use crate::attribution::{self, Call, CallFlows, Judged, JudgedFlow, Sketch};
+use crate::audit::{self as findings, Auditor, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
 use crate::protocol::PROTOCOLS;
 use crate::report::Format;
 use crate::report::{
-    Batch, CallRecord, EndpointRecord, FlowRecord, NamedEndpoint, write_ladders, write_topology,
+    CallRecord, Early, EndpointRecord, FlowRecord, NamedEndpoint, Rows, write_ladders,
+    write_topology,
 };
 use crate::scan::{self, Scanned};
 use crate::signature::{Overrides, PortOverride, Query, ServiceId, Signatures, Vocabulary};
@@ -85,29 +86,36 @@ pub fn main() -> ExitCode {
 fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
     let (run, ledger) = Run::of(scanning)?;
     let judged = run.judge(ledger);
-    let findings = findings::audit(&judged, judged.signatures(), judged.topology());
-    let mut codes = FlowCodes::of(&findings);
+    let store = judged.ledger().store();
+    let mut auditor = Auditor::new(&judged, judged.signatures(), judged.topology());
     let mut tally = Tally::default();
+    let (mut kept, mut findings) = (Vec::new(), Vec::new());
     run.output.write_with::<FlowRecord<'_>>(|writer| {
         let (format, style) = (writer.format(), writer.style());
         judged.map(
-            |numbers| codes.of_row(numbers),
-            |codes, flows| {
-                let mut part = Tally::default();
-                let mut batch = Batch::new(format, style);
-                let mut flows = flows.iter();
-                let written = flows.try_for_each(|(flow, attribution)| {
-                    part.count(attribution);
-                    let codes = codes.at(flow.number);
-                    batch.push(&FlowRecord::new(flow, attribution, codes))
-                });
-                (written.map(|()| batch), part)
+            |flows| {
+                let mut early = Early::new(format, style);
+                for (flow, attribution) in &flows {
+                    early.push(&FlowRecord::new(flow, attribution, &[]))?;
+                }
+                let first = flows.first().map_or(0, |(flow, _)| flow.number);
+                Ok((early.press(first, &store), flows))
             },
-            |(batch, part)| {
-                tally.merge(part);
-                writer.extend(batch?)
+            |made: io::Result<(Rows, Vec<JudgedFlow>)>| {
+                let (rows, flows) = made?;
+                for (flow, attribution) in &flows {
+                    tally.count(attribution);
+                    auditor.observe(flow, attribution);
+                }
+                kept.push(rows);
+                io::Result::Ok(())
             },
         )?;
+        findings = auditor.finish().findings;
+        let mut codes = FlowCodes::of(&findings);
+        for rows in kept {
+            writer.extend(rows.with_findings(format, style, &mut codes)?)?;
+        }
         unbroken(&judged)
     })?;
     if !scanning.reading.output.quiet {

@@ -47,26 +47,6 @@ impl Tally {
         add(&mut self.verdicts, attribution.verdict.word(), 1);
     }
 
-    /// Adds what was counted elsewhere.
-    pub(super) fn merge(&mut self, other: Self) {
-        let Self {
-            flows,
-            services,
-            others,
-            verdicts,
-        } = other;
-        self.flows = self.flows.saturating_add(flows);
-        for (service, count) in services {
-            add(&mut self.services, service, count);
-        }
-        for (name, count) in others {
-            add(&mut self.others, name, count);
-        }
-        for (verdict, count) in verdicts {
-            add(&mut self.verdicts, verdict, count);
-        }
-    }
-
     fn services(&self) -> String {
         let services = self.services.iter();
         list(services.map(|(service, count)| (service.as_str(), *count)))

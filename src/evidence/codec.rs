@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Attribute, Episode, Fact, Jitter, Layer, MediaOffer, Offer, Offered, Peek, ReceivedReport,
-    Reports, RtpStream, Seen, SentReport, StreamKey, Value,
+    Reports, RtpStream, Seen, SentReport, Sorted, StreamKey, Value,
 };
 use crate::flow::{Facts, MisorderCounts, Opening, TcpTracker, Tracker};
 use crate::net::{Endpoint, FlowKey, PerSide, Side, Timestamp, Transport};
@@ -339,6 +339,12 @@ impl Writer<'_> {
         for count in counts.into_iter().filter(|count| *count > 0) {
             self.number(u64::from(count));
         }
+        // Only what was sent again can be stuck.
+        for misorder in [misorder.a, misorder.b] {
+            if misorder.retransmissions > 0 {
+                self.number(u64::from(misorder.stuck));
+            }
+        }
     }
 
     fn fact(&mut self, fact: &Fact) {
@@ -641,9 +647,9 @@ pub(super) fn decode(record: &[u8], names: &Names, tap: &Arc<str>) -> Option<Epi
         last_frame,
         captures,
         tunnel: Vec::new(),
-        protocols: BTreeMap::new(),
-        facts: BTreeMap::new(),
-        offers: BTreeMap::new(),
+        protocols: Sorted::new(),
+        facts: Sorted::new(),
+        offers: Sorted::new(),
         streams: BTreeMap::new(),
         payload: Vec::new(),
         reports: BTreeMap::new(),
@@ -719,6 +725,19 @@ impl<'a> Reader<'a> {
     ) -> Option<BTreeMap<K, V>> {
         let count = self.number()?;
         (0..count).map(|_| read(self)).collect()
+    }
+
+    fn sorted<K: Ord, V>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Option<(K, V)>,
+    ) -> Option<Sorted<K, V>> {
+        let count: usize = self.small()?;
+        // A record is this process's own: its counts are true.
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            entries.push(read(self)?);
+        }
+        Some(Sorted::of_ascending(entries))
     }
 
     fn sized(&mut self) -> Option<&'a [u8]> {
@@ -875,10 +894,18 @@ impl<'a> Reader<'a> {
             order_a,
             order_b,
         ] = counts;
-        let misorder = |retransmissions, out_of_order| MisorderCounts {
-            retransmissions,
-            out_of_order,
+        let mut misorder = |retransmissions, out_of_order| {
+            Some(MisorderCounts {
+                retransmissions,
+                out_of_order,
+                stuck: if retransmissions > 0 {
+                    self.small()?
+                } else {
+                    0
+                },
+            })
         };
+        let misorder = PerSide::new(misorder(again_a, order_a)?, misorder(again_b, order_b)?);
         Some(TcpTracker {
             facts: PerSide::new(Facts::from_bits(a), Facts::from_bits(b)),
             opening,
@@ -887,7 +914,7 @@ impl<'a> Reader<'a> {
             syns: PerSide::new(syns_a, syns_b),
             resets: PerSide::new(resets_a, resets_b),
             zero_windows: PerSide::new(zero_a, zero_b),
-            misorder: PerSide::new(misorder(again_a, order_a), misorder(again_b, order_b)),
+            misorder,
         })
     }
 
@@ -902,14 +929,14 @@ impl<'a> Reader<'a> {
         episode.left_out = self.number()?;
         let tunnels = self.number()?;
         episode.tunnel = self.list(tunnels, Self::text)?;
-        episode.protocols = self.map(|from| {
+        episode.protocols = self.sorted(|from| {
             let name = from.name(names)?;
             let depth = from.byte()?;
             let seen = from.seen()?;
             Some((name, Layer { depth, seen }))
         })?;
-        episode.facts = self.map(|from| Some((from.fact(names)?, from.seen()?)))?;
-        episode.offers = self.map(|from| Some((from.offer(names)?, from.seen()?)))?;
+        episode.facts = self.sorted(|from| Some((from.fact(names)?, from.seen()?)))?;
+        episode.offers = self.sorted(|from| Some((from.offer(names)?, from.seen()?)))?;
         episode.streams = self.map(|from| Some((from.stream_key()?, from.stream()?)))?;
         let peeks = self.number()?;
         episode.payload = self.list(peeks, |from| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Fact, Offer, Peek, Reports, RtpStream, Seen, StreamKey};
+use super::{Fact, Offer, Peek, Reports, RtpStream, Seen, Sorted, StreamKey};
 use crate::flow::Tracker;
 use crate::net::{FlowKey, Side, Timestamp};
 
@@ -35,11 +35,11 @@ pub struct Episode {
     /// Encapsulations around it, outermost first.
     pub tunnel: Vec<Box<str>>,
     /// Protocols that the payload proved.
-    pub protocols: BTreeMap<&'static str, Layer>,
+    pub protocols: Sorted<&'static str, Layer>,
     /// Facts.
-    pub facts: BTreeMap<Fact, Seen>,
+    pub facts: Sorted<Fact, Seen>,
     /// Offers made in it.
-    pub offers: BTreeMap<Offer, Seen>,
+    pub offers: Sorted<Offer, Seen>,
     /// RTP streams measured in it.
     pub streams: BTreeMap<StreamKey, RtpStream>,
     /// Its first payload, where no protocol was proven.

@@ -6,6 +6,8 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
+use super::Sorted;
+
 /// Keys, each with the least of its values.
 #[derive(Debug)]
 pub enum Least<K, V> {
@@ -96,11 +98,11 @@ impl<K: Ord, V: Copy + Ord> Least<K, V> {
         self.iter().map(|(key, _)| key)
     }
 
-    /// As a map in order.
-    pub fn into_map(self) -> BTreeMap<K, V> {
+    /// As a list in order.
+    pub fn into_sorted(self) -> Sorted<K, V> {
         match self {
             Self::Few(few) => few.into_iter().collect(),
-            Self::Many(many) => many,
+            Self::Many(many) => Sorted::of_ascending(many.into_iter().collect()),
         }
     }
 }
@@ -124,7 +126,7 @@ mod tests {
             assert!(least.keys().copied().eq(1..=count));
             assert!(
                 least
-                    .into_map()
+                    .into_sorted()
                     .into_iter()
                     .eq((1..=count).map(|key| (key, 3)))
             );

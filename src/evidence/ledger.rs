@@ -131,6 +131,12 @@ impl Ledger {
         &self.icmp_errors
     }
 
+    /// Where its episodes are kept, and what else must stay within the limit of memory.
+    pub fn store(&self) -> Arc<Store> {
+        let packed = self.packed.first().map(Packed::store);
+        packed.map_or_else(Arc::default, Arc::clone)
+    }
+
     /// What went wrong with the temporary file, if anything did: then episodes are missing.
     pub fn trouble(&self) -> Option<Arc<io::Error>> {
         self.packed

@@ -17,6 +17,7 @@ mod packed;
 mod payload;
 mod recorder;
 mod scale;
+mod sorted;
 mod store;
 
 pub use episode::{Episode, Layer};
@@ -30,7 +31,8 @@ pub use packed::{Packed, Packer};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
 pub use scale::{answered_within, milestone};
-pub use store::Store;
+pub use sorted::{Entries, Sorted};
+pub use store::{Pressed, Store};
 
 use serde::Serialize;
 

@@ -6,12 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, VecDeque};
-use std::io;
 use std::sync::Arc;
 
 use super::Episode;
 use super::codec::{self, Glance, Names, Place};
-use super::store::{Store, Stored};
+use super::store::{Pressed, Store};
 use crate::net::FlowKey;
 
 /// Bytes of records that a packer gathers before it sorts them. Runs grow with what is there already, so that going over
@@ -37,7 +36,6 @@ pub struct Packer {
     /// Bytes of records in runs.
     packed: u64,
     block: Vec<u8>,
-    pressed: Vec<u8>,
 }
 
 impl Packer {
@@ -52,7 +50,6 @@ impl Packer {
             runs: Vec::new(),
             packed: 0,
             block: Vec::new(),
-            pressed: Vec::new(),
         }
     }
 
@@ -80,7 +77,6 @@ impl Packer {
             runs,
             packed,
             block,
-            pressed,
             ..
         } = self;
         if index.is_empty() {
@@ -107,10 +103,10 @@ impl Packer {
             put_length(length as usize, block);
             block.extend_from_slice(record(start, length));
             if block.len() >= BLOCK_BYTES {
-                run.push(block, pressed, store);
+                run.push(block, store);
             }
         }
-        run.push(block, pressed, store);
+        run.push(block, store);
         run.blocks.shrink_to_fit();
         *packed = packed.saturating_add(bytes.len() as u64);
         runs.push(Arc::new(run));
@@ -167,35 +163,16 @@ fn take_length(bytes: &[u8], at: &mut usize) -> Option<usize> {
 /// Records in order.
 #[derive(Debug)]
 struct Run {
-    blocks: Vec<Block>,
+    blocks: Vec<Pressed>,
     records: u64,
 }
 
-#[derive(Debug)]
-struct Block {
-    /// Bytes of its records.
-    plain: u32,
-    /// Bytes that are stored.
-    pressed: u32,
-    stored: Stored,
-}
-
 impl Run {
-    fn push(&mut self, block: &mut Vec<u8>, pressed: &mut Vec<u8>, store: &Store) {
-        if block.is_empty() {
-            return;
+    fn push(&mut self, block: &mut Vec<u8>, store: &Store) {
+        if !block.is_empty() {
+            self.blocks.push(store.press(block));
+            block.clear();
         }
-        pressed.resize(lz4_flex::block::get_maximum_output_size(block.len()), 0);
-        // There is room for the worst case, so this cannot fail.
-        let length = lz4_flex::block::compress_into(block, pressed).unwrap_or_default();
-        let bytes = pressed.get(..length).unwrap_or_default();
-        let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        self.blocks.push(Block {
-            plain: size(block.len()),
-            pressed: size(length),
-            stored: store.keep(bytes),
-        });
-        block.clear();
     }
 }
 
@@ -248,8 +225,7 @@ impl Packed {
 struct Cursor<'a> {
     packed: usize,
     store: &'a Store,
-    blocks: std::slice::Iter<'a, Block>,
-    pressed: Vec<u8>,
+    blocks: std::slice::Iter<'a, Pressed>,
     block: Vec<u8>,
     /// The record at hand.
     start: usize,
@@ -264,7 +240,6 @@ impl<'a> Cursor<'a> {
             packed: index,
             store: &packed.store,
             blocks: run.blocks.iter(),
-            pressed: Vec::new(),
             block: Vec::new(),
             start: 0,
             end: 0,
@@ -300,23 +275,17 @@ impl<'a> Cursor<'a> {
         let Some(block) = self.blocks.next() else {
             return false;
         };
-        let length = block.pressed as usize;
-        if !self.store.read(&block.stored, length, &mut self.pressed) {
-            return false;
-        }
-        self.block.resize(block.plain as usize, 0);
         (self.start, self.end) = (0, 0);
-        match lz4_flex::block::decompress_into(&self.pressed, &mut self.block) {
-            Ok(length) if length == self.block.len() => true,
-            _ => self.broken(),
-        }
+        self.store.unpress(block, &mut self.block) || self.end()
     }
 
-    /// What was written is not what is read: the file was changed by somebody, or is on a bad disk.
+    /// What was written is not what is read.
     fn broken(&mut self) -> bool {
-        let message = "packed flows cannot be read back";
-        self.store
-            .fail(io::Error::new(io::ErrorKind::InvalidData, message));
+        self.store.broken();
+        self.end()
+    }
+
+    fn end(&mut self) -> bool {
         self.blocks = [].iter();
         self.block.clear();
         (self.start, self.end) = (0, 0);
@@ -398,7 +367,7 @@ impl<'a> Records<'a> {
             PeekMut::pop(head);
             // Its blocks are of no use any more.
             if let Some(cursor) = self.cursors.get_mut(index) {
-                (cursor.block, cursor.pressed) = (Vec::new(), Vec::new());
+                cursor.block = Vec::new();
             }
         }
         Some((packed, glance))

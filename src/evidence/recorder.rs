@@ -590,7 +590,7 @@ mod tests {
                 notes.number("rcode", number);
                 notes.commit();
             }
-            (recorder.facts.into_map(), recorder.left_out)
+            (recorder.facts.into_sorted(), recorder.left_out)
         };
         let most = Recorder::MAX_VALUES as u64;
         let (up, left_out) = fill(&mut (0..most + 9));

@@ -62,8 +62,44 @@ impl Store {
         self.spill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Compresses a block and keeps it.
+    pub fn press(&self, plain: &[u8]) -> Pressed {
+        let mut pressed = vec![0; lz4_flex::block::get_maximum_output_size(plain.len())];
+        // There is room for the worst case, so this cannot fail.
+        let length = lz4_flex::block::compress_into(plain, &mut pressed).unwrap_or_default();
+        let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        Pressed {
+            plain: size(plain.len()),
+            pressed: size(length),
+            stored: self.keep(pressed.get(..length).unwrap_or_default()),
+        }
+    }
+
+    /// Reads a compressed block; `false`, and told by [`Store::trouble`], where the file does not give it back.
+    pub fn unpress(&self, pressed: &Pressed, plain: &mut Vec<u8>) -> bool {
+        plain.resize(pressed.plain as usize, 0);
+        let length = pressed.pressed as usize;
+        let done = self.read(&pressed.stored, length, |bytes| {
+            lz4_flex::block::decompress_into(bytes, plain)
+        });
+        let is_whole = matches!(done, Some(Ok(length)) if length == plain.len());
+        if !is_whole {
+            plain.clear();
+            if done.is_some() {
+                self.broken();
+            }
+        }
+        is_whole
+    }
+
+    /// What was written is not what is read: the file was changed by somebody, or is on a bad disk.
+    pub(super) fn broken(&self) {
+        let message = "packed flows cannot be read back";
+        self.fail(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+
     /// Keeps a block.
-    pub(super) fn keep(&self, block: &[u8]) -> Stored {
+    fn keep(&self, block: &[u8]) -> Stored {
         let length = block.len() as u64;
         if self.held().saturating_add(length) > self.limit {
             match self.append(block) {
@@ -92,42 +128,54 @@ impl Store {
         Ok(at)
     }
 
-    /// Reads a block of that many bytes; `false`, and told by [`Store::trouble`], where the file does not give it back.
-    pub(super) fn read(&self, stored: &Stored, length: usize, block: &mut Vec<u8>) -> bool {
-        block.clear();
+    /// Reads a block of that many bytes where it lies; `None`, and told by [`Store::trouble`], where the file does not give it
+    /// back.
+    fn read<T>(
+        &self,
+        stored: &Stored,
+        length: usize,
+        use_it: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
         let at = match stored {
-            Stored::Memory(bytes) => {
-                block.extend_from_slice(bytes);
-                return true;
-            }
+            Stored::Memory(bytes) => return Some(use_it(bytes)),
             Stored::File { at } => *at,
         };
-        block.resize(length, 0);
+        let mut block = vec![0; length];
         let mut read = || {
             let mut spill = self.lock();
             let file = spill.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
             file.seek(SeekFrom::Start(at))?;
-            file.read_exact(block)
+            file.read_exact(&mut block)
         };
         let done: io::Result<()> = read();
         match done {
-            Ok(()) => true,
+            Ok(()) => Some(use_it(&block)),
             Err(error) => {
                 self.fail(error);
-                false
+                None
             }
         }
     }
 
     /// Notes the first trouble.
-    pub(super) fn fail(&self, error: io::Error) {
+    fn fail(&self, error: io::Error) {
         self.lock().trouble.get_or_insert_with(|| Arc::new(error));
     }
 }
 
+/// A compressed block of a store.
+#[derive(Debug)]
+pub struct Pressed {
+    /// Bytes of the block.
+    plain: u32,
+    /// Bytes that are stored.
+    pressed: u32,
+    stored: Stored,
+}
+
 /// Where a block lies.
 #[derive(Debug)]
-pub(super) enum Stored {
+enum Stored {
     Memory(Box<[u8]>),
     File { at: u64 },
 }
@@ -142,10 +190,9 @@ mod tests {
         let blocks: Vec<Vec<u8>> = (0..5_u8).map(|n| vec![n; 4]).collect();
         let kept: Vec<Stored> = blocks.iter().map(|block| store.keep(block)).collect();
         assert_eq!((store.held(), store.spilled()), (8, 12));
-        let mut found = Vec::new();
         for (block, stored) in blocks.iter().zip(&kept).rev() {
-            assert!(store.read(stored, 4, &mut found));
-            assert_eq!(*block, found);
+            let found = store.read(stored, 4, <[u8]>::to_vec);
+            assert_eq!(found.as_ref(), Some(block));
         }
         assert!(store.trouble().is_none());
     }
@@ -154,11 +201,28 @@ mod tests {
     fn a_block_that_the_file_does_not_hold_is_trouble_and_no_panic() {
         let store = Store::with_limit(0);
         store.keep(b"abc");
-        let mut found = Vec::new();
-        assert!(!store.read(&Stored::File { at: 2 }, 9, &mut found));
+        assert!(store.read(&Stored::File { at: 2 }, 9, |_| ()).is_none());
         assert_eq!(
             store.trouble().map(|error| error.kind()),
             Some(io::ErrorKind::UnexpectedEof)
         );
+    }
+
+    #[test]
+    fn a_pressed_block_comes_back_from_either_place_and_a_changed_one_is_trouble() {
+        let block = b"one two one two one two".repeat(9);
+        for limit in [u64::MAX, 0] {
+            let store = Store::with_limit(limit);
+            let mut pressed = store.press(&block);
+            let mut found = Vec::new();
+            assert!(store.unpress(&pressed, &mut found) && found == block);
+            pressed.pressed /= 2;
+            if let Stored::Memory(bytes) = &mut pressed.stored {
+                *bytes = bytes[..bytes.len() / 2].into();
+            }
+            assert!(!store.unpress(&pressed, &mut found) && found.is_empty());
+            let kind = store.trouble().map(|error| error.kind());
+            assert_eq!(kind, Some(io::ErrorKind::InvalidData));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -54,7 +55,7 @@ fn rounded(number: f64, decimals: i32) -> f64 {
 struct End {
     address: IpAddr,
     port: u16,
-    name: Option<Box<str>>,
+    name: Option<Arc<str>>,
     name_source: Option<NameSource>,
 }
 

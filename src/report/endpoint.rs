@@ -1,6 +1,7 @@
 //! Offered endpoints, as `endpoints` puts them out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -296,7 +297,7 @@ impl<'a> EndpointRecord<'a> {
 pub struct NamedEndpoint<'a> {
     #[serde(flatten)]
     endpoint: EndpointRecord<'a>,
-    host_name: Option<Box<str>>,
+    host_name: Option<Arc<str>>,
     host_name_source: Option<NameSource>,
 }
 

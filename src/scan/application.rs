@@ -194,9 +194,9 @@ impl Application {
                 .iter()
                 .map(|tunnel| tunnel.to_string().into())
                 .collect(),
-            protocols: recorder.protocols.into_map(),
-            facts: recorder.facts.into_map(),
-            offers: recorder.offers.into_map(),
+            protocols: recorder.protocols.into_sorted(),
+            facts: recorder.facts.into_sorted(),
+            offers: recorder.offers.into_sorted(),
             streams: recorder.streams,
             payload: if is_unknown { payload } else { Vec::new() },
             reports: recorder.reports,

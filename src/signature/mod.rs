@@ -24,6 +24,8 @@ pub use vocabulary::UnknownWord;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use foldhash::fast::RandomState;
+
 use crate::net::Transport;
 
 /// Documents in the order of the matrix.
@@ -35,11 +37,11 @@ pub const CHECKS: &[&str] = &[
     "EXW110", "EXW201", "EXW202", "EXW203", "EXW204", "EXW205", "EXW206", "EXW207", "EXW301",
     "EXW302", "EXW303", "EXW304", "EXW305", "EXW306", "EXW307", "EXW308", "EXW309", "EXW310",
     "EXW311", "EXW312", "EXW401", "EXW402", "EXW403", "EXW404", "EXW405", "EXW406", "EXW407",
-    "EXW408", "EXW410", "EXW411", "EXW412", "EXW413", "EXW414", "EXW501", "EXW502", "EXW503",
-    "EXW504", "EXW505", "EXW506", "EXW507", "EXW508", "EXW509", "EXW601", "EXW602", "EXW603",
-    "EXW604", "EXW605", "EXW606", "EXW607", "EXW608", "EXW701", "EXW702", "EXW703", "EXW704",
-    "EXW705", "EXW706", "EXW801", "EXW802", "EXW803", "EXW804", "EXW805", "EXW901", "EXW902",
-    "EXW903", "EXW904", "EXW905", "EXW990",
+    "EXW408", "EXW410", "EXW411", "EXW412", "EXW413", "EXW414", "EXW415", "EXW501", "EXW502",
+    "EXW503", "EXW504", "EXW505", "EXW506", "EXW507", "EXW508", "EXW509", "EXW601", "EXW602",
+    "EXW603", "EXW604", "EXW605", "EXW606", "EXW607", "EXW608", "EXW701", "EXW702", "EXW703",
+    "EXW704", "EXW705", "EXW706", "EXW801", "EXW802", "EXW803", "EXW804", "EXW805", "EXW901",
+    "EXW902", "EXW903", "EXW904", "EXW905", "EXW990",
 ];
 
 /// The signature files that are compiled in.
@@ -185,9 +187,9 @@ impl Signatures {
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
     rows: Vec<Row>,
-    by_id: HashMap<RowId, usize>,
-    by_port: HashMap<(Transport, u16), Vec<u32>>,
-    by_service: HashMap<ServiceId, Vec<u32>>,
+    by_id: HashMap<RowId, usize, RandomState>,
+    by_port: HashMap<(Transport, u16), Vec<u32>, RandomState>,
+    by_service: HashMap<ServiceId, Vec<u32>, RandomState>,
 }
 
 impl Matrix {

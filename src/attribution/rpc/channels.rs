@@ -192,6 +192,7 @@ mod tests {
     use super::super::tests::{FIRST, MAPPER, episode, interface, rpc_of, settle, store, text};
     use super::*;
     use crate::attribution::Flow;
+    use crate::evidence::Seen;
 
     fn cookie(name: &str) -> (&'static str, u64, Value) {
         ("virtual_connection", 0, text(name))
@@ -208,9 +209,11 @@ mod tests {
     /// A channel from that client port, all of which is seen at that time, in microseconds.
     fn at(micros: i64, port: u16, facts: &[(&'static str, u64, Value)]) -> Episode {
         let mut episode = episode(port, facts);
-        for seen in episode.facts.values_mut() {
-            seen.time = Timestamp::from_nanos(micros * 1000);
-        }
+        let later = |(fact, seen): (Fact, Seen)| {
+            let time = Timestamp::from_nanos(micros * 1000);
+            (fact, Seen { time, ..seen })
+        };
+        episode.facts = episode.facts.into_iter().map(later).collect();
         episode
     }
 

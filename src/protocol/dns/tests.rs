@@ -1,8 +1,7 @@
 use super::super::testing::*;
-use super::super::{Datagram, Datagrams};
 use super::{DNS, Family, LLMNR, MDNS};
-use crate::evidence::{Moment, Offered, Recorder};
-use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+use crate::evidence::{Offered, Recorder};
+use crate::net::Side;
 
 fn header(flags: u16, counts: [u16; 4]) -> Vec<u8> {
     let mut bytes = vec![0x12, 0x34];
@@ -69,21 +68,7 @@ fn names(recorder: &Recorder) -> Vec<String> {
 
 /// What one datagram to `receiver` says.
 fn sent(receiver: &str, bytes: &[u8]) -> Recorder {
-    let source = Endpoint::new("192.0.2.1".parse().unwrap(), 40000);
-    let target = Endpoint::new(receiver.parse().unwrap(), 5353);
-    let (key, side) = FlowKey::of(Transport::UDP, source, target);
-    let moment = Moment {
-        time: Timestamp::default(),
-        frame: 1,
-        key,
-        side,
-    };
-    let mut recorder = Recorder::default();
-    let datagram = Datagram {
-        bytes,
-        wire_len: bytes.len(),
-    };
-    Datagrams::default().datagram(datagram, moment, &mut recorder);
+    let recorder = datagram_to(receiver, bytes);
     only_registered_attributes(&recorder, &[&DNS, &LLMNR, &MDNS]);
     recorder
 }
@@ -153,6 +138,15 @@ fn a_bare_refusal_counts_only_where_a_question_was_seen() {
     assert!(protocols(&datagrams(&[(SERVER, &refusal)])).is_empty());
     let recorder = datagrams(&[(CLIENT, &query("a.example", 1)), (SERVER, &refusal)]);
     assert_eq!(of(&recorder, "rcode"), ["REFUSED"]);
+}
+
+#[test]
+fn a_zone_that_may_not_be_changed_is_no_missing_name() {
+    let zone = question("example", 6);
+    let asked = [header(0x2800, [1, 0, 0, 0]), zone.clone()].concat();
+    let refused = [header(0xa805, [1, 0, 0, 0]), zone].concat();
+    let recorder = datagrams(&[(CLIENT, &asked), (SERVER, &refused)]);
+    assert_eq!(of(&recorder, "rcode"), ["REFUSED update example"]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn unknown_words_name_the_nearest_known_one() {
         "port = 25 ",
         "dynamic = \"rcp\" ",
         ONE,
-        "unknown dynamic port `rcp`",
+        "unknown dynamic port `rcp`, the nearest known one is `rpc`",
     );
     refused(
         "port = 25 ",

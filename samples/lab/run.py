@@ -47,9 +47,10 @@ def keep(outcome, folder):
 
     manifest = folder / f"{outcome.name}.toml"
     before = compare.read(manifest)
-    # The names of a rotated series tell the time.
+    # The names of a rotated series tell the time. A manifest may name captures of others.
     for stale in (before or {}).get("captures", []):
-        (folder / stale).unlink(missing_ok=True)
+        if stale.startswith(outcome.name):
+            (folder / stale).unlink(missing_ok=True)
     taps.compress(outcome.paths, folder)
     manifest.write_text(outcome.text)
     return compare.changes(before, compare.read(manifest))

@@ -301,16 +301,18 @@ fn certificate(flow: &Flow, protocol: &'static str) -> Option<Certificate> {
     })
 }
 
-/// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible. In 1.3 nothing is.
+/// Up to TLS 1.2 certificates are in clear: their absence in a completed handshake is visible, where the client is. In 1.3
+/// nothing is.
 fn mutual(flow: &Flow, protocol: &'static str, version: Option<&str>) -> Option<bool> {
     let sent = flow
         .facts_of(protocol, "client_certificate")
         .filter_map(|(fact, _)| fact.value.as_number())
         .max();
-    let seen_handshake = flow
-        .facts_of(protocol, "certificate_subject")
-        .next()
-        .is_some();
+    let seen_handshake = flow.tracker.packets[flow.client] > 0
+        && flow
+            .facts_of(protocol, "certificate_subject")
+            .next()
+            .is_some();
     match (sent, version) {
         (Some(count), _) => Some(count > 0),
         (None, Some("1.3")) => None,

@@ -65,7 +65,9 @@ impl DatagramDecoder for Discovery {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{CLIENT, datagrams, only_registered_attributes, protocols, values};
+    use super::super::testing::{
+        CLIENT, cut_datagram, datagrams, only_registered_attributes, protocols, values,
+    };
     use super::*;
 
     const ANNOUNCEMENT: &[u8] = br#"{"host_int": 123456789012345678901, "version": [2, 0], "displayname": "", "port": 17500, "namespaces": [1, 22]}"#;
@@ -96,25 +98,7 @@ mod tests {
 
     #[test]
     fn a_cut_announcement_is_still_one() {
-        let mut recorder = datagrams(&[]);
-        let moment = crate::evidence::Moment {
-            time: crate::net::Timestamp::default(),
-            frame: 1,
-            key: crate::net::FlowKey::of(
-                crate::net::Transport::UDP,
-                crate::net::Endpoint::new([192, 0, 2, 9].into(), 9),
-                crate::net::Endpoint::new([192, 0, 2, 255].into(), 9),
-            )
-            .0,
-            side: CLIENT,
-        };
-        let mut notes = recorder.notes(moment, "db_lsp_disc", 0);
-        let cut = Datagram {
-            bytes: &ANNOUNCEMENT[..40],
-            wire_len: ANNOUNCEMENT.len(),
-        };
-        Discovery.datagram(cut, &mut notes).unwrap();
-        notes.commit();
+        let recorder = cut_datagram(&ANNOUNCEMENT[..40], ANNOUNCEMENT.len());
         assert_eq!(protocols(&recorder), ["db_lsp_disc"]);
     }
 }

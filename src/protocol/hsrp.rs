@@ -137,33 +137,8 @@ fn note(version: u64, state: &str, group: u16, address: IpAddr, notes: &mut Note
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{only_registered_attributes, protocols, values};
+    use super::super::testing::{datagram_to as to, only_registered_attributes, protocols, values};
     use super::*;
-    use crate::evidence::{Moment, Recorder};
-    use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
-
-    fn to(group: &str, bytes: &[u8]) -> Recorder {
-        let from = match group.contains(':') {
-            true => "fe80::1",
-            false => "192.0.2.2",
-        };
-        let sender = Endpoint::new(from.parse().unwrap(), 9);
-        let receiver = Endpoint::new(group.parse().unwrap(), 9);
-        let (key, side) = FlowKey::of(Transport::UDP, sender, receiver);
-        let moment = Moment {
-            time: Timestamp::default(),
-            frame: 1,
-            key,
-            side,
-        };
-        let mut recorder = Recorder::default();
-        let datagram = Datagram {
-            bytes,
-            wire_len: bytes.len(),
-        };
-        super::super::Datagrams::default().datagram(datagram, moment, &mut recorder);
-        recorder
-    }
 
     const HELLO: &[u8] = b"\0\0\x10\x03\x0a\x78\x07\0cisco\0\0\0\xc0\0\x02\x01";
 

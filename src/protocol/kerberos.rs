@@ -529,23 +529,7 @@ mod tests {
     #[test]
     fn a_cut_datagram_still_shows_what_it_holds() {
         let whole = ticket_request();
-        let mut recorder = Recorder::default();
-        let moment = crate::evidence::Moment {
-            time: crate::net::Timestamp::default(),
-            frame: 1,
-            key: crate::net::FlowKey::of(
-                crate::net::Transport::UDP,
-                crate::net::Endpoint::new("192.0.2.1".parse().unwrap(), 1),
-                crate::net::Endpoint::new("192.0.2.2".parse().unwrap(), 2),
-            )
-            .0,
-            side: CLIENT,
-        };
-        let datagram = Datagram {
-            bytes: &whole[..60],
-            wire_len: whole.len(),
-        };
-        super::super::Datagrams::default().datagram(datagram, moment, &mut recorder);
+        let recorder = cut_datagram(&whole[..60], whole.len());
         assert_eq!(of(&recorder, "message"), ["TGS-REQ"]);
         assert!(of(&recorder, "service").is_empty());
     }

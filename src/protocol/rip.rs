@@ -129,10 +129,10 @@ fn routes_ng(cursor: &mut Cursor<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{CLIENT, datagrams, only_registered_attributes, protocols, values};
+    use super::super::testing::{
+        CLIENT, datagram_to, datagrams, only_registered_attributes, protocols, values,
+    };
     use super::*;
-    use crate::evidence::{Moment, Recorder};
-    use crate::net::{Endpoint, FlowKey, Timestamp, Transport};
 
     const ROUTE: [u8; 20] = [
         0, 2, 0, 0, 192, 0, 2, 0, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 1,
@@ -163,24 +163,10 @@ mod tests {
 
     #[test]
     fn ripng_is_told_by_the_family_of_addresses() {
-        let sender = Endpoint::new("fe80::1".parse().unwrap(), 9);
-        let receiver = Endpoint::new("ff02::9".parse().unwrap(), 9);
-        let (key, side) = FlowKey::of(Transport::UDP, sender, receiver);
-        let moment = Moment {
-            time: Timestamp::default(),
-            frame: 1,
-            key,
-            side,
-        };
         let mut entry = [0; 20];
         entry[18..].copy_from_slice(&[64, 1]);
         let bytes = message([2, 1, 0, 0], &[entry]);
-        let mut recorder = Recorder::default();
-        let datagram = Datagram {
-            bytes: &bytes,
-            wire_len: bytes.len(),
-        };
-        super::super::Datagrams::default().datagram(datagram, moment, &mut recorder);
+        let recorder = datagram_to("ff02::9", &bytes);
         assert_eq!(protocols(&recorder), ["ripng"]);
         assert_eq!(values(&recorder, "ripng", "version"), ["1"]);
         assert_eq!(values(&recorder, "ripng", "command"), ["response"]);

@@ -119,7 +119,7 @@ impl<'a> Message<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{
-        CLIENT, datagrams, offers, only_registered_attributes, protocols, values,
+        CLIENT, cut_datagram, datagrams, offers, only_registered_attributes, protocols, values,
     };
     use super::*;
 
@@ -188,25 +188,7 @@ mod tests {
         for length in 0..whole.len() {
             datagrams(&[(CLIENT, &whole[..length])]);
         }
-        let mut recorder = crate::evidence::Recorder::default();
-        let moment = crate::evidence::Moment {
-            time: crate::net::Timestamp::default(),
-            frame: 1,
-            key: crate::net::FlowKey::of(
-                crate::net::Transport::UDP,
-                crate::net::Endpoint::new([192, 0, 2, 9].into(), 9),
-                crate::net::Endpoint::new([233, 252, 0, 1].into(), 9),
-            )
-            .0,
-            side: CLIENT,
-        };
-        let mut notes = recorder.notes(moment, "sap", 0);
-        let cut = Datagram {
-            bytes: whole.get(..whole.len() - 15).unwrap(),
-            wire_len: whole.len(),
-        };
-        Announcements.datagram(cut, &mut notes).unwrap();
-        notes.commit();
+        let recorder = cut_datagram(&whole[..whole.len() - 15], whole.len());
         assert_eq!(protocols(&recorder), ["sap", "sdp"]);
         assert!(offers(&recorder).is_empty());
     }

@@ -87,6 +87,29 @@ pub(crate) fn cut_datagram(bytes: &[u8], wire_len: usize) -> Recorder {
     recorder
 }
 
+/// Plays one datagram to `receiver`, a group or a host.
+pub(crate) fn datagram_to(receiver: &str, bytes: &[u8]) -> Recorder {
+    let receiver = Endpoint::new(receiver.parse().unwrap(), 40001);
+    let from = match receiver.address.is_ipv6() {
+        true => "2001:db8::1",
+        false => "192.0.2.1",
+    };
+    let sender = Endpoint::new(from.parse().unwrap(), 40000);
+    let (key, side) = FlowKey::of(Transport::UDP, sender, receiver);
+    let moment = Moment {
+        key,
+        side,
+        ..moment(Transport::UDP, CLIENT, 1)
+    };
+    let mut recorder = Recorder::default();
+    let datagram = Datagram {
+        bytes,
+        wire_len: bytes.len(),
+    };
+    Datagrams::default().datagram(datagram, moment, &mut recorder);
+    recorder
+}
+
 /// Plays datagrams.
 pub(crate) fn datagrams(datagrams: &[(Side, &[u8])]) -> Recorder {
     let mut recorder = Recorder::default();

@@ -34,8 +34,8 @@ def rows(path, expression, fields):
 
 
 def streams(path):
-    """Every stream of RTP; heuristics find those that nobody announced."""
-    arguments = ["-q", "--enable-heuristic", "rtp_udp", "-z", "rtp,streams"]
+    """Every stream of RTP; heuristics find those that nobody announced, and those inside TURN."""
+    arguments = ["-q", "--enable-heuristic", "rtp_udp", "--enable-heuristic", "rtp_stun", "-z", "rtp,streams"]
     for port in DECODE_AS:
         arguments += ["-d", port]
     found = []
@@ -59,7 +59,8 @@ def collect(path, calls, endpoints):
             dialogue = dialogues.setdefault(call_id, {"call_id": call_id, "result": None, "streams": []})
             if status := row["sip.Status-Line"]:
                 code, reason = status.split(" ", 2)[1:]
-                if int(code) >= 200 and not dialogue["result"]:
+                # A redirected call goes on.
+                if int(code) >= 200 and not (dialogue["result"] or "").startswith("2"):
                     dialogue["result"] = f"{code} {reason}"
         if row["sdp.media.port"] and row["sdp.media.proto"] in PROFILES:
             where = place(row["sdp.connection_info.address"], row["sdp.media.port"])

@@ -17,6 +17,7 @@ DISSECTORS = {
     "pop3": ["pop"], "rtp": ["rtp", "srtp"], "rtcp": ["rtcp", "srtcp"], "stun": ["stun", "classicstun"],
     "smb": ["smb2", "smb"], "netbios_ssn": ["nbss"], "cldap": ["cldap"], "xmpp": ["xmpp"], "tls": ["tls", "ssl"],
     "sunrpc": ["rpc"], "bittorrent": ["bittorrent", "bt-dht", "bt-utp"],
+    "x400": ["p1", "x411", "rtse"],
 }
 # Ports that tshark does not know, or knows as something else.
 DECODE_AS = [
@@ -44,12 +45,15 @@ class Declared:
     about: dict
     count: tuple
     window: object = None
-    parity: int | None = None  # of the port: even for RTP, odd for RTCP
+    parity: int | None = None  # of the server's port: even for RTP, odd for RTCP
+    client_parity: int | None = None
     found: list = field(default_factory=list)
 
     def fits(self, conversation):
         ends = conversation.client[0], conversation.server[0]
         if conversation.transport != self.transport or not self.has_port(conversation.server[1]):
+            return False
+        if self.client_parity is not None and conversation.client[1] % 2 != self.client_parity:
             return False
         if self.window and not self.window[0] <= conversation.start < self.window[1]:
             return False
@@ -130,7 +134,7 @@ def endpoint(end):
 
 def conversations(path, decode_as=()):
     """All connections and exchanges of a capture, by their start; errors of ICMP are told with what they quote."""
-    arguments = ["--enable-heuristic", "rtp_udp", "-o", "ip.defragment:FALSE"]
+    arguments = ["--enable-heuristic", "rtp_udp", "--enable-heuristic", "rtp_stun", "-o", "ip.defragment:FALSE"]
     arguments += ["-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
     for port in [*DECODE_AS, *decode_as]:
         arguments += ["-d", port]
@@ -177,8 +181,11 @@ def errors(path):
                                 int(row[f"{transport}.{end}port"])) for end in ("src", "dst"))
 
 
-def assign(declared, found):
-    """Gives every conversation to its declaration. Answers what does not agree, in words."""
+def assign(declared, found, is_partial=False):
+    """Gives every conversation to its declaration. Answers what does not agree, in words.
+
+    Of a capture that `is_partial` tshark is not asked for the protocols: it follows no switch to TLS that it sees from one side.
+    """
     wrong = []
     # What a step declares comes before what holds for the whole scenario.
     ordered = sorted(declared, key=lambda each: each.window is None)
@@ -193,7 +200,7 @@ def assign(declared, found):
             wrong.append(f"not declared: {conversation}")
             continue
         home.found.append(conversation)
-        for protocol in home.about.get("protocols", []):
+        for protocol in [] if is_partial else home.about.get("protocols", []):
             if not conversation.dissectors.intersection(DISSECTORS.get(protocol, [protocol])):
                 wrong.append(f"tshark sees no {protocol}: {conversation}")
     for each in declared:

@@ -25,7 +25,8 @@ def isolate():
     """Runs this program again in a private world, and returns its exit status."""
     inner = [sys.executable, *sys.argv, "--inside"]
     flags = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--uts", "--ipc"]
-    return subprocess.call(["unshare", *flags, "--propagation", "private", *inner])
+    # Where this program is killed, the world goes with it, too.
+    return subprocess.call(["setpriv", "--pdeathsig", "KILL", "unshare", *flags, "--propagation", "private", *inner])
 
 
 def furnish(kept):
@@ -165,6 +166,16 @@ class Host:
             return any(row.split()[3].endswith(wanted) for row in rows)
 
         wait_until(listening, f"{self.name} serves {port}")
+
+    def listeners(self):
+        """Dynamic ports, and the program behind each."""
+        rows = self.run("ss -Hlntp").stdout.splitlines()
+        found = {}
+        for row in rows:
+            port = int(row.split()[3].rpartition(":")[2])
+            if 49152 <= port <= 65535:
+                found[port] = row.split("users:")[-1]
+        return found
 
     def stop(self, process, signal="TERM"):
         """Ends one server and what it started; once is enough."""

@@ -11,7 +11,7 @@ PACKAGES = """
     libsasl2-modules libsasl2-modules-gssapi-mit nftables nginx-light ngircd openssh-client openssh-server opentracker
     openssl postfix postfix-pcre procps prosody python3-cryptography python3-impacket python3-samba rsync samba
     samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules sip-tester slapd smbclient snmp snmpd sox swaks
-    tcpdump transmission-cli tshark wireshark-common zstd
+    tcpdump ngtcp2-client ngtcp2-server transmission-cli tshark wireshark-common zstd
 """.split()
 POLICY = Path("/usr/sbin/policy-rc.d")
 

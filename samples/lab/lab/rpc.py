@@ -11,6 +11,10 @@ INTERFACES = {
     "lsarpc": ("12345778-1234-abcd-ef00-0123456789ab", "0.0"),
     "samr": ("12345778-1234-abcd-ef00-0123456789ac", "1.0"),
     "drsuapi": ("e3514235-4b06-11d1-ab04-00c04fc2dcd2", "4.0"),
+    "emsmdb": ("a4f1db00-ca47-1067-b31f-00dd010662da", "0.81"),
+    "async_emsmdb": ("5261574a-4572-206e-b268-6b199213b4e4", "0.1"),
+    "nspi": ("f5cc5a18-4264-101a-8c59-08002b2f8426", "56.0"),
+    "rfr": ("1544f5e0-613c-11d1-93df-00c04fd7bd09", "1.0"),
     "netlogon": ("12345678-1234-abcd-ef00-01234567cffb", "1.0"),
 }
 
@@ -43,4 +47,7 @@ def offers(path):
             for key, pattern in (("uuid", UUID), ("major", MAJOR), ("minor", MINOR)):
                 if match := pattern.match(line):
                     tower[key] = match[1]
+                    if key == "minor":
+                        # tshark takes it for big-endian; it is not (C706 appendix L).
+                        tower[key] = int.from_bytes(int(match[1]).to_bytes(2, "big"), "little")
     return found

@@ -45,7 +45,7 @@ class Scenario:
             window[1] = time.time()
             self.window = self.step_name = None
 
-    def flow(self, client, server, port, transport="tcp", count=1, note=None, parity=None, **about):
+    def flow(self, client, server, port, transport="tcp", count=1, note=None, parity=None, client_parity=None, **about):
         """Declares connections, by host names. `about` is what the manifest says of them."""
         # A client certificate is an authentication.
         authentication = ["certificate"] if about.get("mutual") else []
@@ -54,7 +54,7 @@ class Scenario:
             "verdict": "documented", "findings": [], "note": note or self.step_name, **about,
         }
         count = (count, count) if isinstance(count, int) else count
-        declared = manifest.Declared(client, server, port, transport, about, count, self.window, parity)
+        declared = manifest.Declared(client, server, port, transport, about, count, self.window, parity, client_parity)
         self.declared.append(declared)
         return declared
 
@@ -103,13 +103,14 @@ class Scenario:
         """Takes the calls that tshark sees into the manifest: dialogues, what they announce, and their media."""
         self.later.append(lambda path: calls.collect(path, self.calls, self.endpoints))
 
-    def offers(self):
-        """Takes the offers of the domain controller into the manifest; each must have a listener."""
+    def offers(self, server="dc1"):
+        """Takes the offers of this host's endpoint mapper into the manifest; each must have a listener."""
+        listeners = self.lab[server].listeners()
+
         def collect(path):
             self.endpoints += rpc.offers(path)
-            ports = {int(offer["endpoint"].rpartition(":")[2]) for offer in self.endpoints}
-            idle = [port for port in ports if port >= 49152 and port not in self.lab.dc1.listeners()]
-            return [f"offered, but nothing listens on {port}" for port in idle]
+            ports = {int(offer["endpoint"].rpartition(":")[2]) for offer in self.endpoints if offer["kind"] == "rpc"}
+            return [f"offered, but nothing listens on {port}" for port in ports if port >= 49152 and port not in listeners]
 
         self.later.append(collect)
 
@@ -138,9 +139,25 @@ class Scenario:
             wrong += work(path) or []
         outcomes = [Outcome(self.name, files[0], self.text(path, found), len(found), wrong)]
         for (name, how), paths in zip(more.items(), files[1:]):
-            text = self.likeness(f"{self.name}-{name}", how, paths)
-            outcomes.append(Outcome(f"{self.name}-{name}", paths, text, len(found), []))
+            label = f"{self.name}-{name}"
+            if how.get("is_partial"):
+                outcomes.append(self.part(label, how, paths))
+            else:
+                outcomes.append(Outcome(label, paths, self.likeness(label, how, paths), len(found), []))
+        for name, how in getattr(module, "TOGETHER", {}).items():
+            label = f"{self.name}-{name}"
+            paths = [path for outcome in outcomes if outcome.name in how["captures"] for path in outcome.paths]
+            outcomes.append(Outcome(label, [], self.likeness(label, how, paths), len(found), []))
         return outcomes
+
+    def part(self, name, how, paths):
+        """A capture that holds only some packets of the same flows: those are counted in it, all else is as declared."""
+        [path] = paths
+        found = manifest.conversations(path)
+        for declared in self.declared:
+            declared.found = []
+        wrong = manifest.assign(self.declared, found, is_partial=True)
+        return Outcome(name, paths, self.text(path, found, how), len(found), wrong)
 
     def likeness(self, name, how, paths):
         """The manifest of another capture of the same traffic: what it shares with the plain one, and what not."""
@@ -151,11 +168,12 @@ class Scenario:
         lines += [f"{key} = {manifest.toml(how[key])}" for key in ("tunnel", "differs", "carrier") if key in how]
         return "\n".join(lines) + "\n"
 
-    def text(self, path, found):
-        """The manifest, as TOML."""
+    def text(self, path, found, part=None):
+        """The manifest, as TOML; of a capture that holds a `part` of the packets only, what this shows otherwise stands in it."""
         packets = len(taps.read(path, "-T", "fields", "-e", "frame.number"))
-        lines = [HEADER, f"title = {manifest.toml(self.title)}", f'captures = ["{self.name}.pcap.zst"]',
-                 'topology = "topology.toml"', f"packets = {packets}", ""]
+        lines = [HEADER, f"title = {manifest.toml(part['title'] if part else self.title)}", f'captures = ["{path.name}.zst"]',
+                 'topology = "topology.toml"', f"packets = {packets}"]
+        lines += [f"differs = {manifest.toml(part['differs'])}", ""] if part else [""]
         homes = {id(each): declared for declared in self.declared for each in declared.found}
         for conversation in found:
             declared = homes.get(id(conversation))
@@ -174,6 +192,8 @@ class Scenario:
                 "packets": [conversation.packets[end] for end in ends],
                 "bytes": [conversation.bytes[end] for end in ends], **about,
             }))
+        if part:
+            return "\n".join(lines)
         for entry in self.endpoints:
             lines.append(manifest.table("endpoint", entry))
         for entry in self.calls:

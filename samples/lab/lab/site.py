@@ -97,7 +97,7 @@ class Lab:
         return process.kill
 
     @contextmanager
-    def bad_line(self, name, loss=0.0, jitter_ms=0, shuffle=0.0):
+    def bad_line(self, name, loss=0.0, jitter_ms=0, shuffle=0.0, carrier="udp"):
         """Puts a bad line between a host and its switch (`impair.py`)."""
         zone = self[name].machine.zone
         shell(f"""
@@ -112,7 +112,7 @@ class Lab:
         log = self[name].folder / "bad-line.log"
         process = subprocess.Popen(
             ["ip", "netns", "exec", "switch", "/usr/bin/python3", self.client_program("impair.py"), name, "bad-near",
-             str(loss), str(jitter_ms), str(shuffle)],
+             str(loss), str(jitter_ms), str(shuffle), carrier],
             stdin=subprocess.DEVNULL, stdout=log.open("w"), stderr=subprocess.STDOUT,
         )
         wait_until(lambda: "impairing" in log.read_text(), "the bad line works")
@@ -159,9 +159,9 @@ class Lab:
         """)
         return config
 
-    def rpc(self, name, interface, level, auth, user="outlook", check=True):
-        """An RPC call from this host to the domain controller."""
+    def rpc(self, name, interface, level, auth, user="outlook", check=True, server=None):
+        """An RPC call from this host to the domain controller, or to another server."""
         credentials = [] if auth == "none" else [user, domain.USERS[user]]
         script = Path(__file__).parent / "clients/rpc.py"
-        command = ["/usr/bin/python3", script, self.client_smb(name), self.dc1.host.fqdn, interface, level, auth, *credentials]
+        command = ["/usr/bin/python3", script, self.client_smb(name), server or self.dc1.host.fqdn, interface, level, auth, *credentials]
         return self[name].run(command, check=check, env={"PYTHONDONTWRITEBYTECODE": "1"})

@@ -3,7 +3,7 @@
 from lab.hosts import voice
 from scenarios import a1_mail
 
-TITLE = "mail and calls on a healthy day, captured in seven ways at once"
+TITLE = "mail and calls on a healthy day, captured in nine ways at once"
 TAP = "core"
 # `differs`: what such a capture cannot show, or shows otherwise. Copies come at other times; what is cut off is not seen.
 MORE = {
@@ -18,6 +18,13 @@ MORE = {
             "differs": ["jitter"]},
     "snap": {"title": "a snap length of 160 bytes", "tap": {"snap": 160},
              "differs": ["calls", "authentication", "mutual", "encryption", "findings"]},
+    # How a connection ended and how a client authenticated is a matter of both its ends.
+    "onesided": {"title": "a tap of one direction: what comes from the hosts of the segment, and nothing that comes to them",
+                 "tap": {"where": "device:fw:core", "direction": "in"}, "is_partial": True,
+                 "differs": ["state", "calls", "authentication", "mutual"]},
+}
+TOGETHER = {
+    "taps": {"title": "both taps at once", "captures": ["d1-mirrors", "d1-mirrors-leg"], "differs": ["jitter"]},
 }
 
 

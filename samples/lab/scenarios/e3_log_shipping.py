@@ -2,6 +2,7 @@
 
 TITLE = "log shipping and cluster heartbeat (scripted peers), then the port is changed on one side only"
 TAP = "core"
+BEAT = "scripted peers: the format of the heartbeat is not published"
 NOTE = "scripted peer: the format of log shipping is not published"
 
 
@@ -18,6 +19,11 @@ def prepare(lab, stack):
 
 def run(s, lab):
     peer = lab.client_program("peer.py")
+    with s.step("two cluster nodes tell each other that they live"):
+        s.flow("mbx1", "mbx2", 3343, "udp", service="cluster_heartbeat", verdict="unproven", encryption="unknown", note=BEAT)
+        beat = lab["mbx2"].start(["/usr/bin/python3", peer, "beat", lab["mbx1"].address, 3343], ready="udp:3343", name="beat")
+        lab["mbx1"].run(["/usr/bin/python3", peer, "beat", lab["mbx2"].address, 3343])
+        beat.wait(10)
     with s.step("logs are shipped on 64327"):
         s.flow("mbx1", "mbx2", 64327, service="log_shipping", verdict="unproven", encryption="unknown", note=NOTE)
         lab["mbx1"].run(["/usr/bin/python3", peer, "ship", lab["mbx2"].address, 64327])

@@ -1,6 +1,6 @@
 """What does not belong: a client that chats, shares files, keeps time, copies backups and logs in."""
 
-from lab.hosts import chat
+from lab.hosts import chat, swarm
 
 TITLE = "a noisy client: XMPP, IRC, SSH, NTP, SNMP, rsync, a file share, a BitTorrent tracker"
 TAP = "office"
@@ -8,7 +8,7 @@ TAP = "office"
 
 def prepare(lab, stack):
     lab.names
-    for name, server in (("swarm1", chat.ngircd), ("swarm1", chat.opentracker), ("files1", chat.sshd), ("files1", chat.chronyd),
+    for name, server in (("swarm1", chat.ngircd), ("swarm1", swarm.opentracker), ("files1", chat.sshd), ("files1", chat.chronyd),
                          ("files1", chat.snmpd), ("files1", chat.rsyncd), ("files1", chat.smbd)):
         stack.callback(lab[name].stop, server(lab[name]))
     stack.callback(lab["swarm1"].stop, chat.prosody(lab["swarm1"], lab.authority))

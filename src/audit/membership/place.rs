@@ -75,7 +75,7 @@ fn is_misplaced(subject: Subject<'_>) -> bool {
     let fits = !subject.attribution.rows.is_empty();
     let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
     // Media at the wrong host, and AD LDS without SSL, have checks of their own.
-    let has_own = subject.attribution.spoken.contains(&"rtp") || is_clear_ad_lds(subject);
+    let has_own = is_media(subject) || is_clear_ad_lds(subject);
     !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 
@@ -154,11 +154,7 @@ fn undocumented_service(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut 
     // Media and AD LDS without SSL have checks of their own, and what hosts without a role in the matrix do between them is not its matter.
     let is_foreign =
         subject.is_known() && !is_matrix_server(subject) && !is_server(subject.client());
-    if is_foreign
-        || is_clear_ad_lds(subject)
-        || subject.attribution.spoken.contains(&"rtp")
-        || subject.attribution.spoken.contains(&"rtcp")
-    {
+    if is_foreign || is_clear_ad_lds(subject) || is_media(subject) {
         return;
     }
     let service = subject
@@ -189,6 +185,12 @@ fn undocumented_service(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut 
     let cause = Cause::at(subject.server()).what(subject.what(scene.signatures));
     let draft = Draft::of(UNDOCUMENTED_SERVICE, severity, subject, message).by_row(None);
     findings.find(subject, draft.caused_by(cause));
+}
+
+fn is_media(subject: Subject<'_>) -> bool {
+    ["rtp", "rtcp"]
+        .iter()
+        .any(|word| subject.attribution.spoken.contains(word))
 }
 
 fn is_matrix_server(subject: Subject<'_>) -> bool {

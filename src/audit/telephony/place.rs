@@ -5,7 +5,8 @@ use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Each};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host, is_server};
-use crate::net::Side;
+use crate::evidence::Offered;
+use crate::net::{Endpoint, Side};
 use crate::signature::{Product, Role};
 
 /// Media ports of Lync (blog): audio and video, and video conferencing (contradictions C05, C24).
@@ -35,7 +36,7 @@ pub(in crate::audit) const PLACE: Check = Check {
     start: || Box::new(Each(check)),
 };
 
-fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
+fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if !subject.attribution.spoken.contains(&"rtp") {
         return;
     }
@@ -58,7 +59,11 @@ fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         if !party.is_known {
             continue;
         }
-        if port % 2 == 1 && receives(side) && is_server(party) {
+        if port % 2 == 1
+            && receives(side)
+            && is_server(party)
+            && !is_relayed(scene, subject, party.endpoint)
+        {
             let message = format!("RTP to {} on odd port {port}", host(party));
             find(ODD_PORT, Severity::Warning, party, message);
         }
@@ -84,4 +89,12 @@ fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
             find(AT_CALL_ROUTER, Severity::Error, party, message);
         }
     }
+}
+
+/// Whether that end is a port of a relay, which gives even and odd ones as they come (RFC 8656 section 7.2).
+fn is_relayed(scene: &Scene<'_>, subject: Subject<'_>, end: Endpoint) -> bool {
+    let offers = scene.offers.media(subject.flow);
+    offers
+        .iter()
+        .any(|standing| standing.offer.endpoint == end && standing.offer.offered == Offered::Relay)
 }

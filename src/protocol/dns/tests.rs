@@ -1,8 +1,7 @@
 use super::super::testing::*;
-use super::super::{Datagram, Datagrams};
 use super::{DNS, Family, LLMNR, MDNS};
-use crate::evidence::{Moment, Offered, Recorder};
-use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
+use crate::evidence::{Offered, Recorder};
+use crate::net::Side;
 
 fn header(flags: u16, counts: [u16; 4]) -> Vec<u8> {
     let mut bytes = vec![0x12, 0x34];
@@ -69,21 +68,7 @@ fn names(recorder: &Recorder) -> Vec<String> {
 
 /// What one datagram to `receiver` says.
 fn sent(receiver: &str, bytes: &[u8]) -> Recorder {
-    let source = Endpoint::new("192.0.2.1".parse().unwrap(), 40000);
-    let target = Endpoint::new(receiver.parse().unwrap(), 5353);
-    let (key, side) = FlowKey::of(Transport::UDP, source, target);
-    let moment = Moment {
-        time: Timestamp::default(),
-        frame: 1,
-        key,
-        side,
-    };
-    let mut recorder = Recorder::default();
-    let datagram = Datagram {
-        bytes,
-        wire_len: bytes.len(),
-    };
-    Datagrams::default().datagram(datagram, moment, &mut recorder);
+    let recorder = datagram_to(receiver, bytes);
     only_registered_attributes(&recorder, &[&DNS, &LLMNR, &MDNS]);
     recorder
 }

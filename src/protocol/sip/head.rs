@@ -13,13 +13,10 @@ const MAX_HEADERS: usize = 256;
 /// Longest method name; the longest registered one has nine letters.
 const MAX_METHOD: usize = 20;
 
-/// Headers of authentication (RFC 3261 sections 20.7, 20.27, 20.28, 20.44).
-const AUTHENTICATION: &[&str] = &[
-    "www-authenticate",
-    "proxy-authenticate",
-    "authorization",
-    "proxy-authorization",
-];
+/// Headers with which a server asks for authentication (RFC 3261 sections 20.27, 20.44).
+const CHALLENGES: &[&str] = &["www-authenticate", "proxy-authenticate"];
+/// Headers with which a client authenticates (RFC 3261 sections 20.7, 20.28).
+const CREDENTIALS: &[&str] = &["authorization", "proxy-authorization"];
 
 /// A start line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,16 +314,26 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// The schemes of the authentication headers.
-    pub(super) fn schemes(&self) -> impl Iterator<Item = &'a str> {
-        self.values(AUTHENTICATION)
+    /// The schemes that a server asks for.
+    pub(super) fn challenges(&self) -> impl Iterator<Item = &'a str> {
+        self.schemes(CHALLENGES)
+    }
+
+    /// The schemes that a client uses.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = &'a str> {
+        self.schemes(CREDENTIALS)
+    }
+
+    fn schemes(&self, names: &'static [&str]) -> impl Iterator<Item = &'a str> {
+        self.values(names)
             .filter_map(|value| printable(value).split_whitespace().next())
     }
 
     /// The security tokens of the authentication headers, in base64 (MS-SIPAE 2.2.1): `gssapi-data="..."`.
     pub(super) fn tokens(&self) -> impl Iterator<Item = &'a [u8]> {
         const NAME: &[u8] = b"gssapi-data=\"";
-        self.values(AUTHENTICATION).filter_map(|value| {
+        let headers = self.values(CHALLENGES).chain(self.values(CREDENTIALS));
+        headers.filter_map(|value| {
             let at = memmem::find(value, NAME)?;
             let token = value.get(at.checked_add(NAME.len())?..)?;
             token.get(..memchr(b'"', token)?)

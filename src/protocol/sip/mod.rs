@@ -49,7 +49,8 @@ pub(super) const SIP: Protocol = Protocol {
         WARNING,
         REASON,
         TRANSPORT,
-        AUTH,
+        CHALLENGE,
+        AUTHORIZATION,
         GSS_MECHANISM,
         GSS_OFFERED,
         GSS_DOMAIN,
@@ -95,8 +96,10 @@ const WARNING: &str = "warning";
 const REASON: &str = "reason";
 /// A transport that a Via header names, lower case: a proxy tells so what the other legs use.
 const TRANSPORT: &str = "transport";
-/// The scheme of an authentication header: `NTLM`, `Kerberos`, `TLS-DSK`, `Digest` ...
-const AUTH: &str = "auth";
+/// A scheme that a server asks for: `NTLM`, `Kerberos`, `TLS-DSK`, `Digest` ...
+const CHALLENGE: &str = "challenge";
+/// The scheme of the credentials that a client sends.
+const AUTHORIZATION: &str = "authorization";
 
 /// Longest head (start line and headers): long route sets and certificates in NOTIFY stay below 8 KiB.
 const MAX_HEAD: usize = 16 * 1024;
@@ -116,7 +119,10 @@ fn note(head: &Head<'_>, notes: &mut Notes<'_>) {
     notes.about(0);
     head.transports()
         .for_each(|word| notes.text(TRANSPORT, &word));
-    head.schemes().for_each(|word| notes.text(AUTH, word));
+    head.challenges()
+        .for_each(|word| notes.text(CHALLENGE, word));
+    head.credentials()
+        .for_each(|word| notes.text(AUTHORIZATION, word));
     for token in head.tokens().filter_map(gss::mechanism_base64) {
         token.note(notes);
     }

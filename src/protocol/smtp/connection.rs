@@ -22,6 +22,8 @@ const MAX_LINE: usize = 12_288 + 2;
 const MAX_OUTSTANDING: usize = 1024;
 /// Lines in a row that are neither command nor reply, before the stream is taken for something else.
 const MAX_STRANGE: u8 = 8;
+/// First byte of a record of TLS that holds a handshake (RFC 8446 section 5.1): no command begins with it.
+const HANDSHAKE: u8 = 0x16;
 /// Steps of the scale of late replies, in seconds: five are the default of Exchange's tarpit, RFC 5321 §4.5.3.2 lets clients
 /// wait five minutes.
 const LATE_SECONDS: [i64; 5] = [5, 10, 30, 60, 300];
@@ -127,7 +129,8 @@ impl StreamDecoder for Connection {
                     Mode::Commands | Mode::Authentication => {}
                 }
             }
-            if self.tls && (first == 0x16 || first & 0x80 != 0) {
+            let is_agreed = self.tls || first == HANDSHAKE && self.asked_for_tls(side);
+            if is_agreed && (first == HANDSHAKE || first & 0x80 != 0) {
                 return Step::Handover {
                     consumed: used,
                     next: Next::Protocol(&TLS),
@@ -359,6 +362,12 @@ impl Connection {
         if let Some(step) = step {
             notes.text(SLOW_REPLY, &format!("{verb} {step} s"));
         }
+    }
+
+    /// This client asked for TLS last: a handshake that follows says that it was agreed, though the answer is not in the
+    /// capture.
+    fn asked_for_tls(&self, side: Side) -> bool {
+        self.client == Some(side) && matches!(self.outstanding.back(), Some(Awaited::Tls(_)))
     }
 
     fn tls_awaited(&self) -> bool {

@@ -24,6 +24,16 @@ fn smtp(segments: &[(Side, &[u8])], name: &str) -> Vec<String> {
 const NONE: [&str; 0] = [];
 
 #[test]
+fn a_handshake_after_a_request_for_tls_is_enough_where_the_answers_are_missing() {
+    let recorder = conversation(&[
+        (C, b"EHLO hub1.contoso.example\r\n"),
+        (C, b"STARTTLS\r\n"),
+        (C, TLS_HELLO),
+    ]);
+    assert_eq!(protocols(&recorder), ["smtp", "tls"]);
+}
+
+#[test]
 fn a_delivery_is_read_without_its_content() {
     let segments = [
         GREETING,

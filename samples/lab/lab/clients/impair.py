@@ -1,7 +1,8 @@
-"""A bad line: forwards frames between two devices, and loses, delays and shuffles datagrams on the way.
+"""A bad line: forwards frames between two devices, and loses, delays and shuffles what carries data on the way.
 
-The kernel of the lab's machine may lack netem; a program does the same, and the same at each run (seeded). Only UDP suffers, so
-that connections do not take seconds. Usage: impair.py ONE OTHER LOSS JITTER_MS SHUFFLE: LOSS and SHUFFLE are shares of 1.
+The kernel of the lab's machine may lack netem; a program does the same, and the same at each run (seeded). Only one transport
+suffers: connections that set up calls shall not take seconds. Usage: impair.py ONE OTHER LOSS JITTER_MS SHUFFLE udp|tcp: LOSS
+and SHUFFLE are shares of 1.
 """
 
 import heapq
@@ -17,7 +18,10 @@ DELAY_SECONDS = 0.020
 LATE_SECONDS = 0.030
 
 
-def main(one, other, loss, jitter_ms, shuffle):
+PROTOCOLS = {"udp": 17, "tcp": 6}
+
+
+def main(one, other, loss, jitter_ms, shuffle, carrier):
     loss, jitter, shuffle = float(loss), float(jitter_ms) / 1000, float(shuffle)
     chance = random.Random(1)
     ends = []
@@ -35,11 +39,11 @@ def main(one, other, loss, jitter_ms, shuffle):
             if address[2] == socket.PACKET_OUTGOING:
                 continue
             target = ends[1 - ends.index(end)]
-            is_media = frame[12:14] == b"\x08\x00" and frame[23] == 17 and len(frame) > 150
-            if is_media and chance.random() < loss:
+            suffers = frame[12:14] == b"\x08\x00" and frame[23] == PROTOCOLS[carrier] and len(frame) > 150
+            if suffers and chance.random() < loss:
                 continue
             after = 0
-            if is_media:
+            if suffers:
                 after = DELAY_SECONDS + chance.random() * jitter
                 after += LATE_SECONDS if chance.random() < shuffle else 0
             number += 1

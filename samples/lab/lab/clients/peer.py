@@ -56,9 +56,12 @@ def ship(server, port):
 def beat(server, port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
         end.bind(("", int(port)))
+        # The other end begins and ends at about the same time.
+        time.sleep(1)
         for number in range(5):
             end.sendto(noise(number, 56), (server, int(port)))
             time.sleep(0.3)
+        time.sleep(1)
 
 
 {"serve": serve, "ship": ship, "beat": beat}[sys.argv[1]](*sys.argv[2:])

@@ -9,9 +9,17 @@ import sys
 
 from impacket.dcerpc.v5 import drsuapi, epm, lsad, nrpc, samr, transport
 from impacket.dcerpc.v5 import rpcrt
+from impacket.uuid import uuidtup_to_bin
 
 INTERFACES = {"lsarpc": lsad.MSRPC_UUID_LSAD, "samr": samr.MSRPC_UUID_SAMR, "drsuapi": drsuapi.MSRPC_UUID_DRSUAPI,
               "netlogon": nrpc.MSRPC_UUID_NRPC}
+# Those of Exchange, and the operation that is called: EcDoConnectEx, EcDoAsyncWaitEx, NspiBind, RfrGetNewDSA.
+EXCHANGE = {
+    "emsmdb": (uuidtup_to_bin(("a4f1db00-ca47-1067-b31f-00dd010662da", "0.81")), 10),
+    "async_emsmdb": (uuidtup_to_bin(("5261574a-4572-206e-b268-6b199213b4e4", "0.1")), 0),
+    "nspi": (uuidtup_to_bin(("f5cc5a18-4264-101a-8c59-08002b2f8426", "56.0")), 0),
+    "rfr": (uuidtup_to_bin(("1544f5e0-613c-11d1-93df-00c04fd7bd09", "1.0")), 0),
+}
 LEVELS = {
     "none": rpcrt.RPC_C_AUTHN_LEVEL_NONE, "connect": rpcrt.RPC_C_AUTHN_LEVEL_CONNECT,
     "packet": rpcrt.RPC_C_AUTHN_LEVEL_PKT, "integrity": rpcrt.RPC_C_AUTHN_LEVEL_PKT_INTEGRITY,
@@ -65,7 +73,7 @@ def with_samba(config, server, interface, level, auth, user, password):
 
 
 def with_impacket(server, interface, level, auth, user="", password=""):
-    uuid = INTERFACES[interface]
+    uuid, operation = EXCHANGE.get(interface) or (INTERFACES[interface], None)
     binding = epm.hept_map(server, uuid, protocol="ncacn_ip_tcp")
     print(binding, flush=True)
     rpc_transport = transport.DCERPCTransportFactory(binding)
@@ -83,7 +91,11 @@ def with_impacket(server, interface, level, auth, user="", password=""):
         sys.exit(3)
     rpc.bind(uuid)
     try:
-        if interface == "lsarpc":
+        if operation is not None:
+            # Invented arguments.
+            rpc.call(operation, bytes(range(256)))
+            rpc.recv()
+        elif interface == "lsarpc":
             lsad.hLsarOpenPolicy2(rpc)
         elif interface == "samr":
             samr.hSamrConnect(rpc)

@@ -1,4 +1,4 @@
-"""Instant messaging and everything that does not belong: ngircd, Prosody, sshd, snmpd, chrony, rsync, opentracker."""
+"""Instant messaging and everything that does not belong: ngircd, Prosody, sshd, snmpd, chrony, rsync."""
 
 from pathlib import Path
 
@@ -113,8 +113,3 @@ guest ok = yes
 force user = nobody
 """)
     return host.start(["smbd", "-F", "--no-process-group", "-s", config], ready="tcp:445")
-
-
-def opentracker(host):
-    return host.start(["opentracker", "-i", host.address, "-p", "6969", "-P", "6969", "-d", host.folder, "-u", "nobody"],
-                      ready="tcp:6969")

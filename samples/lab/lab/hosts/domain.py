@@ -72,16 +72,6 @@ class DomainController:
         """samba-tool on the directory itself, without the network."""
         return self.host.run(["samba-tool", *arguments, f"--configfile={self.config}"], check, timeout=60).stdout
 
-    def listeners(self):
-        """Dynamic ports, and the program behind each."""
-        rows = self.host.run("ss -Hlntp").stdout.splitlines()
-        found = {}
-        for row in rows:
-            port = int(row.split()[3].rpartition(":")[2])
-            if 49152 <= port <= 65535:
-                found[port] = row.split("users:")[-1]
-        return found
-
 
 def krb5(kdc):
     """Kerberos of a client."""

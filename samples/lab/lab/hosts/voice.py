@@ -20,10 +20,13 @@ def tone(path, seconds, hertz):
 
 
 class Phone:
-    """One baresip. `rtp` is its range of media ports, `port` where it hears SIP; calls are answered at once."""
+    """One baresip. `rtp` is its range of media ports, `port` where it hears SIP; calls are answered at once.
+
+    `account` are parameters of its account, `own` its address of record where that is not its own place.
+    """
 
     def __init__(self, host, authority, name, port=5060, transport="udp", rtp=(20000, 20020), media="", answer=True,
-                 address=None, call=None, seconds=None):
+                 address=None, call=None, seconds=None, own=None, account=";regint=0", modules=()):
         folder = host.folder / f"baresip-{name}"
         folder.mkdir(exist_ok=True)
         certificate, key = authority.issue(host.fqdn)
@@ -31,6 +34,7 @@ class Phone:
         both.write_text(certificate.read_text() + key.read_text())
         address = address or host.address
         place = f"[{address}]" if ":" in address else address
+        more = "".join(f"module {module}.so\n" for module in modules)
         recording = tone(folder / "tone.wav", 30, 440 if call else 660)
         (folder / "config").write_text(f"""
 poll_method epoll
@@ -53,13 +57,13 @@ module_path /usr/lib/baresip/modules
 module g711.so
 module aufile.so
 module srtp.so
-module_app account.so
+{more}module_app account.so
 module_app menu.so
 module stdio.so
 """)
         mode = ";answermode=auto" if answer else ""
         (folder / "accounts").write_text(
-            f"<sip:{name}@{place}:{port};transport={transport}>;regint=0{mode};audio_codecs=PCMU/8000/1{media}\n"
+            f"<sip:{name}@{own or f'{place}:{port}'};transport={transport}>{account}{mode};audio_codecs=PCMU/8000/1{media}\n"
         )
         (folder / "contacts").write_text("")
         self.host, self.folder = host, folder

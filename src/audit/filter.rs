@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::few::{Few, Room};
 use crate::net::{Endpoint, Transport};
 
 /// Paths that are named with the ports of their clients; more are shown by their listeners.
@@ -22,10 +23,10 @@ const MAX_SERVER_PORTS: usize = 16;
 type Path = (Transport, Endpoint, IpAddr);
 
 /// The flows that a filter has to show.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Shown {
     /// Ports of the clients; `None` where there are too many paths.
-    paths: Option<BTreeMap<Path, BTreeSet<u16>>>,
+    paths: Option<BTreeMap<Path, Few<u16>>>,
     /// This and what follows it hold one more than can be named, so that too many is known from just enough.
     listeners: BTreeSet<(Transport, Endpoint)>,
     hosts: BTreeSet<IpAddr>,
@@ -35,8 +36,14 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    /// Adds a flow.
-    pub(super) fn add(&mut self, transport: Transport, client: Endpoint, server: Endpoint) {
+    /// Adds a flow; the port of its client where `room` is left.
+    pub(super) fn add(
+        &mut self,
+        transport: Transport,
+        client: Endpoint,
+        server: Endpoint,
+        room: &mut Room,
+    ) {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.paths = Some(BTreeMap::new());
         }
@@ -44,9 +51,7 @@ impl Shown {
             let ports = paths
                 .entry((transport, server, client.address))
                 .or_default();
-            if ports.len() < MAX_PORTS {
-                ports.insert(client.port);
-            }
+            ports.insert_within(client.port, MAX_PORTS, room);
         }
         self.bound();
         insert(&mut self.listeners, MAX_LISTENERS, (transport, server));
@@ -74,7 +79,7 @@ impl Shown {
         match (&mut self.paths, paths) {
             (Some(ours), Some(theirs)) => {
                 for (path, ports) in theirs {
-                    ours.entry(path).or_default().extend(ports);
+                    ours.entry(path).or_default().join(ports);
                 }
             }
             (ours, _) => *ours = None,
@@ -187,12 +192,15 @@ fn between(client: IpAddr, server: IpAddr) -> String {
     format!("{protocol}.src == {server} && {protocol}.dst == {server}")
 }
 
-fn one((transport, server, client): &Path, ports: &BTreeSet<u16>) -> String {
+fn one((transport, server, client): &Path, ports: &Few<u16>) -> String {
     let hosts = between(*client, server.address);
     if !transport.has_ports() {
         return format!("({hosts})");
     }
-    let mut others = ports.clone();
+    if !ports.is_whole() {
+        return format!("({hosts} && {transport}.port == {})", server.port);
+    }
+    let mut others = ports.known().clone();
     let mut parts = Vec::new();
     // Two ports that are the same: each of the packet's ports is meant, not any of them.
     if others.remove(&server.port) {
@@ -216,7 +224,7 @@ fn clients(transport: Transport, ports: &BTreeSet<u16>) -> String {
     let ranges = ranges(ports);
     match ranges.as_slice() {
         [(first, last)] if first == last => format!(" && {transport}.port == {first}"),
-        ranges if ranges.len() <= MAX_RANGES && ports.len() < MAX_PORTS => {
+        ranges if ranges.len() <= MAX_RANGES => {
             let set: Vec<String> = ranges
                 .iter()
                 .map(|(first, last)| {
@@ -256,7 +264,8 @@ mod tests {
                 let end: std::net::SocketAddr = text.parse().unwrap();
                 Endpoint::new(end.ip(), end.port())
             };
-            shown.add(*transport, end(client), end(server));
+            let room = &mut Room::of(MAX_PORTS);
+            shown.add(*transport, end(client), end(server), room);
         }
         shown.filter()
     }

@@ -1,15 +1,17 @@
 //! Findings by cause: what checks say of single flows, gathered, and folded where one cause shows in many places.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::check::Code;
-use super::filter::Shown;
+use super::few::Room;
+use super::group::{Group, Named};
 use super::scene::Subject;
-use super::waiving::{fingerprint, waiver};
-use super::{Finding, FlowNumbers, MAX_EVIDENCE, Review, Severity, cite};
+use super::waiving::{Whose, fingerprint, waiver};
+use super::{Finding, MAX_EVIDENCE, Review, Severity, cite};
 use crate::attribution::Party;
-use crate::net::{Endpoint, Timestamp, Transport};
+use crate::net::{Timestamp, Transport};
 use crate::signature::{RowId, ServiceId, Signatures};
 use crate::topology::Topology;
 
@@ -18,9 +20,11 @@ const MAX_OF_CODE: usize = 12;
 /// Findings of one run: more than that is no list to work through.
 const MAX_FINDINGS: usize = 150;
 /// Causes of one code that are kept apart while flows are read: a scan must not fill memory.
-const MAX_CAUSES: usize = 2048;
-/// Clients and listeners that are counted for one finding; beyond that the count is a lower bound.
-const MAX_COUNTED: usize = 4096;
+const MAX_CAUSES_OF_CODE: usize = 2048;
+/// Causes of all codes that are kept apart, of one to three kilobytes each.
+const MAX_CAUSES: usize = 16_384;
+/// Ends of flows that all findings remember together, some forty bytes each; beyond that counts are lower bounds.
+const MAX_ENDS: usize = 262_144;
 
 /// What a check says of a flow; one cause gathers many.
 pub(super) struct Draft {
@@ -72,29 +76,6 @@ impl Draft {
     pub(super) fn caused_by(mut self, cause: Cause) -> Self {
         self.cause = cause;
         self
-    }
-}
-
-/// A flow as a finding names it: for checks that speak after it went by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Named {
-    pub(super) number: u64,
-    pub(super) transport: Transport,
-    pub(super) client: Endpoint,
-    pub(super) server: Endpoint,
-    pub(super) service: Option<ServiceId>,
-}
-
-impl From<Subject<'_>> for Named {
-    fn from(subject: Subject<'_>) -> Self {
-        let flow = subject.flow;
-        Self {
-            number: flow.number,
-            transport: flow.key.transport,
-            client: flow.client(),
-            server: flow.server(),
-            service: subject.attribution.service.clone(),
-        }
     }
 }
 
@@ -169,45 +150,12 @@ struct Key {
 /// A finding that grows.
 struct Gathered {
     draft: Draft,
-    flows: FlowNumbers,
-    /// Flows that were found after later ones, and those of findings that were folded into it.
-    late: Vec<u64>,
-    clients: BTreeSet<IpAddr>,
-    listeners: BTreeSet<(Transport, Endpoint)>,
-    shown: Shown,
+    group: Group,
     /// Of the first flow: what the documents are asked for where no row is at hand.
     service: Option<ServiceId>,
 }
 
 impl Gathered {
-    fn new(draft: Draft, flow: Option<&Named>) -> Self {
-        Self {
-            draft,
-            service: flow.and_then(|flow| flow.service.clone()),
-            flows: FlowNumbers::new(),
-            late: Vec::new(),
-            clients: BTreeSet::new(),
-            listeners: BTreeSet::new(),
-            shown: Shown::default(),
-        }
-    }
-
-    fn add(&mut self, flow: &Named) {
-        match self.flows.last() {
-            // One flow may be found twice.
-            Some(last) if last == flow.number => return,
-            Some(last) if last > flow.number => self.late.push(flow.number),
-            _ => self.flows.push(flow.number),
-        }
-        if self.clients.len() < MAX_COUNTED {
-            self.clients.insert(flow.client.address);
-        }
-        if self.listeners.len() < MAX_COUNTED {
-            self.listeners.insert((flow.transport, flow.server));
-        }
-        self.shown.add(flow.transport, flow.client, flow.server);
-    }
-
     fn learn(&mut self, severity: Severity, evidence: &[String]) {
         self.draft.severity = self.draft.severity.max(severity);
         for sentence in evidence {
@@ -217,73 +165,37 @@ impl Gathered {
         }
     }
 
-    /// Takes a later one in.
-    fn join(&mut self, other: Self) {
-        let Self {
-            draft,
-            flows,
-            late,
-            clients,
-            listeners,
-            shown,
-            service: _,
-        } = other;
-        self.learn(draft.severity, &draft.evidence);
-        self.late.extend(flows.iter().chain(late));
-        self.clients.extend(clients);
-        self.listeners.extend(listeners);
-        self.shown.join(shown);
-    }
-
-    fn first(&self) -> Option<u64> {
-        self.flows
-            .first()
-            .into_iter()
-            .chain(self.late.first().copied())
-            .min()
+    /// One of many, of which the first speaks for all.
+    fn joined(mut self, others: Vec<Self>) -> Self {
+        if others.is_empty() {
+            return self;
+        }
+        let mut groups = vec![std::mem::take(&mut self.group)];
+        for other in others {
+            let Self {
+                draft,
+                group,
+                service: _,
+            } = other;
+            self.learn(draft.severity, &draft.evidence);
+            groups.push(group);
+        }
+        self.group = Group::joined(groups);
+        self
     }
 
     fn finding(self, key: &Key, signatures: &Signatures) -> Finding {
         let Self {
             draft,
-            mut flows,
-            mut late,
-            clients,
-            listeners,
-            shown,
+            group,
             service,
         } = self;
-        if !late.is_empty() {
-            late.extend(flows.iter());
-            late.sort_unstable();
-            flows = late.into_iter().collect();
-        }
-        let mut message = draft.message;
-        let many = flows.len();
-        match (clients.len(), listeners.len()) {
-            _ if many < 2 => {}
-            (0 | 1, 0 | 1) => message.push_str(&format!(" ({many} flows)")),
-            (clients, 0 | 1) => {
-                message.push_str(&format!(
-                    " ({many} flows of {clients} clients, this one first)"
-                ));
-            }
-            (0 | 1, places) => {
-                message.push_str(&format!(
-                    " ({many} flows to {places} endpoints, this one first)"
-                ));
-            }
-            (clients, places) => {
-                message.push_str(&format!(
-                    " ({many} flows of {clients} clients to {places} endpoints, this one first)"
-                ));
-            }
-        }
+        let (flows, words, display_filter) = group.told();
         Finding {
             code: draft.code.code,
             name: draft.code.name,
             severity: draft.severity,
-            message,
+            message: draft.message + &words,
             documents: cite::citations(
                 signatures,
                 draft.row.as_ref(),
@@ -291,7 +203,7 @@ impl Gathered {
                 draft.code.code,
             ),
             row: draft.row,
-            display_filter: shown.filter(),
+            display_filter,
             flows,
             evidence: draft.evidence,
             advice: draft.code.advice,
@@ -319,8 +231,14 @@ pub(super) struct Findings<'a> {
     /// The end of the capture: what waivers are measured by.
     now: Timestamp,
     by_code: BTreeMap<&'static str, BTreeMap<Key, Gathered>>,
+    /// Causes in `by_code`.
+    causes: usize,
+    /// For the ends of all flows.
+    room: Room,
     /// Waivers that spoke of a finding and are expired.
     expired: BTreeSet<usize>,
+    /// What checks passed over because it was too much.
+    beyond: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Findings<'a> {
@@ -329,44 +247,77 @@ impl<'a> Findings<'a> {
             topology,
             now: now.unwrap_or_default(),
             by_code: BTreeMap::new(),
+            causes: 0,
+            room: Room::of(MAX_ENDS),
             expired: BTreeSet::new(),
+            beyond: BTreeMap::new(),
         }
     }
 
     /// Adds what a check found in a flow to its cause.
     pub(super) fn find(&mut self, flow: impl Into<Named>, draft: Draft) {
-        let flow = flow.into();
-        self.gather(draft, Some(&flow)).add(&flow);
+        self.find_in(&[flow.into()], draft);
     }
 
     /// Adds what several flows show together, the one that carries it first.
     pub(super) fn find_in(&mut self, flows: &[Named], draft: Draft) {
-        let gathered = self.gather(draft, flows.first());
+        let whose = flows.first().map(Whose::from).unwrap_or_default();
+        let mut room = self.room;
+        let gathered = self.gather(draft, &whose);
         for flow in flows {
-            gathered.add(flow);
+            gathered.group.add(flow, &mut room);
         }
+        self.room = room;
+    }
+
+    /// Adds what a group of flows shows together.
+    pub(super) fn find_all(&mut self, group: Group, draft: Draft) {
+        let whose = Whose::from(&group);
+        let gathered = self.gather(draft, &whose);
+        gathered.group = Group::joined([std::mem::take(&mut gathered.group), group]);
     }
 
     /// Adds what no single flow shows.
     pub(super) fn tell(&mut self, draft: Draft) {
-        self.gather(draft, None);
+        self.gather(draft, &Whose::default());
     }
 
-    fn gather(&mut self, draft: Draft, flow: Option<&Named>) -> &mut Gathered {
+    /// Notes that a check passed something over because a limit was reached.
+    pub(super) fn pass_over(&mut self, what: &'static str, count: u64) {
+        if count > 0 {
+            let known = self.beyond.entry(what).or_default();
+            *known = known.saturating_add(count);
+        }
+    }
+
+    /// What was passed over so far, and how often.
+    pub(super) const fn passed_over(&self) -> &BTreeMap<&'static str, u64> {
+        &self.beyond
+    }
+
+    fn gather(&mut self, draft: Draft, whose: &Whose<'_>) -> &mut Gathered {
         let mut key = Key {
             severity: None,
             row: draft.row.clone(),
             cause: draft.cause.clone(),
-            transport: flow.map(|flow| flow.transport),
+            transport: whose.transport,
             waiver: None,
         };
         if !self.topology.waivers().is_empty() {
             let fingerprint = key.fingerprint(draft.code);
             let (topology, now) = (self.topology, self.now);
-            key.waiver = waiver(topology, now, &draft, flow, &fingerprint, &mut self.expired);
+            key.waiver = waiver(
+                topology,
+                now,
+                &draft,
+                whose,
+                &fingerprint,
+                &mut self.expired,
+            );
         }
         let causes = self.by_code.entry(draft.code.code).or_default();
-        if causes.len() >= MAX_CAUSES && !causes.contains_key(&key) {
+        let is_full = causes.len() >= MAX_CAUSES_OF_CODE || self.causes >= MAX_CAUSES;
+        if is_full && !causes.contains_key(&key) {
             key = Key {
                 severity: Some(draft.severity),
                 row: None,
@@ -376,10 +327,15 @@ impl<'a> Findings<'a> {
             };
         }
         match causes.entry(key) {
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(Gathered::new(draft, flow))
+            Entry::Vacant(free) => {
+                self.causes = self.causes.saturating_add(1);
+                free.insert(Gathered {
+                    draft,
+                    group: Group::default(),
+                    service: whose.service.cloned(),
+                })
             }
-            std::collections::btree_map::Entry::Occupied(taken) => {
+            Entry::Occupied(taken) => {
                 let gathered = taken.into_mut();
                 gathered.learn(draft.severity, &draft.evidence);
                 gathered
@@ -387,14 +343,16 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Adds to the findings of a code what is only known at the end.
+    /// Adds to the findings of a code what is only known at the end, where all clients are counted.
     pub(super) fn remark(
         &mut self,
         code: &'static Code,
         mut say: impl FnMut(&Cause, &BTreeSet<IpAddr>) -> Option<String>,
     ) {
         for (key, gathered) in self.by_code.get_mut(code.code).into_iter().flatten() {
-            if let Some(sentence) = say(&key.cause, &gathered.clients) {
+            let clients = gathered.group.clients();
+            let sentence = clients.and_then(|clients| say(&key.cause, clients));
+            if let Some(sentence) = sentence {
                 gathered.draft.evidence.insert(0, sentence);
                 gathered.draft.evidence.truncate(MAX_EVIDENCE);
             }
@@ -413,7 +371,8 @@ impl<'a> Findings<'a> {
         for code in codes {
             if let Some(causes) = self.by_code.get_mut(code) {
                 causes.retain(|_, gathered| {
-                    gathered.clients.is_empty() || !gathered.clients.is_subset(clients)
+                    let seen = gathered.group.clients();
+                    seen.is_none_or(|seen| seen.is_empty() || !seen.is_subset(clients))
                 });
             }
         }
@@ -472,8 +431,8 @@ fn order(finding: &Finding) -> (std::cmp::Reverse<Severity>, &str, Option<u64>, 
 /// Joins what is alike but for the finest part of the cause, the earliest flow first.
 fn fold(causes: BTreeMap<Key, Gathered>, level: usize) -> BTreeMap<Key, Gathered> {
     let mut ordered: Vec<(Key, Gathered)> = causes.into_iter().collect();
-    ordered.sort_by_key(|(_, gathered)| gathered.first());
-    let mut folded: BTreeMap<Key, Gathered> = BTreeMap::new();
+    ordered.sort_by_key(|(_, gathered)| gathered.group.first());
+    let mut folded: BTreeMap<Key, (Gathered, Vec<Gathered>)> = BTreeMap::new();
     for (key, gathered) in ordered {
         let key = Key {
             severity: Some(gathered.draft.severity),
@@ -483,13 +442,12 @@ fn fold(causes: BTreeMap<Key, Gathered>, level: usize) -> BTreeMap<Key, Gathered
             waiver: key.waiver,
         };
         match folded.entry(key) {
-            std::collections::btree_map::Entry::Vacant(free) => {
-                free.insert(gathered);
+            Entry::Vacant(free) => {
+                free.insert((gathered, Vec::new()));
             }
-            std::collections::btree_map::Entry::Occupied(mut taken) => {
-                taken.get_mut().join(gathered);
-            }
+            Entry::Occupied(mut taken) => taken.get_mut().1.push(gathered),
         }
     }
-    folded
+    let join = |(key, (first, others)): (Key, (Gathered, _))| (key, first.joined(others));
+    folded.into_iter().map(join).collect()
 }

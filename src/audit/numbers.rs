@@ -87,6 +87,43 @@ impl FlowNumbers {
             .any(|(start, end)| (start..end).contains(&number))
     }
 
+    /// Bytes that its runs take.
+    pub(super) const fn size_bytes(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Numbers of any of the sets.
+    pub(super) fn union(sets: &[Self]) -> Self {
+        let mut runs: Vec<_> = sets.iter().map(Self::runs).collect();
+        // The next run of each set, the earliest on top.
+        let mut waiting = BinaryHeap::new();
+        for (place, runs) in runs.iter_mut().enumerate() {
+            waiting.extend(runs.next().map(|(start, end)| Reverse((start, end, place))));
+        }
+        let mut union = Self::new();
+        while let Some(Reverse((start, end, place))) = waiting.pop() {
+            union.push_run(start, end);
+            let next = runs.get_mut(place).and_then(Iterator::next);
+            waiting.extend(next.map(|(start, end)| Reverse((start, end, place))));
+        }
+        union
+    }
+
+    /// Adds numbers from `from` up to `to`, exclusive, of which none lies before the last run.
+    fn push_run(&mut self, from: u64, to: u64) {
+        let from = match self.last() {
+            Some(last) => from.max(last.saturating_add(1)),
+            None => from,
+        };
+        if from >= to {
+            return;
+        }
+        self.push(from);
+        let added = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+        self.last.1 = to;
+        self.count = self.count.saturating_add(added.saturating_sub(1));
+    }
+
     /// The runs, in order: start and end, exclusive.
     pub(super) fn runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let mut rest = self.runs.as_slice();
@@ -256,6 +293,20 @@ mod tests {
         assert_eq!((row.len(), row.runs.len()), (1_000_000, 0));
         let other: FlowNumbers = (1..=1_000_000).step_by(2).collect();
         assert!(other.runs.len() <= 1_000_000);
+    }
+
+    #[test]
+    fn a_union_holds_the_numbers_of_every_set_once() {
+        let sets: [FlowNumbers; 4] = [
+            [1, 2, 3, 9].into_iter().collect(),
+            [2, 3, 4, 10, 11].into_iter().collect(),
+            FlowNumbers::default(),
+            [4, 5, 400].into_iter().collect(),
+        ];
+        let union = FlowNumbers::union(&sets);
+        let numbers = [1, 2, 3, 4, 5, 9, 10, 11, 400];
+        assert_eq!(union.iter().collect::<Vec<_>>(), numbers);
+        assert_eq!(union, numbers.into_iter().collect());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What the user allowed, and how a finding is known again.
 
-use ring::digest;
-
 use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ring::digest;
 
 use super::CODES;
 use super::check::Code;
-use super::gather::{Cause, Draft, Named};
-use crate::net::{Timestamp, Transport};
+use super::gather::{Cause, Draft};
+use super::group::{Group, Named};
+use crate::net::{Endpoint, Timestamp, Transport};
 use crate::signature::{RowId, ServiceId, Signatures, UnknownWord};
 use crate::topology::{About, Topology, TopologyError};
 
@@ -62,24 +64,55 @@ pub fn verify(topology: &Topology, signatures: &Signatures) -> Result<(), Topolo
     Ok(())
 }
 
+/// Whose flows a draft speaks of, as far as waivers ask: what several flows do not share is left out, so that who allows one
+/// end does not allow all.
+#[derive(Default)]
+pub(super) struct Whose<'a> {
+    pub(super) transport: Option<Transport>,
+    pub(super) service: Option<&'a ServiceId>,
+    client: Option<IpAddr>,
+    server: Option<Endpoint>,
+}
+
+impl<'a> From<&'a Named> for Whose<'a> {
+    fn from(flow: &'a Named) -> Self {
+        Self {
+            transport: Some(flow.transport),
+            service: flow.service.as_ref(),
+            client: Some(flow.client.address),
+            server: Some(flow.server),
+        }
+    }
+}
+
+impl From<&Group> for Whose<'_> {
+    fn from(group: &Group) -> Self {
+        Self {
+            transport: group.transport(),
+            service: None,
+            client: group.only_client(),
+            server: group.only_listener(),
+        }
+    }
+}
+
 /// The first waiver that silences a draft; those that are expired at `now` are noted instead.
 pub(super) fn waiver(
     topology: &Topology,
     now: Timestamp,
     draft: &Draft,
-    flow: Option<&Named>,
+    whose: &Whose<'_>,
     fingerprint: &str,
     expired: &mut BTreeSet<usize>,
 ) -> Option<usize> {
-    let service = flow.and_then(|flow| flow.service.as_ref());
     let about = About {
         code: draft.code.code,
         fingerprint,
         row: draft.row.as_ref().map(|row| &*row.0),
-        service: service.map(ServiceId::as_str),
-        transport: flow.map(|flow| flow.transport),
-        client: flow.map(|flow| flow.client.address),
-        server: flow.map(|flow| flow.server),
+        service: whose.service.map(ServiceId::as_str),
+        transport: whose.transport,
+        client: whose.client,
+        server: whose.server,
     };
     for (index, waiver) in topology.waivers().iter().enumerate() {
         if !waiver.speaks_of(&about, topology) {

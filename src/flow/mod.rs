@@ -12,7 +12,7 @@ mod table;
 mod tcp;
 mod tracker;
 
-pub use order::MisorderCounts;
+pub use order::{CARRIED, MisorderCounts};
 pub use table::{FlowState, FlowTable, MAX_FLOWS};
 pub use tcp::{Facts, FirstAnswer, Handshake, Opening, TcpState, TcpTracker, state};
 pub use tracker::Tracker;

@@ -4,16 +4,20 @@ use serde::Serialize;
 
 use super::TcpObservation;
 use crate::net::SequenceNumber;
-use crate::net::TcpFlags;
+use crate::net::{TcpFlags, Timestamp};
 
 /// Segments of one side that were not next. These need the packets before them: the counts of a flow that was cut in
 /// parts can differ from those of the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MisorderCounts {
-    /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives and hole fillers apart.
+    /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives, hole fillers and what was
+    /// captured twice apart.
     pub retransmissions: u32,
     /// Segments that fill the newest hole: captured late, or sent again because they were lost before the capture.
     pub out_of_order: u32,
+    /// How often the segment was sent again that the other side waits for, where it is larger than what every path carries
+    /// and one behind it is known to have arrived; 0 as soon as the other side has it.
+    pub stuck: u32,
 }
 
 impl MisorderCounts {
@@ -21,10 +25,12 @@ impl MisorderCounts {
         let Self {
             retransmissions,
             out_of_order,
+            stuck,
         } = other;
         Self {
             retransmissions: self.retransmissions.saturating_add(retransmissions),
             out_of_order: self.out_of_order.saturating_add(out_of_order),
+            stuck: self.stuck.max(stuck),
         }
     }
 }
@@ -34,18 +40,39 @@ impl MisorderCounts {
 pub(super) enum Progress {
     #[default]
     Unknown,
-    /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte.
+    /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte. What lies from
+    /// `fresh` on was first seen since `fresh_at`, in microseconds that wrap. The other side has all before `acked`, as it said
+    /// last with that window; `is_held` where it said so twice, as it does when something behind arrives (RFC 5681 2).
     At {
         next: SequenceNumber,
         hole_start: SequenceNumber,
         hole_end: SequenceNumber,
+        fresh: SequenceNumber,
+        fresh_at: u32,
+        acked: SequenceNumber,
+        window: u16,
+        is_held: bool,
     },
+}
+
+/// What every path carries of a segment, in bytes: 1280 less the headers of IPv6 and TCP (RFC 8200 5).
+pub const CARRIED: u32 = 1220;
+
+/// Nobody knows so soon that a segment was lost: what comes again within it was captured twice, as hosts do that pass packets
+/// on, and whose card joins them. In microseconds, below the round trip of a local network.
+const TOO_SOON: u32 = 100;
+
+/// Microseconds of a time, which wrap after an hour.
+fn wrapping_micros(time: Timestamp) -> u32 {
+    let micros = time.nanos().div_euclid(1000).rem_euclid(1 << u32::BITS);
+    u32::try_from(micros).unwrap_or(0)
 }
 
 impl Progress {
     /// Takes a segment of `payload_len` bytes into account.
     pub(super) fn advance(
         &mut self,
+        time: Timestamp,
         tcp: &TcpObservation,
         payload_len: u32,
         counts: &mut MisorderCounts,
@@ -58,23 +85,38 @@ impl Progress {
         let length = payload_len.saturating_add(controls);
         let start = SequenceNumber(tcp.sequence);
         let end = start.advance(length);
+        let now = wrapping_micros(time);
         let Self::At {
             next,
             hole_start,
             hole_end,
+            fresh,
+            fresh_at,
+            acked,
+            is_held,
+            ..
         } = self
         else {
             *self = Self::At {
                 next: end,
                 hole_start: end,
                 hole_end: end,
+                fresh: start,
+                fresh_at: now,
+                acked: start,
+                window: 0,
+                is_held: false,
             };
             return;
         };
         if length == 0 {
             return;
         }
+        let is_fresh = now.wrapping_sub(*fresh_at) <= TOO_SOON;
         if end.distance_from(*next) > 0 {
+            if !is_fresh {
+                (*fresh, *fresh_at) = (*next, now);
+            }
             if start.distance_from(*next) > 0 {
                 (*hole_start, *hole_end) = (*next, start);
             }
@@ -83,9 +125,44 @@ impl Progress {
             // what is left of the hole; a filler in its middle keeps the later part
             *hole_start = end;
             counts.out_of_order = counts.out_of_order.saturating_add(1);
+        } else if is_fresh && start.distance_from(*fresh) >= 0 {
+            // Captured twice.
         } else if payload_len > 1 || controls > 0 || next.distance_from(start) != 1 {
             counts.retransmissions = counts.retransmissions.saturating_add(1);
+            if *is_held && start == *acked && payload_len > CARRIED {
+                counts.stuck = counts.stuck.saturating_add(1);
+            }
         }
+    }
+}
+
+impl Progress {
+    /// Takes into account what the other side acknowledges, in a segment without payload where it is `bare`.
+    pub(super) fn acknowledge(
+        &mut self,
+        tcp: &TcpObservation,
+        bare: bool,
+        counts: &mut MisorderCounts,
+    ) {
+        let Self::At {
+            next,
+            acked,
+            window,
+            is_held,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let acknowledgment = SequenceNumber(tcp.acknowledgment);
+        let ahead = acknowledgment.distance_from(*acked);
+        if ahead > 0 {
+            (*acked, *is_held) = (acknowledgment, false);
+            counts.stuck = 0;
+        } else if ahead == 0 && bare && tcp.window == *window {
+            *is_held = *is_held || next.distance_from(acknowledgment) > 0;
+        }
+        *window = tcp.window;
     }
 }
 
@@ -93,8 +170,14 @@ impl Progress {
 mod tests {
     use super::*;
 
-    /// Segments by offset and length from just before the wrap, as (retransmissions, out of order).
+    /// Segments by offset and length from just before the wrap, a second apart, as (retransmissions, out of order).
     fn counts(segments: &[(u32, u32)]) -> (u32, u32) {
+        counts_apart(1_000_000, segments)
+    }
+
+    /// The same, so many microseconds apart.
+    fn counts_apart(micros: i64, segments: &[(u32, u32)]) -> (u32, u32) {
+        let mut now = Timestamp::from_nanos(-1_000_000);
         let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
         for &(offset, length) in segments {
             let tcp = TcpObservation {
@@ -103,7 +186,8 @@ mod tests {
                 flags: TcpFlags::ACK,
                 window: 1,
             };
-            progress.advance(&tcp, length, &mut counts);
+            now = Timestamp::from_nanos(now.nanos() + micros * 1000);
+            progress.advance(now, &tcp, length, &mut counts);
         }
         (counts.retransmissions, counts.out_of_order)
     }
@@ -116,6 +200,85 @@ mod tests {
     #[test]
     fn a_segment_seen_before_is_a_retransmission() {
         assert_eq!(counts(&[(0, 3), (3, 3), (3, 3), (0, 3)]), (2, 0));
+    }
+
+    #[test]
+    fn a_segment_that_comes_again_at_once_was_captured_twice() {
+        // As it was, and in parts: a card joined what the other side of the host saw one by one.
+        let twice = [(0, 6), (0, 3), (3, 3), (6, 6), (6, 3), (9, 3)];
+        assert_eq!(counts_apart(12, &twice), (0, 0));
+        assert_eq!(counts_apart(300, &twice), (4, 0));
+    }
+
+    #[test]
+    fn old_data_that_come_again_are_a_retransmission_however_soon_after_new_ones() {
+        let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
+        for (micros, sequence) in [(0, 0), (500, 3), (510, 0), (520, 3)] {
+            let tcp = TcpObservation {
+                sequence,
+                acknowledgment: 0,
+                flags: TcpFlags::ACK,
+                window: 1,
+            };
+            let time = Timestamp::from_nanos(micros * 1000);
+            progress.advance(time, &tcp, 3, &mut counts);
+        }
+        assert_eq!(
+            counts.retransmissions, 1,
+            "the first segment, not the second"
+        );
+    }
+
+    /// A large segment and a small one behind it, of which the other side says so often that it waits for the first; then the
+    /// first again, and what else the other side says.
+    fn stuck(large: u32, said: usize, again: usize, then: &[u32]) -> u32 {
+        let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
+        let mut now = Timestamp::default();
+        let tcp = |sequence, acknowledgment| TcpObservation {
+            sequence,
+            acknowledgment,
+            flags: TcpFlags::ACK,
+            window: 1,
+        };
+        let mut send = |progress: &mut Progress, counts: &mut MisorderCounts, at, length| {
+            now = Timestamp::from_nanos(now.nanos() + 200_000_000);
+            progress.advance(now, &tcp(at, 0), length, counts);
+        };
+        send(&mut progress, &mut counts, 0, 10);
+        progress.acknowledge(&tcp(0, 10), true, &mut counts);
+        send(&mut progress, &mut counts, 10, large);
+        send(&mut progress, &mut counts, 10 + large, 10);
+        for _ in 0..said {
+            progress.acknowledge(&tcp(0, 10), true, &mut counts);
+        }
+        for _ in 0..again {
+            send(&mut progress, &mut counts, 10, large);
+        }
+        for acknowledgment in then {
+            progress.acknowledge(&tcp(0, *acknowledgment), true, &mut counts);
+        }
+        counts.stuck
+    }
+
+    #[test]
+    fn a_large_segment_that_the_other_side_waits_for_in_vain_is_stuck() {
+        assert_eq!(stuck(1448, 1, 6, &[]), 6);
+        assert_eq!(stuck(1448, 1, 6, &[10]), 6, "it says so once more");
+    }
+
+    #[test]
+    fn what_arrives_in_the_end_is_not_stuck() {
+        assert_eq!(stuck(1448, 1, 6, &[1468]), 0);
+    }
+
+    #[test]
+    fn where_nothing_behind_it_arrived_the_path_may_be_dead() {
+        assert_eq!(stuck(1448, 0, 6, &[]), 0);
+    }
+
+    #[test]
+    fn what_every_path_carries_is_not_too_large() {
+        assert_eq!(stuck(1220, 1, 6, &[]), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::order::{MisorderCounts, Progress};
 use super::{Observation, Tracker, episode};
-use crate::net::{FlowKey, PerSide, Timestamp};
+use crate::net::{FlowKey, PerSide, TcpFlags, Timestamp};
 
 /// Most flows alive at once in one table, unless said otherwise: bounds memory under floods of addresses and ports.
 pub const MAX_FLOWS: u32 = 1 << 20;
@@ -65,7 +65,13 @@ impl<S> FlowState<S> {
         if let (Some(tcp), Some(tracker)) = (&observation.tcp, &mut self.tracker.tcp) {
             let side = observation.side;
             let counts: &mut MisorderCounts = &mut tracker.misorder[side];
-            self.progress[side].advance(tcp, observation.payload_len, counts);
+            let (time, length) = (observation.time, observation.payload_len);
+            self.progress[side].advance(time, tcp, length, counts);
+            if tcp.flags.contains(TcpFlags::ACK) && !tcp.flags.contains(TcpFlags::RST) {
+                let other = side.other();
+                let counts = &mut tracker.misorder[other];
+                self.progress[other].acknowledge(tcp, length == 0, counts);
+            }
         }
     }
 }

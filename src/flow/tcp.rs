@@ -27,8 +27,11 @@ impl Facts {
     /// A RST with ACK and sequence number 0: the answer of a host that knows no connection to a segment without ACK,
     /// which is a SYN in practice (RFC 9293 §3.10.7.1).
     pub const REFUSAL: Self = Self(1 << 6);
+    /// A FIN before the capture showed one of the other side: it closed first. Where parts of a connection were merged, both
+    /// sides may have it, and who did is not known.
+    pub const FIN_FIRST: Self = Self(1 << 7);
 
-    const NAMES: [(Self, &str); 7] = [
+    const NAMES: [(Self, &str); 8] = [
         (Self::SYN, "syn"),
         (Self::SYN_ACK, "syn_ack"),
         (Self::ACK, "ack"),
@@ -36,6 +39,7 @@ impl Facts {
         (Self::FIN, "fin"),
         (Self::RST, "rst"),
         (Self::REFUSAL, "refusal"),
+        (Self::FIN_FIRST, "fin_first"),
     ];
 
     /// What one segment proves.
@@ -158,7 +162,10 @@ impl TcpTracker {
         tcp: &TcpObservation,
         payload_len: u32,
     ) {
-        let facts = Facts::of(tcp, payload_len);
+        let mut facts = Facts::of(tcp, payload_len);
+        if facts.has(Facts::FIN) && !self.facts[side.other()].has(Facts::FIN) {
+            facts = facts.with(Facts::FIN_FIRST);
+        }
         self.facts[side] = self.facts[side].with(facts);
         if facts.has(Facts::ACK) {
             self.first_ack[side] = earliest(self.first_ack[side], Some(time));
@@ -206,6 +213,15 @@ impl TcpTracker {
     /// The state that follows: see [`state`].
     pub fn state(&self) -> TcpState {
         state(self)
+    }
+
+    /// The side that closed the connection in order before the other did, if that was seen.
+    pub fn closed_first(&self) -> Option<Side> {
+        match Side::BOTH.map(|side| self.facts[side].has(Facts::FIN_FIRST)) {
+            [true, false] => Some(Side::A),
+            [false, true] => Some(Side::B),
+            [true, true] | [false, false] => None,
+        }
     }
 
     /// The side that asked for the connection, if that was seen: by its SYN, or by the other's SYN with ACK.

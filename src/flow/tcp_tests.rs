@@ -93,6 +93,21 @@ fn a_connection_that_was_answered_and_goes_on_is_established() {
 }
 
 #[test]
+fn who_closes_first_is_known_until_parts_are_merged() {
+    let ask = ">S <AS >A >dA";
+    let closed = |end: &str| tracker(&format!("{ask} {end}")).closed_first();
+    assert_eq!(closed(">FA <FA >A"), Some(Side::A));
+    assert_eq!(closed("<FA >FA <A"), Some(Side::B));
+    assert_eq!(closed("<A"), None);
+    let parts = tracker(">S <AS >A >FA").merge(tracker("<FA >A"));
+    assert_eq!(
+        parts.closed_first(),
+        None,
+        "the second part began with a FIN"
+    );
+}
+
+#[test]
 fn fin_of_both_sides_is_closed() {
     is(
         TcpState::Closed,

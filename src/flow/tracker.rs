@@ -8,8 +8,8 @@ use super::tcp::{Facts, TcpTracker};
 use crate::net::{PerSide, Side, Timestamp, Transport};
 
 /// Sums and extremes over the packets of a flow. The trackers of a flow that was cut anywhere merge to that of the
-/// whole, except what needs the packets before: `longest_silence_ns`, `out_of_time` and [`TcpTracker::misorder`], which can
-/// differ.
+/// whole, except what needs the packets before: `longest_silence_ns`, `out_of_time`, [`TcpTracker::misorder`] and
+/// [`Facts::FIN_FIRST`], which can differ.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[repr(C)] // what each packet touches comes first, in one cache line
 pub struct Tracker {
@@ -197,6 +197,12 @@ mod tests {
     fn without_order(mut tracker: Tracker) -> Tracker {
         tracker.out_of_time = 0;
         tracker.longest_silence_ns = 0;
+        if let Some(tcp) = &mut tracker.tcp {
+            for side in Side::BOTH {
+                let bits = tcp.facts[side].bits() & !Facts::FIN_FIRST.bits();
+                tcp.facts[side] = Facts::from_bits(bits);
+            }
+        }
         tracker
     }
 

@@ -237,16 +237,54 @@ impl<'a> Tcp<'a> {
         self.segment(from, ACK | PSH, bytes);
     }
 
-    /// An acknowledgement that says that the buffer is full.
-    pub(crate) fn full(&mut self, from: Side) {
-        self.now += 200_000;
-        self.segment(from, ACK, &[]);
+    /// A segment that never arrives, however often it is sent, and a later one that does: the other end keeps to what it has.
+    pub(crate) fn stuck(&mut self, from: Side, large: &[u8], later: &[u8], times: usize) {
+        let lost = super::bytes::u32_of(large.len());
+        self.segment(from, ACK, large);
+        self.segment(from, ACK | PSH, later);
+        let sent = match from {
+            Side::Client => self.client.next,
+            Side::Server => self.server.next,
+        };
+        let first = sent
+            .wrapping_sub(super::bytes::u32_of(later.len()))
+            .wrapping_sub(lost);
+        self.now += self.round_trip / 2;
+        for _ in 0..2 {
+            self.segment(from.other(), ACK, &[]);
+            self.rewrite(8, &first.to_be_bytes());
+        }
+        for _ in 0..times {
+            self.now += 300_000;
+            self.sender(from).next = first;
+            self.segment(from, ACK, large);
+        }
+        self.sender(from).next = sent;
+    }
+
+    fn sender(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// Puts other bytes into the header of the packet that was just sent.
+    fn rewrite(&mut self, at: usize, bytes: &[u8]) {
         let packet = self.trace.packets.last_mut().expect("just sent");
-        packet::put(&mut packet.segment, 14, &[0, 0, 0, 0]);
+        packet::put(&mut packet.segment, 16, &[0, 0]);
+        packet::put(&mut packet.segment, at, bytes);
         let segment = packet.segment.clone();
         let (source, destination) = (packet.source, packet.destination);
         let sum = packet::transport_checksum(source, destination, packet::TCP, &segment);
         packet::put(&mut packet.segment, 16, &sum.to_be_bytes());
+    }
+
+    /// An acknowledgement that says that the buffer is full.
+    pub(crate) fn full(&mut self, from: Side) {
+        self.now += 200_000;
+        self.segment(from, ACK, &[]);
+        self.rewrite(14, &[0, 0]);
     }
 
     /// A reset in the middle of the connection.

@@ -151,7 +151,7 @@ fn name(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let message = format!(
         "the certificate of {} is for {}, not for `{wanted}`",
         host(subject.server()),
-        names.join(", ")
+        some_of(&names)
     );
     let asked = subject.says(scene, "tls", "server_name", |name| name == wanted);
     let seen = asked.map(|(_, sentence)| sentence);
@@ -159,6 +159,19 @@ fn name(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let draft = Draft::of(OTHER_NAME, severity, subject, message);
     let draft = draft.seen(seen.into_iter().chain(shown(scene, subject)));
     findings.find(subject, draft.caused_by(cause).by_row(None));
+}
+
+/// Names of a certificate that a sentence tells.
+const MAX_NAMES: usize = 4;
+
+/// The first names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    let shown: Vec<&str> = names.iter().copied().take(MAX_NAMES).collect();
+    let more = names.len().saturating_sub(shown.len());
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more names", shown.join(", ")),
+    }
 }
 
 /// Services that clients use from anywhere.

@@ -50,13 +50,15 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let state = flow.state();
     let has_ended = matches!(state, State::Reset | State::Closed);
     let lasted = flow.tracker.last_seen.since(sight.seen.time);
-    let offer = match (
-        flow.texts("tls", "client_version").next(),
-        flow.texts("tls", "server_name").next(),
-    ) {
-        (Some(version), Some(name)) => format!("up to TLS {version} for `{name}`"),
-        (Some(version), None) => format!("up to TLS {version}"),
-        _ => String::new(),
+    let version = match flow.texts("tls", "client_version").next() {
+        Some("ssl2") => "SSL 2.0".to_owned(),
+        Some("ssl3") => "SSL 3.0".to_owned(),
+        Some(version) => format!("TLS {version}"),
+        None => return,
+    };
+    let offer = match flow.texts("tls", "server_name").next() {
+        Some(name) => format!("up to {version} for `{name}`"),
+        None => format!("up to {version}"),
     };
     let seen = format!("{}: the client offers {offer}", scene.frame(sight));
     let by = if tcp.resets[server] > 0 {

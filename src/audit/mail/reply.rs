@@ -121,7 +121,10 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let number = words.next().unwrap_or_default();
         let is_status = |word: &&str| word.split('.').count() == 3 && !word.contains(':');
         let status = words.next().filter(is_status).unwrap_or_default();
-        let severity = if HABITUAL.contains(&number) {
+        // What is wrong with the words of a command says nothing of the mail yet.
+        let is_syntax = number == "501" && !status.starts_with("5.1.");
+        let is_habitual = HABITUAL.contains(&number) || is_syntax;
+        let severity = if is_habitual {
             Severity::Info
         } else if is_service {
             subject.weight()
@@ -138,8 +141,9 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         } else {
             format!(": {meaning}")
         };
+        let what = if is_habitual { "a command" } else { "mail" };
         let message = format!(
-            "mail {} {how} with {}{meaning}",
+            "{what} {} {how} with {}{meaning}",
             subject.path(),
             format!("{number} {status}").trim_end()
         );

@@ -1,10 +1,10 @@
 //! The endpoint mapper before a dynamic port.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Watch};
+use crate::audit::few::Few;
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::evidence::{Offered, Value};
@@ -22,10 +22,13 @@ pub(in crate::audit) const DYNAMIC_PORT: Check = Check {
     start: || Box::new(Ports::default()),
 };
 
+/// Servers that are remembered; of others the absence says less.
+const MAX_SERVERS: usize = 65_536;
+
 #[derive(Default)]
 struct Ports {
     /// Servers whose mapper answered somebody.
-    mapped: Option<BTreeSet<IpAddr>>,
+    mapped: Option<Few<IpAddr>>,
 }
 
 impl Watch for Ports {
@@ -57,12 +60,13 @@ impl Watch for Ports {
         let mapped = self.mapped.get_or_insert_with(|| {
             let is_rpc = |offered: &Offered| matches!(offered, Offered::Rpc { .. });
             let standing = scene.offers.iter();
-            standing
-                .filter(|standing| is_rpc(&standing.offer.offered))
-                .map(|standing| standing.offer.by)
-                .collect()
+            let mut mapped = Few::default();
+            for offer in standing.filter(|standing| is_rpc(&standing.offer.offered)) {
+                mapped.insert(offer.offer.by, MAX_SERVERS);
+            }
+            mapped
         });
-        let severity = if mapped.contains(&server.address) && subject.server().is_known {
+        let severity = if mapped.known().contains(&server.address) && subject.server().is_known {
             Severity::Warning
         } else {
             Severity::Info
@@ -74,5 +78,11 @@ impl Watch for Ports {
         let mut draft = Draft::of(UNOFFERED, severity, subject, message).by_row(None);
         draft.evidence = vec![format!("{}: dcerpc bound {name}", scene.frame(sight))];
         findings.find(subject, draft);
+    }
+
+    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
+        if let Some(mapped) = &self.mapped {
+            findings.pass_over("servers whose mapper answered", mapped.beyond());
+        }
     }
 }

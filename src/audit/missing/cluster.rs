@@ -1,6 +1,6 @@
 //! Nodes of one cluster: the heartbeat that stops or is not there, and log shipping that is interrupted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::pair;
@@ -49,10 +49,19 @@ const MAX_PAIRS: usize = 1024;
 
 #[derive(Default)]
 struct Nodes {
-    /// When two nodes were seen with each other, first and last.
-    spoke: BTreeMap<(IpAddr, IpAddr), (Timestamp, Timestamp)>,
-    beats: BTreeSet<(IpAddr, IpAddr)>,
-    last: BTreeMap<(IpAddr, IpAddr), Timestamp>,
+    pairs: BTreeMap<(IpAddr, IpAddr), Pair>,
+    /// Flows of pairs that are not followed.
+    unfollowed: u64,
+}
+
+#[derive(Default)]
+struct Pair {
+    /// When known nodes were seen with each other, first and last.
+    spoke: Option<(Timestamp, Timestamp)>,
+    /// A heartbeat of known nodes was seen.
+    beats: bool,
+    /// The last packet of a heartbeat.
+    last: Option<Timestamp>,
 }
 
 impl Watch for Nodes {
@@ -62,7 +71,7 @@ impl Watch for Nodes {
         let between = pair(flow.key.a.address, flow.key.b.address);
         let is_heartbeat = flow.key.transport == Transport::UDP && flow.server().port == HEARTBEAT;
         if is_heartbeat && flow.tracker.is_two_way() {
-            self.heartbeat(subject, between, findings);
+            heartbeat(subject, self.pair(between), findings);
         }
         let service = subject.attribution.service.as_ref().map(|id| id.as_str());
         if service == Some("log_shipping") && flow.state() == State::Reset {
@@ -80,21 +89,26 @@ impl Watch for Nodes {
         if !are_nodes || flow.key.a.address == flow.key.b.address {
             return;
         }
+        let Some(pair) = self.pair(between) else {
+            return;
+        };
         if is_heartbeat {
-            self.beats.insert(between);
-        } else if flow.tracker.is_two_way()
-            && (self.spoke.len() < MAX_PAIRS || self.spoke.contains_key(&between))
-        {
+            pair.beats = true;
+        } else if flow.tracker.is_two_way() {
             let (first, last) = (flow.tracker.first_seen, flow.tracker.last_seen);
-            let span = self.spoke.entry(between).or_insert((first, last));
+            let span = pair.spoke.get_or_insert((first, last));
             *span = (span.0.min(first), span.1.max(last));
         }
     }
 
     fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
-        for (between, (first, last)) in self.spoke {
+        findings.pass_over("flows of further pairs of nodes", self.unfollowed);
+        for (between, pair) in self.pairs {
+            let Some((first, last)) = pair.spoke else {
+                continue;
+            };
             let seconds = last.since(first) / 1_000_000_000;
-            if last.since(first) < LONG_ENOUGH_NS || self.beats.contains(&between) {
+            if last.since(first) < LONG_ENOUGH_NS || pair.beats {
                 continue;
             }
             let row = scene.signatures.matrix.rows().iter().find(|row| {
@@ -121,46 +135,48 @@ impl Watch for Nodes {
 }
 
 impl Nodes {
-    fn heartbeat(
-        &mut self,
-        subject: Subject<'_>,
-        between: (IpAddr, IpAddr),
-        findings: &mut Findings<'_>,
-    ) {
-        let flow = subject.flow;
-        // A pause that ends a flow is one between two flows.
-        let before = self
-            .last
-            .get(&between)
-            .map(|last| flow.tracker.first_seen.since(*last));
-        let silence = before.unwrap_or(0).max(flow.tracker.longest_silence_ns);
-        if self.last.len() < MAX_PAIRS || self.last.contains_key(&between) {
-            let last = self.last.entry(between).or_insert(flow.tracker.last_seen);
-            *last = (*last).max(flow.tracker.last_seen);
+    /// What is known of two hosts, where there is room for them.
+    fn pair(&mut self, between: (IpAddr, IpAddr)) -> Option<&mut Pair> {
+        if self.pairs.len() >= MAX_PAIRS && !self.pairs.contains_key(&between) {
+            self.unfollowed = self.unfollowed.saturating_add(1);
+            return None;
         }
-        // A cluster may be set to beat more slowly: a pause is one against the usual distance of two beats.
-        let lasted = flow.tracker.last_seen.since(flow.tracker.first_seen);
-        let packets = flow
-            .tracker
-            .packets
-            .a
-            .saturating_add(flow.tracker.packets.b);
-        let usual = lasted.saturating_mul(2) / i64::try_from(packets).unwrap_or(i64::MAX).max(1);
-        if silence < GAP_NS || silence < usual.saturating_mul(MISSED) {
-            return;
-        }
-        let message = format!(
-            "the heartbeat between {} and {} pauses for {} s",
-            host(subject.client()),
-            host(subject.server()),
-            silence / 1_000_000_000
-        );
-        let severity = if subject.is_known() {
-            Severity::Error
-        } else {
-            Severity::Warning
-        };
-        let draft = Draft::of(HEARTBEAT_GAP, severity, subject, message);
-        findings.find(subject, draft);
+        Some(self.pairs.entry(between).or_default())
     }
+}
+
+fn heartbeat(subject: Subject<'_>, pair: Option<&mut Pair>, findings: &mut Findings<'_>) {
+    let flow = subject.flow;
+    let tracker = &flow.tracker;
+    // A pause that ends a flow is one between two flows.
+    let mut before = None;
+    if let Some(pair) = pair {
+        before = pair.last.map(|last| tracker.first_seen.since(last));
+        pair.last = pair.last.max(Some(tracker.last_seen));
+    }
+    let silence = before.unwrap_or(0).max(tracker.longest_silence_ns);
+    // A cluster may be set to beat more slowly: a pause is one against the usual distance of two beats.
+    let lasted = flow.tracker.last_seen.since(flow.tracker.first_seen);
+    let packets = flow
+        .tracker
+        .packets
+        .a
+        .saturating_add(flow.tracker.packets.b);
+    let usual = lasted.saturating_mul(2) / i64::try_from(packets).unwrap_or(i64::MAX).max(1);
+    if silence < GAP_NS || silence < usual.saturating_mul(MISSED) {
+        return;
+    }
+    let message = format!(
+        "the heartbeat between {} and {} pauses for {} s",
+        host(subject.client()),
+        host(subject.server()),
+        silence / 1_000_000_000
+    );
+    let severity = if subject.is_known() {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
+    let draft = Draft::of(HEARTBEAT_GAP, severity, subject, message);
+    findings.find(subject, draft);
 }

@@ -9,14 +9,17 @@ use crate::audit::scene::{Scene, Subject};
 const NOT_VISIBLE: &Code = &Code {
     code: "EXW990",
     name: "not-visible",
-    meaning: "How much of the traffic could not be judged: sealed, begun before the capture, seen from one side, or in no known form. No finding there does not mean that all is well. The five documents do not speak of captures.",
-    advice: "To see more: begin the capture before the connections do, mirror both directions, keep whole packets, and capture where the traffic is not yet or no longer sealed.",
+    meaning: "How much of the traffic could not be judged: sealed, begun before the capture, seen from one side, in no known form, lost by the capturing host, cut short, or beyond a limit of the audit. No finding there does not mean that all is well. The five documents do not speak of captures.",
+    advice: "To see more: begin the capture before the connections do, mirror both directions, keep whole packets (`-s 0`), capture to a faster disk or through a filter where packets are lost, and capture where the traffic is not yet or no longer sealed.",
 };
 
 pub(in crate::audit) const COVERAGE: Check = Check {
     codes: &[NOT_VISIBLE],
     start: || Box::new(Coverage::default()),
 };
+
+/// What the scan's counters of packets that a capture cuts begin with, one for each layer that misses bytes.
+const TRUNCATED: &str = "truncated_";
 
 /// Flows by what hides them; one may be hidden in several ways.
 #[derive(Default)]
@@ -52,8 +55,9 @@ impl Watch for Coverage {
         add(&mut self.unnamed, is_unnamed);
     }
 
-    fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
-        let parts: Vec<String> = [
+    fn finish(self: Box<Self>, scene: &Scene<'_>, findings: &mut Findings<'_>) {
+        let said = |(count, what): &(u64, &str)| (*count > 0).then(|| format!("{count} {what}"));
+        let of_flows: Vec<String> = [
             (self.sealed, "sealed (what is inside is not judged)"),
             (
                 self.midstream,
@@ -62,20 +66,53 @@ impl Watch for Coverage {
             (self.one_sided, "seen from one side only"),
             (self.unnamed, "in no form that is known"),
         ]
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .iter()
+        .filter_map(said)
         .collect();
-        if parts.is_empty() {
+        let of_packets = [
+            (lost(scene), "packets lost by the capturing host"),
+            (cut(scene), "packets cut short by the capture"),
+        ];
+        let mut parts: Vec<String> = of_packets.iter().filter_map(said).collect();
+        if !of_flows.is_empty() {
+            parts.insert(
+                0,
+                format!("of {} flows {}", self.flows, of_flows.join(", ")),
+            );
+        }
+        let too_many: Vec<String> = findings
+            .passed_over()
+            .iter()
+            .map(|(what, count)| format!("{count} {what} were too many to follow"))
+            .collect();
+        if parts.is_empty() && too_many.is_empty() {
             return;
+        }
+        if parts.is_empty() {
+            parts.push(format!("not all of {} flows could be followed", self.flows));
         }
         findings.tell(Draft {
             code: NOT_VISIBLE,
             severity: Severity::Info,
             row: None,
-            message: format!("of {} flows {}", self.flows, parts.join(", ")),
-            evidence: Vec::new(),
+            message: parts.join("; "),
+            evidence: too_many,
             cause: Cause::default(),
         });
     }
+}
+
+/// Packets that the capturing hosts say they lost (interface statistics of pcapng).
+fn lost(scene: &Scene<'_>) -> u64 {
+    let records = scene.judged.ledger().captures().values();
+    records.fold(0, |sum, record| sum.saturating_add(record.drops))
+}
+
+/// Packets that the captures hold the beginning of.
+fn cut(scene: &Scene<'_>) -> u64 {
+    let records = scene.judged.ledger().captures().values();
+    records
+        .flat_map(|record| &record.counters)
+        .filter(|(name, _)| name.starts_with(TRUNCATED))
+        .fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }

@@ -1,6 +1,6 @@
 //! Documented paths between hosts of the topology file that a long capture never shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::audit::Severity;
@@ -46,9 +46,16 @@ struct Paths {
     hosts: BTreeMap<IpAddr, Active>,
     /// Somebody asked a domain controller.
     is_directory_seen: bool,
-    /// Edge servers with mail to or from inside.
-    mail: BTreeMap<IpAddr, Active>,
-    synchronized: BTreeSet<IpAddr>,
+    /// Edge servers with mail to or from inside, or synchronized.
+    edges: BTreeMap<IpAddr, Edge>,
+    /// Flows of hosts that are not followed.
+    unfollowed: u64,
+}
+
+#[derive(Default)]
+struct Edge {
+    mail: Active,
+    is_synchronized: bool,
 }
 
 #[derive(Default)]
@@ -88,11 +95,17 @@ impl Watch for Paths {
                     .roles
                     .iter()
                     .any(|role| role.is_exchange() && *role != Role::EdgeTransport);
+            if !is_ours {
+                continue;
+            }
             let address = end.endpoint.address;
-            if is_ours && (self.hosts.len() < MAX_HOSTS || self.hosts.contains_key(&address)) {
-                let active = self.hosts.entry(address).or_default();
-                active.see(subject);
-                active.asks_directory |= is_directory && address == subject.flow.client().address;
+            match followed(&mut self.hosts, address) {
+                Some(active) => {
+                    active.see(subject);
+                    active.asks_directory |=
+                        is_directory && address == subject.flow.client().address;
+                }
+                None => self.unfollowed = self.unfollowed.saturating_add(1),
             }
         }
         for (edge, inside) in [
@@ -108,11 +121,14 @@ impl Watch for Paths {
             if !is_edge || !is_inside {
                 continue;
             }
-            let address = edge.endpoint.address;
+            let Some(edge) = followed(&mut self.edges, edge.endpoint.address) else {
+                self.unfollowed = self.unfollowed.saturating_add(1);
+                continue;
+            };
             if subject.flow.server().port == EDGESYNC {
-                self.synchronized.insert(address);
+                edge.is_synchronized = true;
             } else if subject.flow.proves("smtp") {
-                self.mail.entry(address).or_default().see(subject);
+                edge.mail.see(subject);
             }
         }
     }
@@ -155,13 +171,22 @@ impl Watch for Paths {
                 tell(NO_DIRECTORY, *address, message, active);
             }
         }
-        for (address, active) in &self.mail {
+        for (address, edge) in &self.edges {
             let is_due = scene.topology.has_edge_at([*address; 2]) == Some(true)
-                && active.lasted() >= EDGESYNC_NS;
-            if is_due && !self.synchronized.contains(address) {
+                && edge.mail.lasted() >= EDGESYNC_NS;
+            if is_due && !edge.is_synchronized {
                 let message = format!("no EdgeSync reaches {}", scene.named(*address));
-                tell(EDGESYNC_SILENT, *address, message, active);
+                tell(EDGESYNC_SILENT, *address, message, &edge.mail);
             }
         }
+        findings.pass_over("flows of further servers", self.unfollowed);
     }
+}
+
+/// What is known of a host, where there is room for it.
+fn followed<T: Default>(hosts: &mut BTreeMap<IpAddr, T>, address: IpAddr) -> Option<&mut T> {
+    if hosts.len() >= MAX_HOSTS && !hosts.contains_key(&address) {
+        return None;
+    }
+    Some(hosts.entry(address).or_default())
 }

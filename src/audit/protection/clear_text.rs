@@ -35,7 +35,7 @@ pub(in crate::audit) const CLEAR_TEXT: Check = Check {
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     clear_text(scene, subject, findings);
-    clear_credentials(subject, findings);
+    clear_credentials(scene, subject, findings);
 }
 
 /// Clear text is a finding only where every row that fits says encrypted by default (contradictions C09), the roles are
@@ -96,20 +96,16 @@ fn clear_text(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'
 }
 
 /// A password in clear is proven by the payload alone, whatever the port.
-fn clear_credentials(subject: Subject<'_>, findings: &mut Findings<'_>) {
+fn clear_credentials(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;
     if flow.proves("tls") || subject.attribution.encryption.kind.hides() {
         return;
     }
     let says = |protocol: &'static str, name: &'static str, words: &[&str]| {
-        let found = flow.texts(protocol, name).find(|text| {
-            words.iter().any(|word| {
-                text.split(' ')
-                    .next()
-                    .is_some_and(|t| t.eq_ignore_ascii_case(word))
-            })
-        });
-        found.map(str::to_owned)
+        subject.says(scene, protocol, name, |text| {
+            let first = text.split(' ').next().unwrap_or(text);
+            words.iter().any(|word| first.eq_ignore_ascii_case(word))
+        })
     };
     let simple = || says("ldap", "bind", &["simple"]);
     let seen = [
@@ -126,7 +122,9 @@ fn clear_credentials(subject: Subject<'_>, findings: &mut Findings<'_>) {
         ("IMAP", says("imap", "auth_mechanism", &["LOGIN", "PLAIN"])),
     ];
     for (protocol, mechanism) in seen {
-        let Some(mechanism) = mechanism else { continue };
+        let Some((mechanism, sentence)) = mechanism else {
+            continue;
+        };
         let known = subject
             .server()
             .roles
@@ -141,7 +139,7 @@ fn clear_credentials(subject: Subject<'_>, findings: &mut Findings<'_>) {
         } else {
             Severity::Warning
         };
-        let draft = Draft::of(CLEAR_CREDENTIALS, severity, subject, message).by_row(subject.best());
-        findings.find(subject, draft);
+        let draft = Draft::of(CLEAR_CREDENTIALS, severity, subject, message);
+        findings.find(subject, draft.seen([sentence]));
     }
 }

@@ -8,7 +8,9 @@ use super::{is_group, is_internal, severity};
 use crate::attribution::State;
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Watch};
-use crate::audit::gather::{Cause, Draft, Findings, Named};
+use crate::audit::few::{Few, Room};
+use crate::audit::gather::{Cause, Draft, Findings};
+use crate::audit::group::Named;
 use crate::audit::scene::{Scene, Subject};
 use crate::evidence::{IcmpError, Offered};
 use crate::net::{Timestamp, Transport};
@@ -60,21 +62,36 @@ pub(in crate::audit) const PATH: Check = Check {
 const PATIENCE_NS: i64 = 1_000_000_000;
 /// Lone SYNs that wait for the capture to go on; a flood of them needs no patience.
 const MAX_PENDING: usize = 4096;
-/// Listeners and hosts of which it is remembered that they answered.
+/// Listeners of which it is remembered that they answered, and whom: of some hundred bytes each.
 const MAX_ANSWERING: usize = 65_536;
+const MAX_ANSWERED: usize = 262_144;
 /// Clients of a listener that are remembered: the sentence says how many, and many are many.
 const MAX_CLIENTS: usize = 64;
 /// Ports of a host that a sentence names.
 const MAX_PORTS: usize = 4;
 
 /// What the flows so far show of who answers whom.
-#[derive(Default)]
 struct Paths {
     /// Clients that a listener answered.
-    reached: BTreeMap<(IpAddr, u16), BTreeSet<IpAddr>>,
+    reached: BTreeMap<(IpAddr, u16), Few<IpAddr>>,
+    room: Room,
+    /// Answers of listeners that are not remembered.
+    beyond: u64,
     /// Drafts of lone SYNs, until the capture goes on long enough.
     pending: VecDeque<(Timestamp, Named, Vec<Draft>)>,
     now: Timestamp,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            reached: BTreeMap::new(),
+            room: Room::of(MAX_ANSWERED),
+            beyond: 0,
+            pending: VecDeque::new(),
+            now: Timestamp::default(),
+        }
+    }
 }
 
 impl Watch for Paths {
@@ -108,6 +125,7 @@ impl Watch for Paths {
 
     fn finish(mut self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         self.flush(findings);
+        findings.pass_over("answers of further listeners", self.beyond);
         for (_, flow, drafts) in std::mem::take(&mut self.pending) {
             for mut draft in drafts {
                 draft.severity = Severity::Info;
@@ -126,12 +144,12 @@ impl Paths {
     fn answered(&mut self, subject: Subject<'_>) {
         let (client, server) = (subject.flow.client(), subject.flow.server());
         let key = (server.address, server.port);
-        if self.reached.len() < MAX_ANSWERING || self.reached.contains_key(&key) {
-            let clients = self.reached.entry(key).or_default();
-            if clients.len() < MAX_CLIENTS {
-                clients.insert(client.address);
-            }
+        if self.reached.len() >= MAX_ANSWERING && !self.reached.contains_key(&key) {
+            self.beyond = self.beyond.saturating_add(1);
+            return;
         }
+        let clients = self.reached.entry(key).or_default();
+        clients.insert_within(client.address, MAX_CLIENTS, &mut self.room);
     }
 
     /// Lets go of what waited long enough.
@@ -154,12 +172,13 @@ impl Paths {
         let (address, port) = (cause.address?, cause.port?);
         let others = self.reached.get(&(address, port));
         let others = others.map_or(0, |reached| {
-            reached.iter().filter(|one| !clients.contains(one)).count()
+            let known = reached.known().iter();
+            known.filter(|one| !clients.contains(one)).count()
         });
         let is_same = self
             .reached
             .get(&(address, port))
-            .is_some_and(|reached| clients.iter().all(|one| reached.contains(one)));
+            .is_some_and(|reached| clients.is_subset(reached.known()));
         if others > 0 {
             let word = if others == 1 {
                 "client reaches"
@@ -183,6 +202,8 @@ impl Paths {
             .collect();
         match (ports.is_empty(), is_up) {
             (false, _) => Some(format!("the host answers on port {}", ports.join(", "))),
+            // Where an answer may have been passed over, nothing is said.
+            (true, false) if self.beyond > 0 => None,
             (true, false) => Some("the capture shows no answer of this host at all".to_owned()),
             (true, true) => None,
         }
@@ -217,21 +238,24 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
     };
     let path = subject.path();
     let mut drafts = Vec::new();
-    let mut draft = |code: &'static Code, severity: Severity, message: String, seen: String| {
-        let cause = Cause::at(subject.server());
-        let cause = if subject.client().is_known {
-            cause.of_client(flow.client().address)
-        } else {
-            cause
-        };
-        let mut draft = Draft::of(code, severity, subject, message).caused_by(cause);
-        draft.evidence.truncate(2);
-        drafts.push(draft.seen([seen]));
-    };
     let worst = flow
         .errors
         .iter()
         .find(|(error, _)| !is_harmless(subject, error));
+    let harmless = flow.errors.keys().next().filter(|_| worst.is_none());
+    let at = match harmless {
+        // What breaks nothing is said once for each host that reports it.
+        Some(error) => Cause::host(error.reporter).what("harmless"),
+        None if subject.client().is_known => {
+            Cause::at(subject.server()).of_client(flow.client().address)
+        }
+        None => Cause::at(subject.server()),
+    };
+    let mut draft = |code: &'static Code, severity: Severity, message: String, seen: &[String]| {
+        let mut draft = Draft::of(code, severity, subject, message).caused_by(at.clone());
+        draft.evidence.truncate(2);
+        drafts.push(draft.seen(seen.iter().cloned()));
+    };
     if let Some((error, seen)) = worst.or_else(|| flow.errors.iter().next()) {
         let sentence = sentence(error, *seen);
         let severity = if worst.is_none() {
@@ -240,52 +264,51 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
             severity(subject)
         };
         let message = format!("{what} {path}: {sentence}");
-        draft(ICMP_ERROR, severity, message, sentence);
+        draft(ICMP_ERROR, severity, message, &[sentence]);
     } else if state == State::Refused && !offered {
         let message = format!("{what} {path} is refused");
-        draft(
-            REFUSED,
-            severity(subject),
-            message,
-            syns(subject, "answered by RST"),
-        );
+        let seen = syns(subject, "answered by RST");
+        draft(REFUSED, severity(subject), message, &[seen]);
     } else if !offered {
         let message = format!("{what} {path} gets no answer");
-        draft(
-            NO_ANSWER,
-            severity(subject),
-            message,
-            syns(subject, "without answer"),
-        );
+        // A lone datagram that nobody answers is lost now and then; its sender asks again from another port.
+        let is_lone = asked && flow.tracker.packets[flow.client] == 1 && !subject.is_known();
+        let severity = match is_lone {
+            true => Severity::Info,
+            false => severity(subject),
+        };
+        let seen = syns(subject, "without answer");
+        draft(NO_ANSWER, severity, message, &[seen]);
     }
     if offered && matches!(state, State::Attempted | State::Refused) {
-        let how = if state == State::Refused {
-            "refused"
+        let (how, seen) = if state == State::Refused {
+            ("refused", syns(subject, "answered by RST"))
         } else {
-            "not answered"
+            ("not answered", syns(subject, "without answer"))
         };
         let message =
             format!("{what} {path}: the endpoint mapper gave the port out, and it is {how}");
         let offer = scene.offers.of_server(flow).next();
-        let seen = offer.map_or_else(String::new, |standing| {
+        let offered = offer.map_or_else(String::new, |standing| {
             let frame = scene.frame(standing.sight);
             format!(
                 "{frame}: {} offers {}",
                 standing.offer.by, standing.offer.endpoint
             )
         });
-        draft(OFFERED_PORT_BLOCKED, Severity::Error, message, seen);
+        draft(
+            OFFERED_PORT_BLOCKED,
+            Severity::Error,
+            message,
+            &[offered, seen],
+        );
     }
     let is_inside = is_internal(subject.client()) && is_internal(subject.server());
     let is_harmless = !flow.errors.is_empty() && worst.is_none();
     if subject.is_known() && is_inside && state != State::Refused && !is_harmless {
         let message = format!("{what} {path} is blocked between internal servers");
-        draft(
-            INTERNAL_PATH_BLOCKED,
-            Severity::Error,
-            message,
-            syns(subject, "without answer"),
-        );
+        let seen = syns(subject, "without answer");
+        draft(INTERNAL_PATH_BLOCKED, Severity::Error, message, &[seen]);
     }
     drafts
 }
@@ -335,14 +358,11 @@ fn is_harmless(subject: Subject<'_>, error: &IcmpError) -> bool {
 
 fn syns(subject: Subject<'_>, how: &str) -> String {
     let tracker = &subject.flow.tracker;
-    match &tracker.tcp {
-        Some(tcp) => {
-            let count = tcp.syns[subject.flow.client];
-            format!("frame {}: {count} SYN {how}", tracker.first_number)
-        }
-        None => format!(
-            "frame {}: {} datagrams {how}",
-            tracker.first_number, tracker.packets[subject.flow.client]
-        ),
-    }
+    let client = subject.flow.client;
+    let (count, what) = match &tracker.tcp {
+        Some(tcp) => (u64::from(tcp.syns[client]), "SYN"),
+        None if tracker.packets[client] == 1 => (1, "datagram"),
+        None => (tracker.packets[client], "datagrams"),
+    };
+    format!("frame {}: {count} {what} {how}", tracker.first_number)
 }

@@ -56,11 +56,18 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let path = subject.path();
     // Where the port alone speaks of everyday services between strangers, this is how browsers leave.
     let weight = severity(subject).min(Severity::Warning);
+    // Where the client is done first, the server's end only agrees.
+    let closed = tcp.closed_first();
     // A device that answers SYN for a dead server resets at once.
-    let is_reset = tcp.resets[server] > 0 && flow.state() == State::Reset;
-    let is_closed = asked && flow.state() == State::Closed;
+    let is_reset = tcp.resets[server] > 0
+        && tcp.resets[client] == 0
+        && closed != Some(client)
+        && flow.state() == State::Reset;
+    let is_closed = asked && closed == Some(server) && flow.state() == State::Closed;
     let is_one_way = service.is_some_and(|service| ONE_WAY.contains(&service));
-    if is_one_way {
+    // A hello without an answer is told as such.
+    let is_hello = flow.facts_of("tls", "client_version").next().is_some();
+    if is_one_way || is_hello {
         return;
     }
     if (asked || greets) && (is_reset || is_closed) {

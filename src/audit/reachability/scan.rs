@@ -1,4 +1,7 @@
 //! A port scan is one finding, not one for each port.
+//!
+//! Clients are followed until they are over a threshold; from then on only what they scan is remembered, so that neither one
+//! client's million ports nor a million clients fill memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -7,7 +10,9 @@ use super::{UNREACHED, is_group};
 use crate::attribution::State;
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Watch};
-use crate::audit::gather::{Cause, Draft, Findings, Named};
+use crate::audit::few::{Few, Room};
+use crate::audit::gather::{Cause, Draft, Findings};
+use crate::audit::group::{Group, Named};
 use crate::audit::scene::{Scene, Subject};
 use crate::net::{Timestamp, Transport};
 
@@ -27,108 +32,247 @@ pub(in crate::audit) const SCAN: Check = Check {
 const PORTS: usize = 25;
 /// Hosts whose one port a client tries in vain.
 const HOSTS: usize = 50;
-/// Clients that are followed, each with so many targets: a scan is over the thresholds long before.
+/// Clients that are followed: those with a try in vain, in the order of their first one.
 const MAX_CLIENTS: usize = 4096;
+/// Hosts, and ports, of a client that are followed, and what is counted of each: a scan is over the thresholds long before.
 const MAX_TARGETS: usize = 256;
-/// Flows that one finding lists.
-const MAX_FLOWS: usize = 65_536;
+/// Targets of all clients together that are followed, three hundred bytes each at most.
+const MAX_ALL_TARGETS: usize = 65_536;
+/// Ends of all clients' flows that are remembered, some forty bytes each; beyond that counts are lower bounds.
+const MAX_ENDS: usize = 131_072;
 
-#[derive(Default)]
 struct Scans {
     clients: BTreeMap<IpAddr, Tries>,
+    /// Flows of clients that are not followed.
+    unfollowed: u64,
+    targets: Room,
+    ends: Room,
+}
+
+impl Default for Scans {
+    fn default() -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            unfollowed: 0,
+            targets: Room::of(MAX_ALL_TARGETS),
+            ends: Room::of(MAX_ENDS),
+        }
+    }
 }
 
 /// What one client tried in vain.
-#[derive(Default)]
 struct Tries {
-    ports: BTreeMap<IpAddr, BTreeSet<u16>>,
-    hosts: BTreeMap<u16, BTreeSet<IpAddr>>,
-    flows: Vec<Named>,
+    flows: Group,
     count: u64,
     /// Number of the first packet.
-    first: u64,
-    span: Option<(Timestamp, Timestamp)>,
+    frame: u64,
+    first: Timestamp,
+    last: Timestamp,
+    targets: Targets,
+}
+
+enum Targets {
+    /// Below the thresholds so far.
+    Some(Sought),
+    /// Many ports of a host.
+    Ports(IpAddr, Few<u16>),
+    /// One port of many hosts.
+    Hosts(u16, Few<IpAddr>),
+}
+
+/// Ports by host and hosts by port.
+#[derive(Default)]
+struct Sought {
+    ports: BTreeMap<IpAddr, Few<u16>>,
+    hosts: BTreeMap<u16, Few<IpAddr>>,
+    held: usize,
+    /// Targets without room.
+    beyond: u64,
 }
 
 impl Watch for Scans {
     fn observe(&mut self, _: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
         let flow = subject.flow;
         let in_vain = matches!(flow.state(), State::Attempted | State::Refused);
-        let server = flow.server();
-        if !in_vain || flow.key.transport != Transport::TCP || is_group(server.address) {
-            return;
+        if in_vain && flow.key.transport == Transport::TCP && !is_group(flow.server().address) {
+            let tracker = &flow.tracker;
+            let span = (tracker.first_seen, tracker.last_seen);
+            self.tried(&subject.into(), tracker.first_number, span);
         }
-        let client = flow.client().address;
-        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&client) {
-            return;
-        }
-        let tries = self.clients.entry(client).or_default();
-        let (first, last) = (flow.tracker.first_seen, flow.tracker.last_seen);
-        let span = tries.span.get_or_insert((first, last));
-        *span = (span.0.min(first), span.1.max(last));
-        if tries.count == 0 {
-            tries.first = flow.tracker.first_number;
-        }
-        tries.count = tries.count.saturating_add(1);
-        if tries.flows.len() < MAX_FLOWS {
-            tries.flows.push(subject.into());
-        }
-        insert(&mut tries.ports, server.address, server.port);
-        insert(&mut tries.hosts, server.port, server.address);
     }
 
     fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
+        findings.pass_over("flows in vain of clients beyond the first", self.unfollowed);
         let mut scanners = BTreeSet::new();
         for (client, tries) in self.clients {
-            let most = |counts: &mut dyn Iterator<Item = usize>| counts.max().unwrap_or(0);
-            let ports = most(&mut tries.ports.values().map(BTreeSet::len));
-            let hosts = most(&mut tries.hosts.values().map(BTreeSet::len));
-            let many = |count: usize| {
-                if count >= MAX_TARGETS {
-                    format!("at least {MAX_TARGETS}")
-                } else {
-                    count.to_string()
+            let what = match &tries.targets {
+                Targets::Some(sought) => {
+                    findings.pass_over("targets of possible scans", sought.beyond);
+                    continue;
                 }
-            };
-            let target = tries.ports.iter().max_by_key(|(_, ports)| ports.len());
-            let what = match target {
-                Some((host, _)) if ports >= PORTS => format!("{} ports of {host}", many(ports)),
-                _ if hosts >= HOSTS => {
-                    let most = tries.hosts.iter().max_by_key(|(_, hosts)| hosts.len());
-                    let port = most.map_or(0, |(port, _)| *port);
-                    format!("port {port} of {} hosts", many(hosts))
-                }
-                _ => continue,
+                Targets::Ports(host, ports) => format!("{} ports of {host}", ports.count()),
+                Targets::Hosts(port, hosts) => format!("port {port} of {} hosts", hosts.count()),
             };
             scanners.insert(client);
-            let seconds = tries
-                .span
-                .map_or(0, |(first, last)| last.since(first) / 1_000_000_000);
-            let draft = |message: String| Draft {
+            let seconds = tries.last.since(tries.first) / 1_000_000_000;
+            let draft = Draft {
                 code: PORT_SCAN,
                 severity: Severity::Warning,
                 row: None,
-                message,
+                message: format!("{client} tries {what} in vain"),
                 evidence: vec![format!(
                     "frame {}: the first of {} attempts in vain in {seconds} s",
-                    tries.first, tries.count
+                    tries.frame, tries.count
                 )],
                 cause: Cause::default().of_client(client),
             };
-            let message = format!("{client} tries {what} in vain");
-            for flow in tries.flows {
-                findings.find(flow, draft(message.clone()));
-            }
+            findings.find_all(tries.flows, draft);
         }
         findings.covers(UNREACHED, &scanners);
     }
 }
 
-fn insert<K: Ord, V: Ord>(targets: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V) {
-    if targets.len() < MAX_TARGETS || targets.contains_key(&key) {
-        let values = targets.entry(key).or_default();
-        if values.len() < MAX_TARGETS {
-            values.insert(value);
+impl Scans {
+    /// Takes in a try whose first packet has that number, and which lasted from the first to the last of these times.
+    fn tried(&mut self, flow: &Named, frame: u64, (first, last): (Timestamp, Timestamp)) {
+        let client = flow.client.address;
+        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&client) {
+            self.unfollowed = self.unfollowed.saturating_add(1);
+            return;
         }
+        let tries = self.clients.entry(client).or_insert_with(|| Tries {
+            flows: Group::default(),
+            count: 0,
+            frame,
+            first,
+            last,
+            targets: Targets::Some(Sought::default()),
+        });
+        tries.count = tries.count.saturating_add(1);
+        (tries.first, tries.last) = (tries.first.min(first), tries.last.max(last));
+        tries.flows.add(flow, &mut self.ends);
+        let (host, port) = (flow.server.address, flow.server.port);
+        match &mut tries.targets {
+            Targets::Some(sought) => {
+                if let Some(found) = sought.add(host, port, &mut self.targets) {
+                    self.targets.give_back(sought.held);
+                    tries.targets = found;
+                }
+            }
+            Targets::Ports(known, ports) if *known == host => ports.insert(port, MAX_TARGETS),
+            Targets::Hosts(known, hosts) if *known == port => hosts.insert(host, MAX_TARGETS),
+            Targets::Ports(..) | Targets::Hosts(..) => {}
+        }
+    }
+}
+
+impl Sought {
+    /// Adds a target; what is scanned where that is over a threshold.
+    fn add(&mut self, host: IpAddr, port: u16, room: &mut Room) -> Option<Targets> {
+        self.add_to(|sought| &mut sought.ports, host, port, room);
+        self.add_to(|sought| &mut sought.hosts, port, host, room);
+        let ports = self.ports.get(&host)?;
+        if ports.known().len() >= PORTS {
+            return Some(Targets::Ports(host, ports.clone()));
+        }
+        let hosts = self.hosts.get(&port)?;
+        (hosts.known().len() >= HOSTS).then(|| Targets::Hosts(port, hosts.clone()))
+    }
+
+    fn add_to<K: Ord, V: Ord>(
+        &mut self,
+        map: impl Fn(&mut Self) -> &mut BTreeMap<K, Few<V>>,
+        key: K,
+        value: V,
+        room: &mut Room,
+    ) {
+        let targets = map(self);
+        let is_full = targets.len() >= MAX_TARGETS && !targets.contains_key(&key);
+        if is_full || !room.take() {
+            self.beyond = self.beyond.saturating_add(1);
+            return;
+        }
+        let values = targets.entry(key).or_default();
+        let before = values.known().len();
+        values.insert(value, MAX_TARGETS);
+        if values.known().len() > before {
+            self.held = self.held.saturating_add(1);
+        } else {
+            room.give_back(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Endpoint;
+
+    fn flow(number: u64, client: u32, host: u32, port: u16) -> Named {
+        Named {
+            number,
+            transport: Transport::TCP,
+            client: Endpoint::new(IpAddr::V4(client.into()), 50_000),
+            server: Endpoint::new(IpAddr::V4(host.into()), port),
+            service: None,
+        }
+    }
+
+    fn scan(flows: impl Iterator<Item = (u32, u32, u16)>) -> Scans {
+        let mut scans = Scans::default();
+        for (number, (client, host, port)) in (1..).zip(flows) {
+            let now = Timestamp::default();
+            scans.tried(&flow(number, client, host, port), number, (now, now));
+        }
+        scans
+    }
+
+    /// Targets that are held, of all clients.
+    fn held(scans: &Scans) -> usize {
+        let of = |tries: &Tries| match &tries.targets {
+            Targets::Some(sought) => {
+                let ports = sought.ports.values().map(|ports| ports.known().len());
+                let hosts = sought.hosts.values().map(|hosts| hosts.known().len());
+                let held: usize = ports.chain(hosts).sum();
+                assert_eq!(held, sought.held);
+                held
+            }
+            Targets::Ports(_, ports) => ports.known().len(),
+            Targets::Hosts(_, hosts) => hosts.known().len(),
+        };
+        scans.clients.values().map(of).sum()
+    }
+
+    #[test]
+    fn many_addresses_that_try_many_targets_are_held_in_bounded_memory() {
+        // Each client is spread so thin that no threshold is ever crossed.
+        let scans = scan((0..400_000).map(|at: u32| (at % 8000, at, (at % 60_000) as u16)));
+        assert_eq!(scans.clients.len(), MAX_CLIENTS);
+        assert!(held(&scans) <= MAX_ALL_TARGETS);
+        let sets = scans.clients.values().map(|tries| tries.flows.ends());
+        // The first client and the first listener of each need no room.
+        assert!(sets.sum::<usize>() <= MAX_ENDS + 2 * MAX_CLIENTS);
+        assert_eq!(scans.unfollowed, 400_000 / 8000 * (8000 - 4096));
+    }
+
+    #[test]
+    fn a_client_over_a_threshold_gives_back_what_it_held() {
+        let spread = (0..20).map(|host| (1, host, 25));
+        let scans = scan(spread.chain((1..=2000).map(|port| (1, 7, port))));
+        let tries = &scans.clients[&IpAddr::V4(1.into())];
+        let Targets::Ports(host, ports) = &tries.targets else {
+            panic!("ports of one host");
+        };
+        assert_eq!(*host, IpAddr::V4(7.into()));
+        assert_eq!(ports.count(), "at least 256");
+        assert_eq!(scans.targets.left(), MAX_ALL_TARGETS);
+        assert_eq!(tries.count, 2020);
+    }
+
+    #[test]
+    fn one_port_of_many_hosts_is_a_scan_too() {
+        let scans = scan((0..60).map(|host| (1, host, 445)));
+        let tries = &scans.clients[&IpAddr::V4(1.into())];
+        assert!(matches!(&tries.targets, Targets::Hosts(445, hosts) if hosts.count() == "60"));
     }
 }

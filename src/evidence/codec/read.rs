@@ -302,10 +302,18 @@ impl<'a> Reader<'a> {
             order_a,
             order_b,
         ] = counts;
-        let misorder = |retransmissions, out_of_order| MisorderCounts {
-            retransmissions,
-            out_of_order,
+        let mut misorder = |retransmissions, out_of_order| {
+            Some(MisorderCounts {
+                retransmissions,
+                out_of_order,
+                stuck: if retransmissions > 0 {
+                    self.small()?
+                } else {
+                    0
+                },
+            })
         };
+        let misorder = PerSide::new(misorder(again_a, order_a)?, misorder(again_b, order_b)?);
         Some(TcpTracker {
             facts: PerSide::new(Facts::from_bits(a), Facts::from_bits(b)),
             opening,
@@ -314,7 +322,7 @@ impl<'a> Reader<'a> {
             syns: PerSide::new(syns_a, syns_b),
             resets: PerSide::new(resets_a, resets_b),
             zero_windows: PerSide::new(zero_a, zero_b),
-            misorder: PerSide::new(misorder(again_a, order_a), misorder(again_b, order_b)),
+            misorder,
         })
     }
 

@@ -274,6 +274,12 @@ impl Writer<'_> {
         for count in counts.into_iter().filter(|count| *count > 0) {
             self.number(u64::from(count));
         }
+        // Only what was sent again can be stuck.
+        for misorder in [misorder.a, misorder.b] {
+            if misorder.retransmissions > 0 {
+                self.number(u64::from(misorder.stuck));
+            }
+        }
     }
 
     fn fact(&mut self, fact: &Fact) {

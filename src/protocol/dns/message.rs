@@ -132,6 +132,11 @@ impl Header {
         self.flags & 0x8000 != 0
     }
 
+    /// Whether it is about a change of a zone, not about a question.
+    pub(super) const fn is_update(&self) -> bool {
+        self.opcode() == UPDATE
+    }
+
     pub(super) const fn opcode(&self) -> u16 {
         self.flags >> 11 & 0xf
     }

@@ -330,8 +330,10 @@ fn note(message: &Message<'_>, family: Family, notes: &mut Notes<'_>) {
     }
     let rcode = header.rcode();
     if rcode != Rcode::NO_ERROR {
+        // A zone that may not be changed is no name that is missing (RFC 2136).
+        let update = if header.is_update() { "update " } else { "" };
         let name = asked.as_deref().unwrap_or_default();
-        notes.text(RCODE, format!("{rcode} {name}").trim_end());
+        notes.text(RCODE, format!("{rcode} {update}{name}").trim_end());
     }
     answers(message, asked, notes);
 }

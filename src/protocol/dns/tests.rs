@@ -141,6 +141,15 @@ fn a_bare_refusal_counts_only_where_a_question_was_seen() {
 }
 
 #[test]
+fn a_zone_that_may_not_be_changed_is_no_missing_name() {
+    let zone = question("example", 6);
+    let asked = [header(0x2800, [1, 0, 0, 0]), zone.clone()].concat();
+    let refused = [header(0xa805, [1, 0, 0, 0]), zone].concat();
+    let recorder = datagrams(&[(CLIENT, &asked), (SERVER, &refused)]);
+    assert_eq!(of(&recorder, "rcode"), ["REFUSED update example"]);
+}
+
+#[test]
 fn a_refusal_of_an_unknown_operation_gives_the_question_back() {
     let refusal = |flags| [header(flags, [1, 0, 0, 0]), question("a.example", 16)].concat();
     for flags in [0x8884, 0xb084] {

@@ -155,6 +155,20 @@ pub(super) fn add(cases: &mut Cases) {
         tcp.client(HTTP);
         tcp.reset(Side::Server);
     });
+    let closed = |t: &mut Trace, by: Side| {
+        let (client, server) = ends(OUTLOOK, CAS1, 80);
+        let mut tcp = Tcp::open(t, 0, client, server);
+        tcp.client(HTTP);
+        tcp.close_from(by);
+    };
+    cases.raises(
+        "EXW407",
+        "a web request after which the server closes",
+        move |t| closed(t, Side::Server),
+    );
+    cases.spares("EXW407", "a client that asks and closes itself", move |t| {
+        closed(t, Side::Client)
+    });
     cases.spares("EXW407", "a reset after the answer", |t| {
         let (client, server) = ends(OUTLOOK, CAS1, 80);
         let mut tcp = Tcp::open(t, 0, client, server);
@@ -249,6 +263,23 @@ pub(super) fn add(cases: &mut Cases) {
         "EXW414",
         "a packet too large is sent again once",
         move |t| large(t, 1),
+    );
+    let hole = |t: &mut Trace, length: usize| {
+        let (client, server) = ends(OUTLOOK, CAS1, 80);
+        let mut tcp = Tcp::open(t, 0, client, server);
+        tcp.client(HTTP);
+        tcp.server(OK);
+        tcp.stuck(Side::Client, &vec![b'a'; length], b"the end", 6);
+    };
+    cases.raises(
+        "EXW415",
+        "a large segment is sent seven times, and only a small one behind it arrives",
+        move |t| hole(t, 1400),
+    );
+    cases.spares(
+        "EXW415",
+        "a small segment is sent seven times, and only the one behind it arrives",
+        move |t| hole(t, 500),
     );
     cases.raises("EXW901", "the heartbeat pauses for eight seconds", |t| {
         heartbeat(t, 30, 10..18)

@@ -27,6 +27,17 @@ fn every_capture_of_the_lab_is_told_as_its_manifest_tells_it() {
 }
 
 #[test]
+fn a_blocked_port_says_what_it_was_given_out_for_though_no_document_knows_that_service() {
+    let flows = run("classify", &manifest("b3-rpc-blocked"));
+    let mut unanswered = flows.iter().filter(|flow| flow["state"] == "attempted");
+    assert!(unanswered.clone().count() > 0);
+    assert!(unanswered.all(|flow| {
+        let told = strings(&flow["because"]);
+        told.iter().any(|text| text.contains("ept_map answered"))
+    }));
+}
+
+#[test]
 fn the_captures_of_the_lab_stay_small_and_each_belongs_to_a_manifest() {
     let claimed: BTreeSet<String> = manifests()
         .iter()

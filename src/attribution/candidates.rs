@@ -3,12 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
+use uuid::Uuid;
 
 use super::flow::{Flow, Sight};
+use super::offers::Standing;
 use super::rows::{Fit, RowFit};
 use super::{Encryption, Evidence, Judge, Source};
 use crate::evidence::{Fact, Offered, Strength, Value};
 use crate::signature::{Catalog, Condition, InterfaceKind, Kind, ServiceId};
+
+/// Interfaces told that a port was given out for: a program that has more of them is known by the first.
+const MAX_MAPPINGS: usize = 3;
 
 /// A condition, and what it shows where a flow fulfils it.
 #[derive(Clone, Copy, Debug)]
@@ -217,6 +222,34 @@ impl Judge<'_> {
         }
     }
 
+    /// Where an endpoint mapper gave out the flow's server endpoint, for interfaces of whatever service.
+    pub(super) fn mappings(&self, flow: &Flow) -> impl Iterator<Item = String> {
+        let offers = self.offers.of_server(flow);
+        let mapped = offers.filter_map(|standing| match &standing.offer.offered {
+            Offered::Rpc {
+                uuid, major, minor, ..
+            } => Some(self.mapped(standing, *uuid, *major, *minor)),
+            Offered::Dcom { .. }
+            | Offered::Media(_)
+            | Offered::Candidate { .. }
+            | Offered::Relay
+            | Offered::Host { .. }
+            | Offered::Protocol { .. }
+            | Offered::Data { .. } => None,
+        });
+        mapped.take(MAX_MAPPINGS)
+    }
+
+    fn mapped(&self, standing: &Standing, uuid: Uuid, major: u16, minor: u16) -> String {
+        let value = Value::Interface { uuid, major, minor };
+        format!(
+            "{}: ept_map answered {} at {}",
+            self.flows.frame(standing.sight),
+            self.interface(&value),
+            standing.offer.endpoint
+        )
+    }
+
     fn by_offers(&self, flow: &Flow, evidence: &mut Vec<Evidence>) {
         for standing in self.offers.of_server(flow) {
             let Offered::Rpc {
@@ -241,17 +274,7 @@ impl Judge<'_> {
                     (plain && exchange).then(|| ServiceId("exchange_rpc".into()))
                 });
             let Some(service) = service else { continue };
-            let value = Value::Interface {
-                uuid: *uuid,
-                major: *major,
-                minor: *minor,
-            };
-            let text = format!(
-                "{}: ept_map answered {} at {}",
-                self.flows.frame(standing.sight),
-                self.interface(&value),
-                standing.offer.endpoint
-            );
+            let text = self.mapped(standing, *uuid, *major, *minor);
             evidence.push(Evidence {
                 service,
                 strength: Strength::Indicated,

@@ -376,6 +376,9 @@ impl Judge<'_> {
         if !is_told {
             more.extend(proof::sentences(flow, self.flows));
         }
+        if outcome.service.is_none() {
+            more.extend(self.mappings(flow));
+        }
         if protocols.is_empty() {
             more.extend(unknown::describe(flow, self.flows));
         }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use serde::{Serialize, Serializer};
 
 use super::Finding;
+use crate::evidence::varint;
 
 /// A set of flow numbers, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,8 +48,8 @@ impl FlowNumbers {
         } else if number == end {
             self.last.1 = end.saturating_add(1);
         } else {
-            put(&mut self.runs, start.saturating_sub(self.finished));
-            put(&mut self.runs, end.saturating_sub(start));
+            varint::put(&mut self.runs, start.saturating_sub(self.finished));
+            varint::put(&mut self.runs, end.saturating_sub(start));
             self.finished = end;
             self.last = (number, number.saturating_add(1));
         }
@@ -128,8 +129,8 @@ impl FlowNumbers {
         let mut rest = self.runs.as_slice();
         let mut at = 0_u64;
         let finished = std::iter::from_fn(move || {
-            let start = at.saturating_add(take(&mut rest)?);
-            at = start.saturating_add(take(&mut rest)?);
+            let start = at.saturating_add(varint::take(&mut rest)?);
+            at = start.saturating_add(varint::take(&mut rest)?);
             Some((start, at))
         });
         finished.chain(self.first.map(|_| self.last))
@@ -147,29 +148,6 @@ impl FromIterator<u64> for FlowNumbers {
 impl Serialize for FlowNumbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
-    }
-}
-
-/// A number in groups of seven bits, the least first.
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number > 0x7f {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push((number & 0x7f) as u8);
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    let mut shift = 0_u32;
-    loop {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-        shift = shift.saturating_add(7);
     }
 }
 

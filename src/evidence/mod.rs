@@ -19,6 +19,7 @@ mod recorder;
 mod scale;
 mod sorted;
 mod store;
+pub(crate) mod varint;
 
 pub use episode::{Episode, Layer};
 pub use fact::{Attribute, Fact, Value};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::Episode;
 use super::codec::{self, Glance, Names, Place};
 use super::store::{Pressed, Store};
+use super::varint;
 use crate::net::FlowKey;
 
 /// Bytes of records that a packer gathers before it sorts them. Runs grow with what is there already, so that going over
@@ -100,7 +101,7 @@ impl Packer {
         };
         block.clear();
         for &(_, start, length) in index.iter() {
-            put_length(length as usize, block);
+            varint::put(block, u64::from(length));
             block.extend_from_slice(record(start, length));
             if block.len() >= BLOCK_BYTES {
                 run.push(block, store);
@@ -130,33 +131,6 @@ impl Packer {
             names: Arc::new(names),
             runs,
         }
-    }
-}
-
-/// The length before a record.
-fn put_length(mut length: usize, bytes: &mut Vec<u8>) {
-    let low = |length: usize| {
-        let [byte, ..] = length.to_le_bytes();
-        byte & 0x7f
-    };
-    while length > 0x7f {
-        bytes.push(low(length) | 0x80);
-        length >>= 7;
-    }
-    bytes.push(low(length));
-}
-
-fn take_length(bytes: &[u8], at: &mut usize) -> Option<usize> {
-    let mut length = 0_usize;
-    let mut shift = 0_u32;
-    loop {
-        let byte = *bytes.get(*at)?;
-        *at = at.saturating_add(1);
-        length |= usize::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(length);
-        }
-        shift = shift.saturating_add(7);
     }
 }
 
@@ -257,11 +231,13 @@ impl<'a> Cursor<'a> {
         if self.end >= self.block.len() && !self.next_block() {
             return false;
         }
-        let mut at = self.end;
-        let Some(length) = take_length(&self.block, &mut at) else {
+        let mut rest = self.block.get(self.end..).unwrap_or_default();
+        let length = varint::take(&mut rest).and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length else {
             return self.broken();
         };
-        (self.start, self.end) = (at, at.saturating_add(length));
+        self.start = self.block.len().saturating_sub(rest.len());
+        self.end = self.start.saturating_add(length);
         match codec::glance(self.record()) {
             Some(glance) => {
                 self.glance = glance;

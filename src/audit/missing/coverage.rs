@@ -70,14 +70,18 @@ impl Watch for Coverage {
         .filter_map(said)
         .collect();
         let of_packets = [
-            (lost(scene), "packets lost by the capturing host"),
-            (cut(scene), "packets cut short by the capture"),
+            (lost(scene), "lost by the capturing host"),
+            (cut(scene), "cut short by the capture"),
         ];
-        let mut parts: Vec<String> = of_packets.iter().filter_map(said).collect();
+        let mut parts: Vec<String> = of_packets
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, how)| format!("{} {how}", many(count, "packet")))
+            .collect();
         if !of_flows.is_empty() {
             parts.insert(
                 0,
-                format!("of {} flows {}", self.flows, of_flows.join(", ")),
+                format!("of {} {}", many(self.flows, "flow"), of_flows.join(", ")),
             );
         }
         let too_many: Vec<String> = findings
@@ -89,7 +93,8 @@ impl Watch for Coverage {
             return;
         }
         if parts.is_empty() {
-            parts.push(format!("not all of {} flows could be followed", self.flows));
+            let flows = many(self.flows, "flow");
+            parts.push(format!("not all of {flows} could be followed"));
         }
         findings.tell(Draft {
             code: NOT_VISIBLE,
@@ -100,6 +105,12 @@ impl Watch for Coverage {
             cause: Cause::default(),
         });
     }
+}
+
+/// "1 flow", "2 flows".
+fn many(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{plural}")
 }
 
 /// Packets that the capturing hosts say they lost (interface statistics of pcapng).

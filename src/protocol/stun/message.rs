@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     AUTHENTICATION, CHANNEL, CLASS, DIALECT, ERROR, ICE_ROLE, MAPPED_ADDRESS, METHOD,
-    MS_IMPLEMENTATION, MS_SERVICE_QUALITY, MS_VERSION, PEER_ADDRESS, REALM, SOFTWARE,
+    MS_IMPLEMENTATION, MS_SERVICE_QUALITY, MS_VERSION, PEER_ADDRESS, REALM, REFUSED, SOFTWARE,
     USE_CANDIDATE,
 };
 use crate::bytes::{Cursor, Short};
@@ -332,8 +332,19 @@ fn error_code(value: &[u8]) -> Option<(u16, &[u8])> {
     }
 }
 
+/// The nonce of a signed request is too old (RFC 8489 section 14.8): the client asks again with the new one.
+const STALE_NONCE: u16 = 438;
+
+/// The latest request to a relay that was signed, by its transaction: an error that answers it is no challenge.
+#[derive(Debug, Default)]
+pub(super) struct Signed(Option<[u8; 16]>);
+
 /// Notes what a message says. Returns the data that it relays.
-pub(super) fn note<'a>(message: &Message<'a>, notes: &mut Notes<'_>) -> Option<&'a [u8]> {
+pub(super) fn note<'a>(
+    message: &Message<'a>,
+    signed: &mut Signed,
+    notes: &mut Notes<'_>,
+) -> Option<&'a [u8]> {
     notes.proved();
     let (method, class) = message.method();
     let name = message.method_name(method);
@@ -349,7 +360,17 @@ pub(super) fn note<'a>(message: &Message<'a>, notes: &mut Notes<'_>) -> Option<&
     }
     let mut credentials = Credentials::default();
     let mut data = None;
+    let is_of_relay = is_client(name.unwrap_or_default(), class).is_some();
+    let answers_signed = class == "error" && is_of_relay && signed.0.as_ref() == Some(message.mask);
     for (kind, value) in message.attributes().map_while(Result::ok) {
+        if let (true, Kind::ERROR_CODE, Some((code, reason))) =
+            (answers_signed, kind, error_code(value))
+            && code != STALE_NONCE
+        {
+            let reason = String::from_utf8_lossy(trimmed(reason));
+            let refused = format!("{} {code} {reason}", name.unwrap_or_default());
+            notes.text(REFUSED, refused.trim_end());
+        }
         match kind {
             Kind::DATA if matches!(name, Some("send" | "data")) => data = Some(value),
             Kind::USERNAME => credentials.user = true,
@@ -365,6 +386,9 @@ pub(super) fn note<'a>(message: &Message<'a>, notes: &mut Notes<'_>) -> Option<&
     }
     if class == "request" {
         notes.text(AUTHENTICATION, credentials.mechanism());
+        if is_of_relay && credentials.signature {
+            signed.0 = Some(*message.mask);
+        }
     }
     data
 }

@@ -16,7 +16,7 @@ mod message;
 mod stream;
 
 use self::carried::Carried;
-use self::message::{Message, note};
+use self::message::{Message, Signed, note};
 use super::{About, Datagram, DatagramDecoder, DatagramEntry, Protocol, Reject, StreamEntry};
 use crate::bytes::Cursor;
 use crate::evidence::Notes;
@@ -39,6 +39,7 @@ pub(super) const STUN: Protocol = Protocol {
         REALM,
         AUTHENTICATION,
         ERROR,
+        REFUSED,
         MAPPED_ADDRESS,
         PEER_ADDRESS,
         CHANNEL,
@@ -91,6 +92,8 @@ const REALM: &str = "realm";
 const MS_VERSION: &str = "ms_version";
 /// Error code and reason.
 const ERROR: &str = "error";
+/// A request that a relay refuses although it was signed: method, code and reason. A challenge or a stale nonce is none.
+const REFUSED: &str = "refused";
 
 /// First bytes of channel numbers (RFC 8656 section 12, RFC 7983).
 const CHANNEL_FIRST: u8 = 0x40;
@@ -104,6 +107,7 @@ const MULTIPLEXED_HEADER: usize = 12;
 #[derive(Default)]
 struct Stun {
     proven: bool,
+    signed: Signed,
     carried: Carried,
 }
 
@@ -123,7 +127,7 @@ impl Stun {
             return Err(Reject::Invalid("a header without a cookie"));
         }
         self.proven = true;
-        if let Some(data) = note(&message, notes) {
+        if let Some(data) = note(&message, &mut self.signed, notes) {
             self.carried.data(data, notes);
         }
         Ok(())

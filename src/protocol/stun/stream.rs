@@ -1,6 +1,6 @@
 //! Messages on a stream, and the three ways in which they stand there.
 
-use super::message::{HEADER, Message, has_cookie, note};
+use super::message::{HEADER, Message, Signed, has_cookie, note};
 use super::{CHANNEL_FIRST, CHANNEL_LAST, Carried};
 use crate::bytes::{Cursor, Short};
 use crate::evidence::Notes;
@@ -132,6 +132,7 @@ fn look(bytes: &[u8]) -> (Probe, Option<Framing>) {
 #[derive(Default)]
 pub(super) struct Stream {
     framing: Option<Framing>,
+    signed: Signed,
     carried: Carried,
 }
 
@@ -179,7 +180,7 @@ impl Stream {
         let content = bytes.get(frame.header..end).unwrap_or_default();
         let data = if frame.is_message {
             match Message::parse(content, frame.length) {
-                Ok(message) if message.is_proof() => note(&message, notes),
+                Ok(message) if message.is_proof() => note(&message, &mut self.signed, notes),
                 // Behind a length, other protocols may stand beside messages.
                 Err(reject) if framing == Framing::Bare => return Err(reject),
                 _ => None,

@@ -93,6 +93,30 @@ fn an_error_gives_code_reason_and_realm() {
 }
 
 #[test]
+fn a_signed_request_that_is_refused_tells_a_login_from_its_challenge() {
+    let signed: &[(u16, &[u8])] = &[
+        (6, b"user"),
+        (0x14, b"example.com\0"),
+        (0x15, b"nonce\0\0\0"),
+        (8, &[7; 20]),
+    ];
+    let asked = |attributes| message(0x0003, COOKIE, attributes);
+    let refused = |code: &[u8]| message(0x0113, COOKIE, &[(9, code)]);
+    let refusals = |code: &[u8], attributes| {
+        let recorder = datagrams(&[(CLIENT, &asked(attributes)), (SERVER, &refused(code))]);
+        values(&recorder, "stun", REFUSED)
+    };
+    let unauthorized = b"\0\0\x04\x01Unauthorized\0";
+    assert_eq!(
+        refusals(unauthorized, signed),
+        ["allocate 401 Unauthorized"]
+    );
+    // The challenge of a first request, and a nonce that has grown old.
+    assert!(refusals(unauthorized, &[]).is_empty());
+    assert!(refusals(b"\0\0\x04\x26Stale Nonce\0", signed).is_empty());
+}
+
+#[test]
 fn the_dialect_of_lync_is_read() {
     let answer = message(0x0103, [9; 4], &[MS_COOKIE, MAPPED]);
     let indication = message(0x0115, [9; 4], &[MS_COOKIE, (0x13, b"data")]);

@@ -59,6 +59,7 @@ pub(super) const CHECKS: &[&Check] = &[
     &telephony::SIGNALLING,
     &telephony::CALLS,
     &telephony::QUALITY,
+    &telephony::RELAY,
     &reachability::PATH,
     &reachability::SCAN,
     &reachability::RESET,

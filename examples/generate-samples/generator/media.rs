@@ -199,6 +199,41 @@ pub(crate) fn check(trace: &mut Trace, at: u64, from: SocketAddr, to: SocketAddr
     trace.udp(at + 1_900, to, from, &stun(0x0101, &transaction, &answer));
 }
 
+/// A client asks a relay for an address: it is challenged, signs, and gets one, or is refused as before (RFC 8656 §7).
+pub(crate) fn allocate(trace: &mut Trace, at: u64, from: SocketAddr, to: SocketAddr, given: bool) {
+    let wanted = attribute(0x19, &[17, 0, 0, 0]);
+    let challenge = cat(&[
+        &attribute(9, b"\0\0\x04\x01Unauthorized"),
+        &attribute(0x14, b"example.com"),
+        &attribute(0x15, b"f3a9c04d"),
+    ]);
+    let signed = cat(&[
+        &wanted,
+        &attribute(6, b"relayed-user"),
+        &attribute(0x14, b"example.com"),
+        &attribute(0x15, b"f3a9c04d"),
+        &attribute(8, &trace.random.bytes(20)),
+    ]);
+    let relayed = SocketAddr::new(to.ip(), 50_210);
+    let granted = cat(&[
+        &attribute(0x16, &mapped(relayed)),
+        &attribute(0x20, &mapped(from)),
+        &attribute(0x0D, &600_u32.to_be_bytes()),
+        &attribute(8, &trace.random.bytes(20)),
+    ]);
+    let (kind, answer) = if given {
+        (0x0103, &granted)
+    } else {
+        (0x0113, &challenge)
+    };
+    let exchanges = [(&wanted, 0x0113, &challenge), (&signed, kind, answer)];
+    for ((request, kind, answer), at) in exchanges.into_iter().zip([at, at + 5_000]) {
+        let transaction = trace.random.bytes(12);
+        trace.udp(at, from, to, &stun(0x0003, &transaction, request));
+        trace.udp(at + 1_700, to, from, &stun(kind, &transaction, answer));
+    }
+}
+
 fn stun(kind: u16, transaction: &[u8], attributes: &[u8]) -> Vec<u8> {
     cat(&[
         &kind.to_be_bytes(),

@@ -56,4 +56,4 @@ def run(s, lab):
         failed = s.flow("client2", "lyncedge1", 3478, "udp", **about)
         done = client.run(relay.client(edge, peer, password="wrong"), check=False)
         assert done.returncode != 0, "the wrong password was accepted"
-        s.cause("the password is wrong: TURN answers 401 again and again", None, [failed])
+        s.cause("the password is wrong: TURN answers 401 again and again", "EXW313", [failed])

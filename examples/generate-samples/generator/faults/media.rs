@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::hosts::{CAS13, GATEWAY1, LYNC_CLIENT, MBX13, MEDIATION, UM1, at};
-use super::super::media::{PCMU, RTAUDIO, Talk};
+use super::super::media::{PCMU, RTAUDIO, Talk, allocate};
 use super::super::trace::Trace;
 use super::calls::{answered, called, caller};
 use super::{Cases, SECOND};
@@ -57,6 +57,18 @@ pub(super) fn add(cases: &mut Cases) {
         "EXW303",
         "media of a Mediation server on port 50000",
         move |t| mediated(t, 50_000),
+    );
+    let relay = at([192, 0, 2, 30].into(), 3478);
+    let client = at(LYNC_CLIENT, 50_044);
+    cases.raises(
+        "EXW313",
+        "a relay that refuses a signed request as it refused the first",
+        move |t| allocate(t, SECOND, client, relay, false),
+    );
+    cases.spares(
+        "EXW313",
+        "a relay that asks for credentials, and takes them",
+        move |t| allocate(t, SECOND, client, relay, true),
     );
     cases.raises("EXW304", "RTP to the call router", |t| {
         talk(t, caller(), at(CAS13, 30_000))

@@ -53,7 +53,7 @@ def run(s, lab):
         time.sleep(0.5)
         callee.stop()
     with s.step("a wrong password"):
-        failed = s.flow("client2", "lyncedge1", 3478, "udp", **about)
+        failed = s.flow("client2", "lyncedge1", 3478, "udp", findings=["EXW313"], **about)
         done = client.run(relay.client(edge, peer, password="wrong"), check=False)
         assert done.returncode != 0, "the wrong password was accepted"
         s.cause("the password is wrong: TURN answers 401 again and again", "EXW313", [failed])

@@ -94,7 +94,7 @@ pub struct Rows {
 
 impl Rows {
     /// The numbers of their flows.
-    pub fn numbers(&self) -> Range<u64> {
+    fn numbers(&self) -> Range<u64> {
         self.first..self.first.saturating_add(self.count)
     }
 

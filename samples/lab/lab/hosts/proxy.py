@@ -102,7 +102,7 @@ request_route {{
 
 TLS = """\
 [server:default]
-method = TLSv1.2+
+method = {method}
 verify_certificate = {demand}
 require_certificate = {demand}
 ca_list = {authority}
@@ -119,20 +119,21 @@ certificate = {certificate}
 def start(host, authority, trunk):
     """Starts a Front End; `trunk` is the address of record that numbers are sent to."""
     routes = FRONT_END.format(address=host.address, realm=REALM, moved=MOVED, password=PASSWORD, trunk=trunk)
-    return kamailio(host, authority, routes, "no")
+    return kamailio(host, authority, routes)
 
 
 def router(host, authority, target):
     """Starts a call router, which redirects to this place over TLS and demands certificates of those who call by TLS."""
-    return kamailio(host, authority, CALL_ROUTER.format(target=target), "yes")
+    return kamailio(host, authority, CALL_ROUTER.format(target=target), is_mutual=True)
 
 
-def kamailio(host, authority, routes, demand):
-    """Starts Kamailio; whether it demands certificates of clients is a word of its configuration."""
+def kamailio(host, authority, routes, is_mutual=False):
+    """Starts Kamailio. TLS 1.3 would hide the certificates of clients."""
     certificate, key = authority.issue(host.fqdn)
     folder = host.folder / "kamailio"
     folder.mkdir(exist_ok=True)
-    tls = TLS.format(certificate=certificate, key=key, authority=authority.path, demand=demand)
+    demand, method = ("yes", "TLSv1.2") if is_mutual else ("no", "TLSv1.2+")
+    tls = TLS.format(certificate=certificate, key=key, authority=authority.path, demand=demand, method=method)
     (folder / "tls.cfg").write_text(tls)
     config = folder / "kamailio.cfg"
     config.write_text(CONFIG.format(address=host.address, folder=folder) + routes)

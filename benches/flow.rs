@@ -4,7 +4,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use exwire::flow::{FlowTable, Found, Observation, TcpObservation};
 use exwire::net::{Endpoint, FlowKey, TcpFlags, Timestamp, Transport};
-use exwire::stream::{Chunk, Stream};
+use exwire::stream::{Chunk, Mark, Stream};
 
 /// Packets of each run.
 const PACKETS: u32 = 200_000;
@@ -92,11 +92,17 @@ fn push(sequences: &[u32]) -> u64 {
     stream.syn(u32::MAX);
     let mut given = 0;
     for &sequence in sequences {
-        stream.push(black_box(sequence), &payload, 1460, &mut |chunk| {
-            if let Chunk::Data(bytes) = chunk {
-                given += black_box(bytes).len() as u64;
-            }
-        });
+        stream.push(
+            black_box(sequence),
+            &payload,
+            1460,
+            Mark::default(),
+            &mut |chunk| {
+                if let Chunk::Data(bytes) | Chunk::Held(bytes, _) = chunk {
+                    given += black_box(bytes).len() as u64;
+                }
+            },
+        );
     }
     given
 }

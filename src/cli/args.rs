@@ -38,12 +38,15 @@ pub(super) enum Command {
     /// What is new, gone, changed, slower or failing between two captures
     Diff(Diffing),
     /// The packets of findings, flows, services or calls as pcapng, with the evidence as comments
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Extract(Extracting),
     /// Who is who, as captures show it: a topology file to correct, for `--topology`
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Topology(Scanning),
     /// The documented matrix, searchable, with its sources
     Matrix(Searching),
     /// What a finding's code means, what it rests on, and what to do
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Explain(Explaining),
 }
 

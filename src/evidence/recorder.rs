@@ -30,6 +30,16 @@ pub struct Moment {
     pub side: Side,
 }
 
+impl Moment {
+    /// The packet alone.
+    pub const fn seen(self) -> Seen {
+        Seen {
+            time: self.time,
+            frame: self.frame,
+        }
+    }
+}
+
 /// First sight of something: packet number and time of the earliest packet that says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Seen {
@@ -354,10 +364,7 @@ pub struct Notes<'a> {
 
 impl Notes<'_> {
     const fn seen(&self) -> Seen {
-        Seen {
-            time: self.moment.time,
-            frame: self.moment.frame,
-        }
+        self.moment.seen()
     }
 
     /// The packet that is read.

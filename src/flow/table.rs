@@ -70,7 +70,10 @@ impl<S> FlowState<S> {
             let side = observation.side;
             let counts: &mut MisorderCounts = &mut tracker.misorder[side];
             let (time, length) = (observation.time, observation.payload_len);
-            self.progress[side].advance(time, tcp, length, counts);
+            if let Some(filler) = self.progress[side].advance(time, tcp, length, counts) {
+                let trip = tracker.round_trip_micros();
+                tracker.misorder[side].fill(filler, trip);
+            }
             if tcp.flags.contains(TcpFlags::ACK) && !tcp.flags.contains(TcpFlags::RST) {
                 let other = side.other();
                 let counts = &mut tracker.misorder[other];

@@ -12,7 +12,7 @@ use crate::evidence::{Episode, Moment, Packer, Peek, Recorder, Rested, Seen};
 use crate::flow::{FlowTable, TcpTracker, Tracker};
 use crate::net::{FlowKey, PerSide, Side, TcpFlags, Timestamp, Transport};
 use crate::protocol::{Context, Conversation, Datagram, Datagrams};
-use crate::stream::{Chunk, Stream};
+use crate::stream::{Chunk, Mark, Stream};
 use crate::wire::{Layers, TcpHeader, Tunnel};
 
 /// The application side of one flow.
@@ -410,6 +410,15 @@ impl Awake {
         };
         match chunk {
             Chunk::Data(bytes) => conversation.data(bytes, context, &mut self.recorder),
+            Chunk::Held(bytes, Mark { time, frame }) => {
+                let moment = Moment {
+                    time,
+                    frame,
+                    ..context.moment
+                };
+                let context = Context { moment, ..context };
+                conversation.data(bytes, context, &mut self.recorder);
+            }
             Chunk::Gap { bytes } => conversation.gap(bytes, context, &mut self.recorder),
         }
         if conversation.is_done() {
@@ -459,7 +468,12 @@ impl Connection {
         // The text of a RST is a diagnostic, not data (RFC 9293 §3.5.3).
         if layers.payload_wire_len > 0 && !tcp.flags.contains(TcpFlags::RST) {
             let mut sink = deliver(talk, self.is_open, moment);
-            self.streams[side].push(sequence, layers.payload, layers.payload_wire_len, &mut sink);
+            let mark = Mark {
+                time: moment.time,
+                frame: moment.frame,
+            };
+            let wire_len = layers.payload_wire_len;
+            self.streams[side].push(sequence, layers.payload, wire_len, mark, &mut sink);
         }
         if talk.is_done() {
             for side in Side::BOTH {

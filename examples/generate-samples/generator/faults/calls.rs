@@ -83,10 +83,10 @@ fn invite(trace: &mut Trace, status: Option<(&str, &str)>) {
     tcp.close();
 }
 
-/// Six seconds of a stream, whose n-th packet comes so many microseconds after its turn, or never.
-fn stream(trace: &mut Trace, late: impl Fn(u16) -> Option<u64>) {
+/// So many packets of a stream, whose n-th comes so many microseconds after its turn, or never.
+fn stream(trace: &mut Trace, packets: u16, late: impl Fn(u16) -> Option<u64>) {
     let source = trace.random.bytes(4);
-    for number in 0..300_u16 {
+    for number in 0..packets {
         let Some(late) = late(number) else { continue };
         let mut packet = vec![0x80, 0];
         packet.extend((1000 + number).to_be_bytes());
@@ -100,17 +100,19 @@ fn stream(trace: &mut Trace, late: impl Fn(u16) -> Option<u64>) {
 
 /// A stream of which every n-th packet is lost.
 fn lossy(trace: &mut Trace, every: u16) {
-    stream(trace, |number| (number % every != every - 1).then_some(0));
+    stream(trace, 150, |number| {
+        (number % every != every - 1).then_some(0)
+    });
 }
 
 /// A queue that fills while eight packets wait, by so many microseconds more for each, and empties at once.
 fn unsteady(trace: &mut Trace, more: u64) {
-    stream(trace, |number| Some(u64::from(7 - number % 8) * more));
+    stream(trace, 300, |number| Some(u64::from(7 - number % 8) * more));
 }
 
 /// A stream of which every n-th packet comes after the one behind it.
 fn shuffled(trace: &mut Trace, every: u16) {
-    stream(trace, |number| {
+    stream(trace, 150, |number| {
         Some(if number % every == 1 { 25_000 } else { 0 })
     });
 }
@@ -182,7 +184,7 @@ pub(super) fn add(cases: &mut Cases) {
         answered(t, "RTP/AVP");
         shuffled(t, 10);
     });
-    cases.spares("EXW315", "four packets behind the next one", |t| {
+    cases.spares("EXW315", "two packets behind the next one", |t| {
         answered(t, "RTP/AVP");
         shuffled(t, 75);
     });

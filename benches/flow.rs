@@ -2,7 +2,7 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use exwire::flow::{FlowTable, Observation, TcpObservation};
+use exwire::flow::{FlowTable, Found, Observation, TcpObservation};
 use exwire::net::{Endpoint, FlowKey, TcpFlags, Timestamp, Transport};
 use exwire::stream::{Chunk, Mark, Stream};
 
@@ -41,7 +41,10 @@ fn observe(table: &mut FlowTable<()>, packets: &[Observation]) {
             black_box(state);
         };
         black_box(table.observe(packet, |_| (), &mut retire));
-        table.expire(packet.time, &mut retire);
+        let mut found = |found: Found<'_, ()>| {
+            black_box(&found);
+        };
+        table.expire(packet.time, i64::MAX, &mut found);
     }
 }
 

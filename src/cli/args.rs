@@ -75,8 +75,8 @@ pub(super) struct Reading {
     /// Take every capture as a tap of its own, also where names look like one rotated series
     #[arg(long)]
     pub(super) separate: bool,
-    /// Memory to keep to, such as 512M or 2G; flows beyond it wait in a temporary file. What decoders hold of flows that are
-    /// not over comes on top [default: half of the machine's]
+    /// Memory to keep to, such as 512M or 2G; flows beyond it wait in a temporary file, and where too many are under way,
+    /// the longest idle are ended early and joined later [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory_limit: Option<Size>,
     /// Threads that scan and judge [default: as many as there are processors]

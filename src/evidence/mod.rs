@@ -28,7 +28,7 @@ pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
 pub(crate) use packed::Records;
-pub use packed::{Packed, Packer};
+pub use packed::{Packed, Packer, Rested};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};
 pub use scale::{answered_within, milestone};

@@ -110,6 +110,23 @@ impl Conversation {
         matches!(self.state, State::Done)
     }
 
+    /// Bytes that it holds beside its own size, about; takes the same time however much that is.
+    pub fn held_bytes(&self) -> usize {
+        let decoder = match &self.state {
+            State::Decoding(_, decoder) => decoder.held_bytes(),
+            State::Undecided | State::Done => 0,
+        };
+        let pending = self.sides.iter().map(|(_, inbox)| inbox.pending.capacity());
+        pending.fold(decoder, usize::saturating_add)
+    }
+
+    /// Gives back what buffers have free: the connection is idle.
+    pub fn rest(&mut self) {
+        for side in Side::BOTH {
+            self.sides[side].pending.shrink_to_fit();
+        }
+    }
+
     /// `bytes` come next on the side that `context` names.
     pub fn data(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) {
         let side = context.moment.side;

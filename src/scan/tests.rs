@@ -143,6 +143,7 @@ fn what_bounds_leave_out_is_counted_and_the_same_for_any_number_of_workers() {
         flows: 40,
         held_bytes: 10_000,
         quoted: 20,
+        ..Bounds::default()
     };
     let (ledger, left_out, counters) = shared(&file, 1, bounds);
     for counter in [
@@ -167,6 +168,40 @@ fn what_bounds_leave_out_is_counted_and_the_same_for_any_number_of_workers() {
             "{workers} workers"
         );
     }
+}
+
+/// What one worker sees, and how many flows it let go early.
+fn alone(file: &[u8], bounds: Bounds) -> (Ledger, u64) {
+    let (ledger, left_out, _) = shared(file, 1, bounds);
+    let evicted = left_out.get("flows_evicted").copied().unwrap_or_default();
+    (ledger, evicted)
+}
+
+#[test]
+fn what_rests_between_its_packets_is_the_same_as_what_does_not() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
+    let files = std::fs::read_dir(folder).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    let is_capture = |path: &std::path::PathBuf| path.to_string_lossy().contains(".pcap");
+    let captures = paths
+        .filter(is_capture)
+        .map(|path| std::fs::read(path).unwrap());
+    let mut count = 0;
+    for file in captures.chain([flood()]) {
+        let with = |rest| {
+            alone(
+                &file,
+                Bounds {
+                    rest,
+                    ..Bounds::default()
+                },
+            )
+        };
+        let (awake, resting) = (with(i64::MAX), with(0));
+        assert!(awake == resting, "a flow that rested is another");
+        count += 1;
+    }
+    assert!(count > 4, "{count} captures");
 }
 
 #[test]

@@ -170,6 +170,11 @@ impl Stream {
         self.skip_unless_fin(self.acknowledged, sink);
     }
 
+    /// Whether [`Stream::finish`] would give nothing.
+    pub fn is_quiet(&self) -> bool {
+        self.held.is_none() && self.acknowledged <= self.next.saturating_add(1)
+    }
+
     /// Nobody wants more: frees everything. Later segments are only counted. A hole is then passed over at once, so
     /// that a segment which fills it counts as sent again, and gaps are not counted any more.
     pub fn stop(&mut self) {

@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
             },
             longest_silence_ns: self.signed()?,
             tcp: if flags & TCP != 0 {
-                Some(self.tcp()?)
+                Some(Box::new(self.tcp()?))
             } else {
                 None
             },

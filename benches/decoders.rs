@@ -22,7 +22,7 @@ use exwire::net::{FlowKey, Side, TcpFlags};
 use exwire::protocol::{Context, Conversation, Datagram, Datagrams, PROTOCOLS};
 use exwire::scan;
 use exwire::signature::{Overrides, Signatures, Vocabulary};
-use exwire::stream::{Chunk, Stream};
+use exwire::stream::{Chunk, Mark, Stream};
 use exwire::topology::Topology;
 use exwire::wire::{Dissector, Limits, TransportHeader};
 use traffic::{Extent, Kind, generate};
@@ -192,7 +192,7 @@ fn listen(capture: &Path, spoken: &mut BTreeMap<&'static str, Vec<Speech>>) {
                 let mut missing = 0;
                 let mut take = |chunk: Chunk<'_>| match chunk {
                     Chunk::Gap { bytes } => missing = bytes,
-                    Chunk::Data(bytes) => messages.push(Message {
+                    Chunk::Data(bytes) | Chunk::Held(bytes, _) => messages.push(Message {
                         moment,
                         bytes: bytes.to_vec(),
                         gap: std::mem::take(&mut missing),
@@ -202,6 +202,7 @@ fn listen(capture: &Path, spoken: &mut BTreeMap<&'static str, Vec<Speech>>) {
                     tcp.sequence,
                     layers.payload,
                     layers.payload_wire_len,
+                    Mark::default(),
                     &mut take,
                 );
             }

@@ -2,9 +2,9 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use exwire::flow::{FlowTable, Observation, TcpObservation};
+use exwire::flow::{FlowTable, Found, Observation, TcpObservation};
 use exwire::net::{Endpoint, FlowKey, TcpFlags, Timestamp, Transport};
-use exwire::stream::{Chunk, Stream};
+use exwire::stream::{Chunk, Mark, Stream};
 
 /// Packets of each run.
 const PACKETS: u32 = 200_000;
@@ -41,7 +41,10 @@ fn observe(table: &mut FlowTable<()>, packets: &[Observation]) {
             black_box(state);
         };
         black_box(table.observe(packet, |_| (), &mut retire));
-        table.expire(packet.time, &mut retire);
+        let mut found = |found: Found<'_, ()>| {
+            black_box(&found);
+        };
+        table.expire(packet.time, i64::MAX, &mut found);
     }
 }
 
@@ -89,11 +92,17 @@ fn push(sequences: &[u32]) -> u64 {
     stream.syn(u32::MAX);
     let mut given = 0;
     for &sequence in sequences {
-        stream.push(black_box(sequence), &payload, 1460, &mut |chunk| {
-            if let Chunk::Data(bytes) = chunk {
-                given += black_box(bytes).len() as u64;
-            }
-        });
+        stream.push(
+            black_box(sequence),
+            &payload,
+            1460,
+            Mark::default(),
+            &mut |chunk| {
+                if let Chunk::Data(bytes) | Chunk::Held(bytes, _) = chunk {
+                    given += black_box(bytes).len() as u64;
+                }
+            },
+        );
     }
     given
 }

@@ -300,6 +300,43 @@ fn only_findings_have_sarif() {
 }
 
 #[test]
+fn help_offers_formats_where_there_are_some_and_only_there() {
+    let capture = sample("um-lync-calls.pcap");
+    for (arguments, has) in [
+        (&["classify", &capture][..], true),
+        (&["audit", &capture], true),
+        (&["endpoints", &capture], true),
+        (&["calls", &capture], true),
+        (&["matrix"], true),
+        (&["diff", &capture, &capture], true),
+        (&["extract", "--flow", "1", &capture], false),
+        (&["topology", &capture], false),
+        (&["explain", "--flow", "1", &capture], false),
+        (&["explain", "EXW101"], false),
+        (&["explain"], false),
+    ] {
+        let help = Run::of(&[arguments[0], "--help"]);
+        assert_eq!(help.out.contains("--format <"), has, "{}", help.out);
+        let run = Run::of(&[arguments, &["--format", "json"]].concat());
+        if has {
+            assert!(run.status < 2, "{arguments:?}: {}", run.err);
+        } else {
+            run.assert_fails(2, &["no other format"]);
+        }
+    }
+}
+
+#[test]
+fn an_explanation_goes_to_the_file_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("why.txt");
+    let run = Run::of(&["explain", "exw201", "-o", file.to_str().unwrap()]);
+    assert_eq!((run.status, run.out.as_str()), (0, ""));
+    let told = fs::read_to_string(file).unwrap();
+    assert_eq!(told, Run::of(&["explain", "EXW201"]).out);
+}
+
+#[test]
 fn the_chain_of_a_flow_leads_from_its_frames_to_its_findings() {
     let (capture, topology) = (
         sample("perimeter-unhealthy.pcap"),

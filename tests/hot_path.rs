@@ -1,4 +1,5 @@
-//! A packet of a known flow allocates nothing: twice the packets cost the same number of allocations.
+//! A packet of a known flow allocates nothing: twice the packets cost the same number of allocations. And a flow takes no more
+//! memory than is said, as long as it lives.
 #![expect(unsafe_code, reason = "an allocator that counts is unsafe to write")]
 #![allow(
     clippy::unwrap_used,
@@ -22,27 +23,33 @@ struct Counting;
 
 thread_local! {
     static ASKED: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that it holds, and the most that it held.
+    static HELD: Cell<i64> = const { Cell::new(0) };
+    static MOST: Cell<i64> = const { Cell::new(0) };
 }
 
-fn count() {
-    ASKED.set(ASKED.get() + 1);
+fn count(released: usize, asked: usize) {
+    ASKED.set(ASKED.get() + u64::from(asked > 0));
+    HELD.set(HELD.get() + asked as i64 - released as i64);
+    MOST.set(MOST.get().max(HELD.get()));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; the counter does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(0, layout.size());
         // SAFETY: the caller's promises are handed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(layout.size(), 0);
         // SAFETY: the caller's promises are handed on.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(layout.size(), size);
         // SAFETY: the caller's promises are handed on.
         unsafe { System.realloc(block, layout, size) }
     }
@@ -324,4 +331,90 @@ fn what_is_said_again_allocates_nothing() {
     let hello = b"EHLO client.example.com\r\n".to_vec();
     let opening = [(false, greeting), (true, hello)];
     assert_nothing_per_packet("smtp", |packets| talks(packets, &opening, b"250 ok\r\n"));
+}
+
+/// Flows that are alive at once: nine tenths of a table that has room for a power of two.
+const ALIVE: u32 = 900;
+/// Packet time between two of them, in milliseconds, where they rest as they would in an ordinary capture.
+const SLOWLY: u32 = 400;
+
+/// The opening of connections without payload.
+fn half_open(flow: u32) -> Vec<Frame> {
+    vec![segment(0, flow, true, [99, 0], 2, &[])]
+}
+
+/// A lookup of an address (RFC 1035 section 4.1).
+fn lookup(flow: u32) -> Vec<Frame> {
+    let question = b"\x04mail\x07example\x03com\0\0\x01\0\x01";
+    let message = |flags: [u8; 2], answers: u8| {
+        let mut message = vec![7, 7, flags[0], flags[1], 0, 1, 0, answers, 0, 0, 0, 0];
+        message.extend(question);
+        message
+    };
+    let mut answer = message([0x81, 0x80], 1);
+    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 10, 0, 0, 40]);
+    vec![
+        datagram(0, flow, true, &message([1, 0], 0)),
+        datagram(0, flow, false, &answer),
+    ]
+}
+
+/// A page that is asked for and comes.
+fn page(flow: u32) -> Vec<Frame> {
+    let request = b"GET /status HTTP/1.1\r\nHost: mail.example.com\r\n\r\n";
+    let answer = b"HTTP/1.1 200 OK\r\nServer: lab\r\nContent-Length: 2\r\n\r\nok";
+    let asked = 100 + request.len() as u32;
+    vec![
+        segment(0, flow, true, [99, 0], 2, &[]),
+        segment(0, flow, false, [299, 100], 18, &[]),
+        segment(0, flow, true, [100, 300], 16, request),
+        segment(0, flow, false, [300, asked], 16, answer),
+    ]
+}
+
+/// Bytes that a flow takes that is alive, where one comes each so many milliseconds; with what packing it takes in the end, which
+/// in captures of many flows does not add up.
+fn bytes_alive(each: u32, flow: impl Fn(u32) -> Vec<Frame>) -> i64 {
+    let most = |flows: u32| {
+        let frames = (0..flows).flat_map(|number| {
+            let mut frames = flow(number);
+            for frame in &mut frames {
+                frame.nanos += i64::from(number * each) * 1_000_000;
+            }
+            frames
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let recording = Recording {
+            link: 1,
+            frames: frames.collect(),
+        };
+        let path = recording.write(&folder.path().join("generated.pcap"));
+        drop(recording);
+        let chains = [chain(&[path])];
+        let before = HELD.get();
+        MOST.set(before);
+        let scanned = scan(&chains, 1);
+        let most = MOST.get() - before;
+        assert_eq!(scanned.ledger.episodes().count(), flows as usize);
+        most
+    };
+    most(ALIVE);
+    (most(2 * ALIVE) - most(ALIVE)) / i64::from(ALIVE)
+}
+
+#[test]
+fn a_live_flow_takes_no_more_than_is_said() {
+    for (what, bytes, most) in [
+        ("half-open", bytes_alive(0, half_open), 800),
+        ("lookup", bytes_alive(0, lookup), 1800),
+        ("page", bytes_alive(0, page), 2000),
+        ("resting lookup", bytes_alive(SLOWLY, lookup), 1050),
+        ("resting page", bytes_alive(SLOWLY, page), 1350),
+    ] {
+        println!("{what}: {bytes} bytes");
+        assert!(
+            bytes <= most,
+            "{what}: {bytes} bytes, expected {most} at most"
+        );
+    }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use manifest_support::{Compared, common_fields, end, items};
+use manifest_support::{Compared, common_fields, end, items, set_differences};
 use serde_json::{Value, json};
 
 #[test]
@@ -120,7 +120,7 @@ fn compare(name: &str) -> Vec<String> {
     let flows = run("classify", &manifest);
     let findings = run("audit", &manifest);
     let mut differences = flow_differences(&manifest, &flows);
-    differences.extend(cause_differences(&manifest, &findings, &flows));
+    differences.extend(finding_differences(&manifest, &findings, &flows));
     // A capture that cuts packets off may not show what announces a call.
     if strings(&manifest["differs"]).contains(&"calls".to_owned()) {
         return differences;
@@ -130,7 +130,7 @@ fn compare(name: &str) -> Vec<String> {
         items(&manifest["endpoint"]).map(|it| listed(it, &ENDPOINT)),
         run("endpoints", &manifest)
             .iter()
-            .filter(|record| matches!(record["kind"].as_str(), Some("rpc" | "media")))
+            .filter(|record| matches!(record["kind"].as_str(), Some("rpc" | "media" | "relay")))
             .map(|record| listed(&flat(record), &ENDPOINT)),
     ));
     // Registrations are dialogues, but no calls.
@@ -271,56 +271,58 @@ fn flat(record: &Value) -> Value {
     flat
 }
 
-fn set_differences(
-    what: &str,
-    expected: impl Iterator<Item = String>,
-    seen: impl Iterator<Item = String>,
-) -> Vec<String> {
-    let [expected, seen]: [BTreeSet<String>; 2] = [expected.collect(), seen.collect()];
-    let missing = expected.difference(&seen);
-    let more = seen.difference(&expected);
-    missing
-        .map(|line| format!("{what} {line}: not reported"))
-        .chain(more.map(|line| format!("{what} {line}: not in the manifest")))
-        .collect()
-}
+/// What audit says of the capture as a whole: how much of it could not be judged. It names no flow.
+const SUMMARY: &str = "EXW990";
 
-/// Causes that audit has a code for: the finding must name exactly the flows of the cause.
-fn cause_differences(manifest: &Value, findings: &[Value], flows: &[Value]) -> Vec<String> {
+/// Every finding must name exactly the flows that are said to show it, and every cause with a code be told about its flows.
+fn finding_differences(manifest: &Value, findings: &[Value], flows: &[Value]) -> Vec<String> {
     let keys: BTreeMap<u64, String> = flows
         .iter()
         .map(|flow| (flow["flow"].as_u64().unwrap(), key(flow)))
         .collect();
-    let mut told: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     for finding in findings {
-        let named = items(&finding["flows"])
-            .filter_map(|number| keys.get(&number.as_u64().unwrap()).map(String::as_str));
-        told.entry(finding["code"].as_str().unwrap())
-            .or_default()
-            .extend(named);
+        let code = finding["code"].as_str().unwrap();
+        let mut named = items(&finding["flows"]).peekable();
+        if named.peek().is_none() && code != SUMMARY {
+            told.insert(format!("{code} of no flow"));
+        }
+        told.extend(named.map(|number| about(code, &keys[&number.as_u64().unwrap()])));
     }
     let mut differences = Vec::new();
+    if !strings(&manifest["differs"]).contains(&"findings".to_owned()) {
+        let expected = items(&manifest["flow"]).flat_map(|flow| {
+            let [transport, client, server] =
+                ["transport", "client", "server"].map(|field| flow[field].as_str().unwrap());
+            let key = format!("{transport} {client} to {server}");
+            let codes = strings(&flow["findings"]);
+            codes.into_iter().map(move |code| about(&code, &key))
+        });
+        differences.extend(set_differences("finding", expected, told.iter().cloned()));
+    }
     for cause in items(&manifest["cause"]) {
         let Some(code) = cause["code"].as_str() else {
             continue;
         };
-        let named = told.get(code);
-        if named.is_none() {
-            differences.push(format!("{code} is not told: {}", cause["words"]));
-        }
-        for flow in strings(&cause["flows"]) {
-            // Pairs have no server: either end may stand first.
-            let turned = flow.split_once(' ').and_then(|(transport, ends)| {
-                let (client, server) = ends.split_once(" to ")?;
-                Some(format!("{transport} {server} to {client}"))
-            });
-            let is_named = |flow: &str| named.is_some_and(|flows| flows.contains(flow));
-            if !is_named(&flow) && !turned.is_some_and(|flow| is_named(&flow)) {
-                differences.push(format!("{code} does not name {flow}: {}", cause["words"]));
-            }
+        let flows = strings(&cause["flows"]);
+        let is_told = if flows.is_empty() {
+            told.iter().any(|line| line.starts_with(code))
+        } else {
+            flows.iter().all(|key| told.contains(&about(code, key)))
+        };
+        if !is_told {
+            differences.push(format!("{code} is not told: {} {flows:?}", cause["words"]));
         }
     }
     differences
+}
+
+/// A finding about one flow, as one line. Pairs have no server: either end may stand first.
+fn about(code: &str, key: &str) -> String {
+    let (transport, ends) = key.split_once(' ').unwrap();
+    let mut ends: Vec<&str> = ends.split(" to ").collect();
+    ends.sort_unstable();
+    format!("{code} of {transport} {}", ends.join(" and "))
 }
 
 /// Calls by their call id, and each stream by its ends and its SSRC, with what tshark counts.

@@ -10,7 +10,7 @@ use exwire::capture::{Block, Options, Packet, Reader};
 use exwire::evidence::{Moment, Recorder};
 use exwire::net::{Endpoint, FlowKey, PerSide, Side, Timestamp, Transport};
 use exwire::protocol::{Context, Conversation, Datagram, Datagrams, PROTOCOLS};
-use exwire::stream::{Chunk, Stream};
+use exwire::stream::{Chunk, Mark, Stream};
 use exwire::wire::{Dissector, Layers, Limits};
 
 /// The bit of a message's head that names the side.
@@ -90,8 +90,9 @@ pub fn connection(script: &Script<'_>, sizes: &[u8], order: Order) -> (Recorder,
                 sequence,
                 segment,
                 segment.len() as u32,
+                Mark::default(),
                 &mut |chunk| match chunk {
-                    Chunk::Data(bytes) => {
+                    Chunk::Data(bytes) | Chunk::Held(bytes, _) => {
                         given[side].extend(bytes);
                         conversation.data(bytes, context, &mut recorder);
                     }

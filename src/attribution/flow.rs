@@ -284,7 +284,7 @@ impl Flow {
     pub(super) fn sides(&self) -> Sides {
         Sides {
             key: self.key,
-            handshake: self.tracker.tcp.as_ref().and_then(TcpTracker::client),
+            handshake: self.tracker.tcp.as_deref().and_then(TcpTracker::client),
             protocol: self.protocol_client,
             first: self.tracker.first_sender,
         }
@@ -528,7 +528,7 @@ impl Sides {
     pub(super) fn of(episode: &Episode) -> Self {
         Self {
             key: episode.key,
-            handshake: episode.tracker.tcp.as_ref().and_then(TcpTracker::client),
+            handshake: episode.tracker.tcp.as_deref().and_then(TcpTracker::client),
             protocol: episode.client,
             first: episode.tracker.first_sender,
         }

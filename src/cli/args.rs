@@ -38,12 +38,15 @@ pub(super) enum Command {
     /// What is new, gone, changed, slower or failing between two captures
     Diff(Diffing),
     /// The packets of findings, flows, services or calls as pcapng, with the evidence as comments
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Extract(Extracting),
     /// Who is who, as captures show it: a topology file to correct, for `--topology`
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Topology(Scanning),
     /// The documented matrix, searchable, with its sources
     Matrix(Searching),
     /// What a finding's code means, what it rests on, and what to do
+    #[command(mut_arg("format", |format| format.hide(true)))]
     Explain(Explaining),
 }
 
@@ -72,8 +75,8 @@ pub(super) struct Reading {
     /// Take every capture as a tap of its own, also where names look like one rotated series
     #[arg(long)]
     pub(super) separate: bool,
-    /// Memory to keep to, such as 512M or 2G; flows beyond it wait in a temporary file. What decoders hold of flows that are
-    /// not over comes on top [default: half of the machine's]
+    /// Memory to keep to, such as 512M or 2G; flows beyond it wait in a temporary file, and where too many are under way,
+    /// the longest idle are ended early and joined later [default: half of the machine's]
     #[arg(long, value_name = "SIZE")]
     pub(super) memory_limit: Option<Size>,
     /// Threads that scan and judge [default: as many as there are processors]

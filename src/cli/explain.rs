@@ -1,14 +1,14 @@
 //! What a code means, what it rests on, and what to do; and the chain from packets to verdict of one flow.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use anyhow::bail;
 
 use super::args::{Explaining, Reading};
 use super::output::Output;
 use super::{Ending, Run, signatures};
-use crate::audit::{self as findings, CODES};
+use crate::audit::{self as findings, CODES, Code};
 use crate::report::Chain;
 use crate::signature::{Signatures, UnknownWord};
 
@@ -18,13 +18,23 @@ pub(super) fn run(explaining: &Explaining) -> anyhow::Result<Ending> {
         flow,
         reading,
     } = explaining;
+    if reading.output.format.is_some() {
+        bail!("--format: an explanation is text, and has no other format");
+    }
     match (flow, words.as_slice()) {
         (Some(_), []) => bail!("--flow: expected captures to find the flow in, found none"),
         (Some(number), captures) => flow_of(number.get(), captures, reading),
         (None, [] | [_]) => {
             let signatures = signatures(&reading.signatures, &[])?;
             let code = words.first().map(|word| word.to_string_lossy());
-            code_of(code.as_deref(), &signatures)?;
+            let output = Output::new(&reading.output)?;
+            match code.as_deref() {
+                None => output.write_plain(codes)?,
+                Some(code) => {
+                    let code = known(code)?;
+                    output.write_plain(|out| code_of(code, &signatures, out))?;
+                }
+            }
             Ok(Ending::Clean)
         }
         (None, [_, second, ..]) => bail!(
@@ -36,9 +46,6 @@ pub(super) fn run(explaining: &Explaining) -> anyhow::Result<Ending> {
 
 /// The chain of one flow.
 fn flow_of(number: u64, captures: &[OsString], reading: &Reading) -> anyhow::Result<Ending> {
-    if reading.output.format.is_some() {
-        bail!("--format: an explanation is text, and has no other format");
-    }
     let output = Output::new(&reading.output)?;
     let (run, ledger) = Run::with(captures, reading, output, |_| Ok(()))?;
     let judged = run.judge(ledger);
@@ -55,22 +62,28 @@ fn flow_of(number: u64, captures: &[OsString], reading: &Reading) -> anyhow::Res
     Ok(run.ending(Ending::Clean, judged))
 }
 
-fn code_of(code: Option<&str>, signatures: &Signatures) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
-    let Some(wanted) = code else {
-        for code in CODES {
-            writeln!(out, "{}  {:24} {}", code.code, code.name, code.meaning)?;
-        }
-        return Ok(());
-    };
-    let wanted = wanted.to_ascii_uppercase();
-    let Some(code) = CODES.iter().find(|code| code.code == wanted) else {
+/// All codes, a line each.
+fn codes(out: &mut dyn Write) -> io::Result<()> {
+    for code in CODES {
+        writeln!(out, "{}  {:24} {}", code.code, code.name, code.meaning)?;
+    }
+    Ok(())
+}
+
+/// The code of that name.
+fn known(name: &str) -> anyhow::Result<&'static Code> {
+    let name = name.to_ascii_uppercase();
+    let Some(code) = CODES.iter().find(|code| code.code == name) else {
         bail!(UnknownWord::new(
             "code",
-            &wanted,
+            &name,
             CODES.iter().map(|code| code.code)
         ));
     };
+    Ok(code)
+}
+
+fn code_of(code: &Code, signatures: &Signatures, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{} {}\n\n{}\n\nWhat to do: {}",

@@ -7,7 +7,7 @@ use super::output::say;
 use crate::attribution::{Attribution, Call};
 use crate::audit::{Finding, Severity};
 use crate::evidence::Ledger;
-use crate::scan::LOCAL_TIMES;
+use crate::scan::{GIVEN_UP, LOCAL_TIMES};
 use crate::signature::ServiceId;
 
 /// Findings shown in a summary.
@@ -182,7 +182,19 @@ fn read(tally: &Tally, run: &Run, ledger: &Ledger) -> String {
     } else {
         String::new()
     };
-    format!("{} packets, {} flows{lost}{zone}", run.packets, tally.flows)
+    let given_up: String = GIVEN_UP
+        .into_iter()
+        .filter_map(|(counter, what)| {
+            let records = ledger.captures().values();
+            let counts = records.filter_map(|record| record.counters.get(counter));
+            let count: u64 = counts.sum();
+            (count > 0).then(|| format!(", {count} {what}"))
+        })
+        .collect();
+    format!(
+        "{} packets, {} flows{lost}{zone}{given_up}",
+        run.packets, tally.flows
+    )
 }
 
 fn severities(findings: &[Finding]) -> String {

@@ -26,6 +26,27 @@ impl<K, V> Default for Least<K, V> {
 impl<K, V> Least<K, V> {
     /// Keys of a list: it is searched key by key.
     pub const FEW: usize = 64;
+
+    /// Makes room for so many further keys of a list, and no more: nearly all flows say what they say in one message or two,
+    /// and live long after it. A list grows by a quarter at least, so that keys that come one by one are not moved each time.
+    pub(super) fn make_room(&mut self, further: usize) {
+        if let Self::Few(few) = self
+            && few.capacity().saturating_sub(few.len()) < further
+        {
+            let quarter = few.len() / 4;
+            few.reserve_exact(further.max(quarter).min(Self::FEW));
+        }
+    }
+}
+
+impl<K: Ord, V> From<Sorted<K, V>> for Least<K, V> {
+    fn from(sorted: Sorted<K, V>) -> Self {
+        if sorted.len() <= Self::FEW {
+            Self::Few(sorted.into_iter().collect())
+        } else {
+            Self::Many(sorted.into_iter().collect())
+        }
+    }
 }
 
 impl<K: Ord, V: Copy + Ord> Least<K, V> {

@@ -27,7 +27,7 @@ pub use least::Least;
 pub use ledger::{CaptureRecord, IcmpError, Ledger, Merge};
 pub use media::{Jitter, ReceivedReport, Reports, RtpStream, SentReport, StreamKey, assigned_type};
 pub use offer::{MediaOffer, Offer, Offered};
-pub use packed::{Packed, Packer};
+pub use packed::{Packed, Packer, Rested};
 pub(crate) use packed::{Record, Records};
 pub use payload::Peek;
 pub use recorder::{Moment, Notes, Recorder, Seen};

@@ -12,7 +12,7 @@ use super::Episode;
 use super::codec::{self, Glance, Names, Place};
 use super::store::{Pressed, Store};
 use super::varint;
-use crate::net::FlowKey;
+use crate::net::{FlowKey, Timestamp};
 
 /// Bytes of records that a packer gathers before it sorts them. Runs grow with what is there already, so that going over
 /// them needs a hundred or two at a time whatever the capture; each costs a block then.
@@ -59,10 +59,39 @@ impl Packer {
         debug_assert!(episode.tap == self.tap, "one chain, one packer");
         let start = self.bytes.len();
         codec::encode(episode, &mut self.names, &mut self.bytes);
+        self.pushed(episode.tracker.first_seen, start);
+    }
+
+    /// Packs an episode that may go on, without taking it in: only this packer can read it.
+    pub fn rest(&mut self, episode: &Episode) -> Rested {
+        let start = self.bytes.len();
+        codec::encode(episode, &mut self.names, &mut self.bytes);
+        let record = self.bytes.get(start..).unwrap_or_default().into();
+        self.bytes.truncate(start);
+        Rested(record)
+    }
+
+    /// Reads an episode that goes on.
+    pub fn wake(&self, rested: &Rested) -> Option<Episode> {
+        codec::decode(&rested.0, &self.names, &self.tap)
+    }
+
+    /// Takes an episode in that did not go on.
+    pub fn push_rested(&mut self, rested: &Rested) {
+        let Some(glance) = codec::glance(&rested.0) else {
+            return;
+        };
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&rested.0);
+        self.pushed(glance.place.time, start);
+    }
+
+    /// Takes note of a record that begins at `start`.
+    fn pushed(&mut self, first_seen: Timestamp, start: usize) {
         let length = self.bytes.len().saturating_sub(start);
         let place = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let time = episode.tracker.first_seen.nanos();
-        self.index.push((time, place(start), place(length)));
+        self.index
+            .push((first_seen.nanos(), place(start), place(length)));
         let packed = usize::try_from(self.packed / GROW_AFTER).unwrap_or(usize::MAX);
         if self.bytes.len() >= packed.clamp(RUN_BYTES, MAX_RUN_BYTES) {
             self.seal();
@@ -131,6 +160,17 @@ impl Packer {
             names: Arc::new(names),
             runs,
         }
+    }
+}
+
+/// An episode at rest: what was seen of a flow that may go on, packed.
+#[derive(Debug)]
+pub struct Rested(Box<[u8]>);
+
+impl Rested {
+    /// Bytes that it takes.
+    pub const fn bytes(&self) -> usize {
+        self.0.len()
     }
 }
 

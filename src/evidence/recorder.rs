@@ -11,7 +11,10 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::fact::{FactParts, ValueRef};
-use super::{Attribute, Fact, Layer, Least, Offer, Offered, Reports, RtpStream, StreamKey, Value};
+use super::{
+    Attribute, Episode, Fact, Layer, Least, MediaOffer, Offer, Offered, Peek, Reports, RtpStream,
+    StreamKey, Value,
+};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 
 /// Where in the capture something was seen.
@@ -25,6 +28,16 @@ pub struct Moment {
     pub key: FlowKey,
     /// The side that sent the packet.
     pub side: Side,
+}
+
+impl Moment {
+    /// The packet alone.
+    pub const fn seen(self) -> Seen {
+        Seen {
+            time: self.time,
+            frame: self.frame,
+        }
+    }
 }
 
 /// First sight of something: packet number and time of the earliest packet that says it.
@@ -54,6 +67,8 @@ pub struct Recorder {
     pub client: Option<Side>,
     /// Facts and offers that the bounds below left out.
     pub left_out: u64,
+    /// Bytes that facts and offers take, about.
+    said_bytes: usize,
     /// Values of each attribute, of one subject and of all; none as long as there are too few to count. Bounded like the
     /// facts themselves.
     counts: Option<Box<Counts>>,
@@ -102,6 +117,52 @@ impl Recorder {
         }
     }
 
+    /// Goes on with what an episode says, and gives its payload back.
+    pub fn resume(episode: Episode) -> (Self, Vec<Peek>) {
+        let mut recorder = Self {
+            protocols: episode.protocols.into(),
+            facts: episode.facts.into(),
+            offers: episode.offers.into(),
+            streams: episode.streams,
+            reports: episode.reports,
+            client: episode.client,
+            left_out: episode.left_out,
+            ..Self::default()
+        };
+        let facts = recorder.facts.iter().map(|(fact, _)| fact_bytes(fact));
+        let offers = recorder.offers.iter().map(|(offer, _)| offer_bytes(offer));
+        recorder.said_bytes = facts.chain(offers).sum();
+        if recorder.facts.len() > Self::MAX_VALUES {
+            recorder.counts = Some(Box::new(counts(&recorder.facts)));
+        }
+        (recorder, episode.payload)
+    }
+
+    /// Bytes that it holds, about; takes the same time however much that is.
+    pub fn held_bytes(&self) -> usize {
+        /// Of a tree's entry beside what it holds, with what its nodes have free.
+        const AROUND: usize = 64;
+        let streams = self
+            .streams
+            .len()
+            .saturating_mul(size_of::<RtpStream>().saturating_add(AROUND));
+        let reports = self
+            .reports
+            .len()
+            .saturating_mul(size_of::<Reports>().saturating_add(AROUND));
+        let protocols = self
+            .protocols
+            .len()
+            .saturating_mul(size_of::<(&str, Layer)>());
+        let counts = self.counts.as_ref().map_or(0, |counts| counts.len());
+        let counts = counts.saturating_mul(size_of::<((Attribute, Option<u64>), usize)>());
+        self.said_bytes
+            .saturating_add(counts)
+            .saturating_add(streams)
+            .saturating_add(reports)
+            .saturating_add(protocols)
+    }
+
     /// Takes back the protocols that were proven so far: one side alone spoke them, and the other shows that it speaks another.
     /// What was said in them stays.
     pub fn withdraw(&mut self) {
@@ -110,9 +171,11 @@ impl Recorder {
 
     fn fact(&mut self, fact: Fact, seen: Seen) {
         let (attribute, subject) = (fact.attribute, fact.subject);
+        let bytes = fact_bytes(&fact);
         if !self.facts.insert(fact, seen) {
             return;
         }
+        self.said_bytes = self.said_bytes.saturating_add(bytes);
         match &mut self.counts {
             // So few that no attribute can have too many.
             None if self.facts.len() <= Self::MAX_VALUES => return,
@@ -163,6 +226,7 @@ impl Recorder {
             return;
         };
         facts.remove(&fact);
+        self.said_bytes = self.said_bytes.saturating_sub(fact_bytes(&fact));
         for key in [(attribute, Some(fact.subject)), (attribute, None)] {
             if let Entry::Occupied(mut count) = counts.entry(key) {
                 *count.get_mut() = count.get().saturating_sub(1);
@@ -172,6 +236,22 @@ impl Recorder {
             }
         }
         self.left_out = self.left_out.saturating_add(1);
+    }
+
+    fn make_room(&mut self, journal: &[Note]) {
+        let (mut protocols, mut facts, mut offers) = (0_usize, 0_usize, 0_usize);
+        for note in journal {
+            let count = match note {
+                Note::Proved { .. } => &mut protocols,
+                Note::Fact(_) => &mut facts,
+                Note::Offer(_) => &mut offers,
+                Note::Client(_) => continue,
+            };
+            *count = count.saturating_add(1);
+        }
+        self.protocols.make_room(protocols);
+        self.facts.make_room(facts);
+        self.offers.make_room(offers);
     }
 
     fn note(&mut self, note: Note) {
@@ -205,14 +285,58 @@ impl Recorder {
     }
 
     fn offer(&mut self, offer: Offer, seen: Seen) {
-        self.offers.insert(offer, seen);
+        let bytes = offer_bytes(&offer);
+        if self.offers.insert(offer, seen) {
+            self.said_bytes = self.said_bytes.saturating_add(bytes);
+        }
         if let Least::Many(offers) = &mut self.offers {
-            while offers.len() > Self::MAX_OFFERS {
-                offers.pop_last();
+            while offers.len() > Self::MAX_OFFERS
+                && let Some((offer, _)) = offers.pop_last()
+            {
+                self.said_bytes = self.said_bytes.saturating_sub(offer_bytes(&offer));
                 self.left_out = self.left_out.saturating_add(1);
             }
         }
     }
+}
+
+/// What the allocator adds to a piece of memory, and rounds it up by, about.
+const AROUND_PIECE: usize = 16;
+
+/// Bytes that a fact takes.
+fn fact_bytes(fact: &Fact) -> usize {
+    let text = fact.value.as_text().map(around);
+    size_of::<(Fact, Seen)>().saturating_add(text.unwrap_or(0))
+}
+
+/// Bytes that an offer takes.
+fn offer_bytes(offer: &Offer) -> usize {
+    let apart = match &offer.offered {
+        Offered::Rpc { annotation, .. } => annotation.as_deref().map_or(0, around),
+        Offered::Dcom { host, .. } => around(host),
+        Offered::Media(media) => {
+            let codecs = media.codecs.iter();
+            let codecs = codecs.map(|codec| size_of::<Box<str>>().saturating_add(around(codec)));
+            let texts = [
+                &media.media,
+                &media.profile,
+                &media.direction,
+                &media.call_id,
+            ];
+            let texts = texts.into_iter().map(|text| around(text));
+            size_of::<MediaOffer>()
+                .saturating_add(codecs.sum())
+                .saturating_add(texts.sum())
+        }
+        Offered::Candidate { kind, call_id } => around(kind).saturating_add(around(call_id)),
+        Offered::Host { name } | Offered::Protocol { name, .. } => around(name),
+        Offered::Relay | Offered::Data { .. } => 0,
+    };
+    size_of::<(Offer, Seen)>().saturating_add(apart)
+}
+
+fn around(text: &str) -> usize {
+    text.len().saturating_add(AROUND_PIECE)
 }
 
 /// Values of all attributes, of one subject and of all.
@@ -240,10 +364,7 @@ pub struct Notes<'a> {
 
 impl Notes<'_> {
     const fn seen(&self) -> Seen {
-        Seen {
-            time: self.moment.time,
-            frame: self.moment.frame,
-        }
+        self.moment.seen()
     }
 
     /// The packet that is read.
@@ -413,6 +534,7 @@ impl Notes<'_> {
         }
         let seen = self.seen();
         let mut journal = std::mem::take(&mut self.recorder.journal);
+        self.recorder.make_room(&journal);
         for note in journal.drain(..) {
             match note {
                 Note::Proved { protocol, depth } => {

@@ -13,7 +13,7 @@ mod tcp;
 mod tracker;
 
 pub use order::{CARRIED, MisorderCounts};
-pub use table::{FlowState, FlowTable, MAX_FLOWS};
+pub use table::{FlowState, FlowTable, Found, MAX_FLOWS};
 pub use tcp::{Facts, FirstAnswer, Handshake, Opening, TcpState, TcpTracker, state};
 pub use tracker::Tracker;
 

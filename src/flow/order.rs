@@ -10,14 +10,18 @@ use crate::net::{TcpFlags, Timestamp};
 /// parts can differ from those of the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MisorderCounts {
-    /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives, hole fillers and what was
-    /// captured twice apart.
+    /// Segments with data, SYN or FIN that end at or before the furthest byte seen, keep-alives and what was captured twice
+    /// apart; of those that fill the newest hole the ones that the other side had asked for a round trip before: they were
+    /// lost before the capture.
     pub retransmissions: u32,
-    /// Segments that fill the newest hole: captured late, or sent again because they were lost before the capture.
+    /// The other segments that fill the newest hole.
     pub out_of_order: u32,
+    /// Of these, the ones that came within half a round trip of the hole, before its sender could hear of it: some path lets
+    /// segments overtake each other.
+    pub overtaken: u16,
     /// How often the segment was sent again that the other side waits for, where it is larger than what every path carries
     /// and one behind it is known to have arrived; 0 as soon as the other side has it.
-    pub stuck: u32,
+    pub stuck: u16,
 }
 
 impl MisorderCounts {
@@ -25,14 +29,41 @@ impl MisorderCounts {
         let Self {
             retransmissions,
             out_of_order,
+            overtaken,
             stuck,
         } = other;
         Self {
             retransmissions: self.retransmissions.saturating_add(retransmissions),
             out_of_order: self.out_of_order.saturating_add(out_of_order),
+            overtaken: self.overtaken.saturating_add(overtaken),
             stuck: self.stuck.max(stuck),
         }
     }
+
+    /// Counts a segment that fills a hole, by the round trip of the connection in microseconds where that is known. Half of
+    /// it is the bound, because a handshake may wait for the address of the other end (ARP) as no later segment does.
+    pub(super) const fn fill(&mut self, filler: Filler, round_trip: Option<u32>) {
+        match (round_trip, filler.within, filler.asked_before) {
+            (Some(trip), _, Some(asked)) if asked >= trip => {
+                self.retransmissions = self.retransmissions.saturating_add(1);
+                return;
+            }
+            (Some(trip), Some(within), _) if within <= trip / 2 => {
+                self.overtaken = self.overtaken.saturating_add(1);
+            }
+            _ => {}
+        }
+        self.out_of_order = self.out_of_order.saturating_add(1);
+    }
+}
+
+/// A segment that fills the newest hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filler {
+    /// At most so many microseconds after the hole opened; `None` where other new data began since.
+    within: Option<u32>,
+    /// At least so many microseconds after it, where the other side had said twice that it waits for this segment.
+    asked_before: Option<u32>,
 }
 
 /// Where one side of a connection stands.
@@ -42,7 +73,8 @@ pub(super) enum Progress {
     Unknown,
     /// `hole_start..hole_end` is the newest hole, empty where both are equal; `next` follows the furthest byte. What lies from
     /// `fresh` on was first seen since `fresh_at`, in microseconds that wrap. The other side has all before `acked`, as it said
-    /// last with that window; `is_held` where it said so twice, as it does when something behind arrives (RFC 5681 2).
+    /// last with that window; `is_held` where it said so twice, as it does when something behind arrives (RFC 5681 2). The hole
+    /// opened at `hole_at`, in steps that wrap.
     At {
         next: SequenceNumber,
         hole_start: SequenceNumber,
@@ -52,6 +84,7 @@ pub(super) enum Progress {
         acked: SequenceNumber,
         window: u16,
         is_held: bool,
+        hole_at: u8,
     },
 }
 
@@ -59,8 +92,23 @@ pub(super) enum Progress {
 pub const CARRIED: u32 = 1220;
 
 /// Nobody knows so soon that a segment was lost: what comes again within it was captured twice, as hosts do that pass packets
-/// on, and whose card joins them. In microseconds, below the round trip of a local network.
+/// on, and whose card joins them, and as a mirror of two ports does. In microseconds, below the round trip of a local network.
+///
+/// What this loses is a fast retransmission (RFC 5681 3.2) of data that the capture saw first less than 100 microseconds before:
+/// three more segments, their acknowledgments and the segment sent again would have to pass in that time, which takes two hosts
+/// in one rack that lose what they send each other. Older data that come again are counted however soon they follow new ones.
+/// Against tshark, which has no such bound, on 672 captures of real networks: each flow of five retransmissions or more that
+/// counts fewer here is one whose every packet was captured two to four times.
 const TOO_SOON: u32 = 100;
+
+/// Microseconds of a step of the time at which a hole opened, as a power of two: 4 ms, so that a byte holds a second.
+const HOLE_STEP: u32 = 12;
+
+/// Steps of a time, which wrap after a second.
+const fn hole_steps(micros: u32) -> u8 {
+    let [_, low, ..] = (micros >> (HOLE_STEP - 8)).to_le_bytes();
+    low
+}
 
 /// Microseconds of a time, which wrap after an hour.
 fn wrapping_micros(time: Timestamp) -> u32 {
@@ -69,16 +117,16 @@ fn wrapping_micros(time: Timestamp) -> u32 {
 }
 
 impl Progress {
-    /// Takes a segment of `payload_len` bytes into account.
+    /// Takes a segment of `payload_len` bytes into account; returns what is known of it where it fills the newest hole.
     pub(super) fn advance(
         &mut self,
         time: Timestamp,
         tcp: &TcpObservation,
         payload_len: u32,
         counts: &mut MisorderCounts,
-    ) {
+    ) -> Option<Filler> {
         if tcp.flags.contains(TcpFlags::RST) {
-            return;
+            return None;
         }
         let controls = u32::from(tcp.flags.contains(TcpFlags::SYN))
             + u32::from(tcp.flags.contains(TcpFlags::FIN));
@@ -94,6 +142,7 @@ impl Progress {
             fresh_at,
             acked,
             is_held,
+            hole_at,
             ..
         } = self
         else {
@@ -106,11 +155,12 @@ impl Progress {
                 acked: start,
                 window: 0,
                 is_held: false,
+                hole_at: 0,
             };
-            return;
+            return None;
         };
         if length == 0 {
-            return;
+            return None;
         }
         let is_fresh = now.wrapping_sub(*fresh_at) <= TOO_SOON;
         if end.distance_from(*next) > 0 {
@@ -118,13 +168,19 @@ impl Progress {
                 (*fresh, *fresh_at) = (*next, now);
             }
             if start.distance_from(*next) > 0 {
-                (*hole_start, *hole_end) = (*next, start);
+                (*hole_start, *hole_end, *hole_at) = (*next, start, hole_steps(now));
             }
             *next = end;
         } else if start.distance_from(*hole_start) >= 0 && hole_end.distance_from(end) >= 0 {
+            let is_latest = fresh.distance_from(*hole_start) <= 0;
+            let steps = hole_steps(now).wrapping_sub(*hole_at).saturating_sub(1);
+            let is_asked = *is_held && start == *acked;
             // what is left of the hole; a filler in its middle keeps the later part
             *hole_start = end;
-            counts.out_of_order = counts.out_of_order.saturating_add(1);
+            return Some(Filler {
+                within: is_latest.then(|| now.wrapping_sub(*fresh_at)),
+                asked_before: is_asked.then(|| u32::from(steps) << HOLE_STEP),
+            });
         } else if is_fresh && start.distance_from(*fresh) >= 0 {
             // Captured twice.
         } else if payload_len > 1 || controls > 0 || next.distance_from(start) != 1 {
@@ -133,6 +189,7 @@ impl Progress {
                 counts.stuck = counts.stuck.saturating_add(1);
             }
         }
+        None
     }
 }
 
@@ -177,6 +234,12 @@ mod tests {
 
     /// The same, so many microseconds apart.
     fn counts_apart(micros: i64, segments: &[(u32, u32)]) -> (u32, u32) {
+        let counts = counted(micros, None, segments);
+        (counts.retransmissions, counts.out_of_order)
+    }
+
+    /// The same, with that round trip in microseconds.
+    fn counted(micros: i64, round_trip: Option<u32>, segments: &[(u32, u32)]) -> MisorderCounts {
         let mut now = Timestamp::from_nanos(-1_000_000);
         let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
         for &(offset, length) in segments {
@@ -187,9 +250,11 @@ mod tests {
                 window: 1,
             };
             now = Timestamp::from_nanos(now.nanos() + micros * 1000);
-            progress.advance(now, &tcp, length, &mut counts);
+            if let Some(filler) = progress.advance(now, &tcp, length, &mut counts) {
+                counts.fill(filler, round_trip);
+            }
         }
-        (counts.retransmissions, counts.out_of_order)
+        counts
     }
 
     #[test]
@@ -231,7 +296,7 @@ mod tests {
 
     /// A large segment and a small one behind it, of which the other side says so often that it waits for the first; then the
     /// first again, and what else the other side says.
-    fn stuck(large: u32, said: usize, again: usize, then: &[u32]) -> u32 {
+    fn stuck(large: u32, said: usize, again: usize, then: &[u32]) -> u16 {
         let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
         let mut now = Timestamp::default();
         let tcp = |sequence, acknowledgment| TcpObservation {
@@ -286,6 +351,54 @@ mod tests {
         assert_eq!(counts(&[(0, 3), (6, 3), (3, 3)]), (0, 1));
         assert_eq!(counts(&[(0, 3), (6, 3), (3, 3), (3, 3)]), (1, 1));
         assert_eq!(counts(&[(0, 3), (9, 3), (3, 3), (6, 3)]), (0, 2));
+    }
+
+    #[test]
+    fn what_fills_a_hole_sooner_than_its_sender_can_hear_of_it_was_overtaken() {
+        let swapped = [(0, 3), (6, 3), (3, 3), (9, 3), (15, 3), (12, 3)];
+        let overtaken = |micros, trip| counted(micros, trip, &swapped).overtaken;
+        assert_eq!(overtaken(2000, Some(20_000)), 2);
+        assert_eq!(overtaken(12_000, Some(20_000)), 0, "more than half of it");
+        assert_eq!(overtaken(2000, None), 0, "nobody knows");
+        let later = [(0, 3), (6, 3), (9, 3), (3, 3)];
+        let counts = counted(2000, Some(20_000), &later);
+        assert_eq!(
+            (counts.overtaken, counts.out_of_order),
+            (0, 1),
+            "new data between"
+        );
+    }
+
+    /// A hole of which the other side says so often that it waits for it, filled after so many milliseconds over a way of 20 ms.
+    fn filled(said: usize, millis: i64) -> (u32, u32) {
+        let (mut progress, mut counts) = (Progress::default(), MisorderCounts::default());
+        let tcp = |sequence, acknowledgment| TcpObservation {
+            sequence,
+            acknowledgment,
+            flags: TcpFlags::ACK,
+            window: 1,
+        };
+        for (sequence, at) in [(0, 0), (20, 10), (10, 10 + millis)] {
+            let time = Timestamp::from_nanos(at * 1_000_000);
+            if let Some(filler) = progress.advance(time, &tcp(sequence, 0), 10, &mut counts) {
+                counts.fill(filler, Some(20_000));
+            }
+            for _ in 0..said {
+                progress.acknowledge(&tcp(0, 10), true, &mut counts);
+            }
+        }
+        (counts.retransmissions, counts.out_of_order)
+    }
+
+    #[test]
+    fn what_the_other_side_asked_for_a_round_trip_before_was_lost_before_the_capture() {
+        assert_eq!(filled(2, 40), (1, 0));
+        assert_eq!(
+            filled(2, 12),
+            (0, 1),
+            "it was on its way when it was asked for"
+        );
+        assert_eq!(filled(0, 40), (0, 1), "nobody asked");
     }
 
     #[test]

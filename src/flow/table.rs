@@ -38,6 +38,8 @@ pub struct FlowState<S> {
     progress: PerSide<Progress>,
     /// The latest packet time of the capture when its last packet came.
     active: Timestamp,
+    /// The user of the table was told that it is idle, and no packet came since.
+    is_idle: bool,
     /// What the user of the table keeps for it.
     pub inner: S,
 }
@@ -48,6 +50,7 @@ impl<S> FlowState<S> {
             tracker: Tracker::new(observation),
             progress: PerSide::default(),
             active: clock,
+            is_idle: false,
             inner,
         };
         state.follow(observation);
@@ -56,6 +59,7 @@ impl<S> FlowState<S> {
 
     fn record(&mut self, observation: &Observation, clock: Timestamp) {
         self.active = clock;
+        self.is_idle = false;
         self.tracker.record(observation);
         self.follow(observation);
     }
@@ -66,7 +70,10 @@ impl<S> FlowState<S> {
             let side = observation.side;
             let counts: &mut MisorderCounts = &mut tracker.misorder[side];
             let (time, length) = (observation.time, observation.payload_len);
-            self.progress[side].advance(time, tcp, length, counts);
+            if let Some(filler) = self.progress[side].advance(time, tcp, length, counts) {
+                let trip = tracker.round_trip_micros();
+                tracker.misorder[side].fill(filler, trip);
+            }
             if tcp.flags.contains(TcpFlags::ACK) && !tcp.flags.contains(TcpFlags::RST) {
                 let other = side.other();
                 let counts = &mut tracker.misorder[other];
@@ -74,6 +81,15 @@ impl<S> FlowState<S> {
             }
         }
     }
+}
+
+/// What the hand finds on its way.
+#[derive(Debug)]
+pub enum Found<'a, S> {
+    /// A flow that was idle for so long that it is over.
+    Over(FlowKey, FlowState<S>),
+    /// A flow that was idle for as long as the user said, and may go on. It is found once, until it does.
+    Idle(FlowKey, &'a mut FlowState<S>),
 }
 
 #[derive(Debug)]
@@ -110,6 +126,10 @@ impl<S> Default for FlowTable<S> {
 }
 
 impl<S> FlowTable<S> {
+    /// Bytes that a flow's place takes, what TCP headers say of it and what the user keeps elsewhere apart. Twice an index,
+    /// since its table is half empty after it grew.
+    pub const PLACE_BYTES: usize = size_of::<Entry<S>>() + 2 * size_of::<u32>();
+
     /// A table that holds at most `limit` flows, and at least one.
     pub fn with_limit(limit: u32) -> Self {
         Self {
@@ -188,34 +208,38 @@ impl<S> FlowTable<S> {
         &mut self.entries[at as usize]
     }
 
-    /// Takes notice of a packet's time, of whatever flow, and retires flows that were idle for too long. Cheap enough to
-    /// call for each packet: it looks at a few flows in turn, so a flow may stay a while after its time.
-    pub fn expire(&mut self, now: Timestamp, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
+    /// Takes notice of a packet's time, of whatever flow, and gives flows that were idle for too long to `found`, and shows
+    /// it those that were idle for `rest` nanoseconds. Cheap enough to call for each packet: it looks at a few flows in turn,
+    /// so a flow may stay a while after its time.
+    pub fn expire(&mut self, now: Timestamp, rest: i64, found: &mut impl FnMut(Found<'_, S>)) {
         self.clock = self.clock.max(now);
         if self.owed < SWEEP_BATCH {
             return;
         }
         let steps = mem::take(&mut self.owed).min(self.entries.len());
         if self.hand == 0 {
-            if self.clock.since(self.round) < ROUND {
+            if self.clock.since(self.round) < ROUND.min(rest) {
                 return;
             }
             self.round = self.clock;
         }
         for _ in 0..steps {
-            let Some(entry) = self.entries.get(self.hand) else {
+            let Some(Entry { key, state }) = self.entries.get_mut(self.hand) else {
                 self.hand = 0;
                 return;
             };
-            let tracker = &entry.state.tracker;
-            let idle = self.clock.since(entry.state.active);
+            let idle = self.clock.since(state.active);
             if idle > episode::LEAST_IDLE
-                && idle > episode::idle_timeout(tracker, entry.key.transport)
+                && idle > episode::idle_timeout(&state.tracker, key.transport)
             {
-                self.remove(self.hand, retire);
-            } else {
-                self.hand = self.hand.saturating_add(1);
+                self.remove(self.hand, &mut |key, state| found(Found::Over(key, state)));
+                continue;
             }
+            if idle > rest && !state.is_idle {
+                state.is_idle = true;
+                found(Found::Idle(*key, state));
+            }
+            self.hand = self.hand.saturating_add(1);
         }
     }
 
@@ -224,7 +248,7 @@ impl<S> FlowTable<S> {
         self.index.clear();
         self.hand = 0;
         let mut entries = mem::take(&mut self.entries);
-        entries.sort_by_key(|entry| (entry.state.tracker.first_number, entry.key));
+        entries.sort_unstable_by_key(|entry| (entry.state.tracker.first_number, entry.key));
         for Entry { key, state } in entries {
             retire(key, state);
         }
@@ -240,7 +264,7 @@ impl<S> FlowTable<S> {
         self.entries.is_empty()
     }
 
-    /// Flows that had to go before their time because the table was full.
+    /// Flows that had to go before their time because the table was full, or the user's memory.
     pub const fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -264,11 +288,15 @@ impl<S> FlowTable<S> {
         at
     }
 
-    /// Where the table is full, lets one flow go: the longest idle of the next few.
+    /// Where the table is full, lets one flow go.
     fn make_room(&mut self, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
-        if self.entries.len() < self.limit as usize {
-            return;
+        if self.entries.len() >= self.limit as usize {
+            self.evict(retire);
         }
+    }
+
+    /// Lets one flow go before its time: the longest idle of the next few.
+    pub fn evict(&mut self, retire: &mut impl FnMut(FlowKey, FlowState<S>)) {
         let start = if self.hand < self.entries.len() {
             self.hand
         } else {

@@ -354,6 +354,17 @@ fn a_new_flow_is_made_by_its_first_packet() {
     assert!(run.table.is_empty());
 }
 
+/// An idle time that no flow has.
+const NEVER: i64 = i64::MAX;
+
+/// Takes flows that are over, of a table that shows no others.
+fn over(mut take: impl FnMut(FlowKey, FlowState<u64>)) -> impl FnMut(Found<'_, u64>) {
+    move |found| match found {
+        Found::Over(key, state) => take(key, state),
+        Found::Idle(..) => panic!("nobody asked for it"),
+    }
+}
+
 /// A datagram flow of its own for each number.
 fn datagram(number: u64, seconds: i64) -> Observation {
     Observation {
@@ -369,7 +380,7 @@ fn idle_flows_go_as_packet_time_passes() {
     for number in 0..1000 {
         run.observe(datagram(number, 0));
         run.table
-            .expire(Timestamp::default(), &mut |_, _| panic!("too early"));
+            .expire(Timestamp::default(), NEVER, &mut |_| panic!("too early"));
     }
     let mut retired = Vec::new();
     let mut longest = 0;
@@ -379,7 +390,8 @@ fn idle_flows_go_as_packet_time_passes() {
         let before = retired.len();
         run.table.expire(
             Timestamp::from_parts(600 + packet / 10, 0),
-            &mut |_, state: FlowState<u64>| retired.push(state.inner),
+            NEVER,
+            &mut over(|_, state| retired.push(state.inner)),
         );
         longest = longest.max(retired.len() - before);
     }
@@ -401,11 +413,47 @@ fn flows_that_are_not_idle_for_long_enough_stay() {
     for number in 0..200 {
         run.observe(datagram(number, 0));
         run.table
-            .expire(Timestamp::from_parts(599, 0), &mut |_, _| {
+            .expire(Timestamp::from_parts(599, 0), NEVER, &mut |_| {
                 panic!("too early")
             });
     }
     assert_eq!(run.table.len(), 200);
+}
+
+#[test]
+fn an_idle_flow_is_shown_once_for_each_pause() {
+    const REST: i64 = 5_000_000_000;
+    let mut run = Run::default();
+    let mut shown = Vec::new();
+    // The first goes on in the middle, the others do not; one packet a second of another moves the hand.
+    for second in 0..200 {
+        for number in 0..40 {
+            run.observe(datagram(1000 + number, second));
+        }
+        if second == 0 {
+            (1..9).for_each(|number| run.observe(datagram(number, 0)));
+        }
+        if second == 100 {
+            run.observe(datagram(1, 100));
+        }
+        let now = Timestamp::from_parts(second, 0);
+        run.table.expire(now, REST, &mut |found| match found {
+            Found::Idle(_, state) => shown.push((state.inner, second)),
+            Found::Over(..) => panic!("too early"),
+        });
+    }
+    let numbers = |from, to| {
+        let mut shown: Vec<u64> = shown
+            .iter()
+            .filter(|(_, second)| (from..to).contains(second))
+            .map(|(number, _)| *number)
+            .collect();
+        shown.sort_unstable();
+        shown
+    };
+    assert!(numbers(0, 6).is_empty());
+    assert_eq!(numbers(6, 20), (1..9).collect::<Vec<_>>());
+    assert_eq!(numbers(20, 200).len(), 1, "{shown:?}");
 }
 
 #[test]
@@ -419,7 +467,7 @@ fn times_that_jump_back_end_no_flow_and_revive_none() {
             if expire {
                 let now = Timestamp::from_parts(5000, 0);
                 run.table
-                    .expire(now, &mut |_, state| retired.push(state.inner));
+                    .expire(now, NEVER, &mut over(|_, state| retired.push(state.inner)));
             }
         }
         // late by more than any time-out: over already, whether the hand came by or not
@@ -468,9 +516,11 @@ fn all_flows_are_found_again_while_others_come_and_go() {
         });
         assert_eq!(state.inner, flow);
         *live.entry(observation.key).or_insert(0) += 1;
-        table.expire(observation.time, &mut |key, state| {
-            gone.push((key, state.tracker.packets.a))
-        });
+        table.expire(
+            observation.time,
+            NEVER,
+            &mut over(|key, state| gone.push((key, state.tracker.packets.a))),
+        );
         for (key, packets) in gone {
             let known = live.get_mut(&key).unwrap();
             *known -= packets;
@@ -501,5 +551,5 @@ fn a_state_is_small() {
         size_of::<FlowState<()>>()
     );
     println!("size_of::<Entry<()>>() = {}", size_of::<Entry<()>>());
-    assert!(size_of::<FlowState<()>>() <= 328);
+    assert!(size_of::<FlowState<()>>() <= 176);
 }

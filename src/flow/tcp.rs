@@ -270,6 +270,13 @@ impl TcpTracker {
             client_ns: client_ns.filter(|&ns| ns >= 0),
         })
     }
+
+    /// Both ways of the handshake together, in microseconds.
+    pub(super) fn round_trip_micros(&self) -> Option<u32> {
+        let handshake = self.handshake()?;
+        let nanos = handshake.server_ns.checked_add(handshake.client_ns?)?;
+        u32::try_from(nanos / 1000).ok()
+    }
 }
 
 /// What the first answer of a server took beyond the way to it, as seen from the capture.

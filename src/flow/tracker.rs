@@ -30,7 +30,7 @@ pub struct Tracker {
     /// The sender of the packet with the least number.
     pub first_sender: Side,
     /// TCP headers seen, if any.
-    pub tcp: Option<TcpTracker>,
+    pub tcp: Option<Box<TcpTracker>>,
     /// Packets with an earlier time than one before them in the capture.
     pub out_of_time: u64,
 }
@@ -110,7 +110,7 @@ impl Tracker {
             add(&mut self.payload_bytes[side], payload_bytes[side]);
         }
         self.tcp = match (self.tcp, tcp) {
-            (Some(ours), Some(theirs)) => Some(ours.merge(theirs)),
+            (Some(ours), Some(theirs)) => Some(Box::new(ours.merge(*theirs))),
             (ours, theirs) => ours.or(theirs),
         };
         add(&mut self.out_of_time, out_of_time);

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use super::{Mask, Next, Opening, PROTOCOLS, Probe, Protocol, Step, StreamDecoder, by_first_byte};
-use crate::evidence::{Moment, Recorder};
+use crate::evidence::{Moment, Recorder, Seen};
 use crate::net::{PerSide, Side};
 
 /// Bytes of each side that probes may look at before the connection counts as unknown: a banner and a greeting fit.
@@ -66,6 +66,8 @@ enum State {
 #[derive(Default)]
 struct Inbox {
     pending: Vec<u8>,
+    /// The packet that the last of them came in.
+    seen: Option<Seen>,
     at_least: usize,
     /// Pending bytes that were shown again since a decoder last was done with any.
     again: usize,
@@ -108,6 +110,23 @@ impl Conversation {
         matches!(self.state, State::Done)
     }
 
+    /// Bytes that it holds beside its own size, about; takes the same time however much that is.
+    pub fn held_bytes(&self) -> usize {
+        let decoder = match &self.state {
+            State::Decoding(_, decoder) => decoder.held_bytes(),
+            State::Undecided | State::Done => 0,
+        };
+        let pending = self.sides.iter().map(|(_, inbox)| inbox.pending.capacity());
+        pending.fold(decoder, usize::saturating_add)
+    }
+
+    /// Gives back what buffers have free: the connection is idle.
+    pub fn rest(&mut self) {
+        for side in Side::BOTH {
+            self.sides[side].pending.shrink_to_fit();
+        }
+    }
+
     /// `bytes` come next on the side that `context` names.
     pub fn data(&mut self, bytes: &[u8], context: Context, recorder: &mut Recorder) {
         let side = context.moment.side;
@@ -142,10 +161,11 @@ impl Conversation {
         }
         if inbox.pending.is_empty() {
             let used = self.offer(bytes, context, recorder);
-            self.keep(side, bytes.get(used..).unwrap_or_default());
+            self.keep(bytes.get(used..).unwrap_or_default(), context);
             return;
         }
         inbox.pending.extend_from_slice(bytes);
+        inbox.seen = Some(context.moment.seen());
         if inbox.pending.len() < inbox.at_least {
             self.check_bound(side);
             return;
@@ -179,6 +199,7 @@ impl Conversation {
             return;
         }
         let pending = std::mem::take(&mut self.sides[side].pending);
+        let context = self.before(side, context);
         let opening = self.opening(&pending, missing, context);
         if let Verdict::Is(protocol) = probe(&opening) {
             let other = std::mem::take(&mut self.sides[side.other()].pending);
@@ -187,6 +208,18 @@ impl Conversation {
         } else {
             self.sides[side].pending = pending;
         }
+    }
+
+    /// The context of what waits on `side`: the packet that it came in, not the one at hand.
+    fn before(&self, side: Side, context: Context) -> Context {
+        let Seen { time, frame } = self.sides[side].seen.unwrap_or(context.moment.seen());
+        let moment = Moment {
+            time,
+            frame,
+            side,
+            ..context.moment
+        };
+        Context { moment, ..context }
     }
 
     /// What the probes are shown: `bytes` of one side, and what waits on the other.
@@ -274,8 +307,7 @@ impl Conversation {
         if other.is_empty() {
             return self.decode(bytes, context, recorder);
         }
-        let mut there = context;
-        there.moment.side = side.other();
+        let there = self.before(side.other(), context);
         if self.first == Some(side) {
             let used = self.decode(bytes, context, recorder);
             let used_other = self.offer(&other, there, recorder);
@@ -426,9 +458,11 @@ impl Conversation {
         self.sides = PerSide::default();
     }
 
-    fn keep(&mut self, side: Side, rest: &[u8]) {
+    fn keep(&mut self, rest: &[u8], context: Context) {
         if !rest.is_empty() && !self.is_done() {
+            let side = context.moment.side;
             self.sides[side].pending.extend_from_slice(rest);
+            self.sides[side].seen = Some(context.moment.seen());
             self.check_bound(side);
         }
     }

@@ -23,20 +23,24 @@ static FIRST_BYTES: LazyLock<Vec<Mask>> = LazyLock::new(|| {
 /// The application side of one flow of datagrams.
 #[derive(Default)]
 pub struct Datagrams {
-    decoders: SmallVec<[Seat; 2]>,
+    /// How each decoder that was asked did.
+    asked: SmallVec<[Asked; 5]>,
+    /// The decoders among them that may remember something.
+    decoders: Vec<(u8, Box<dyn DatagramDecoder>)>,
     given_up: Mask,
 }
 
-struct Seat {
-    index: u32,
+/// How a decoder did so far.
+struct Asked {
+    index: u8,
     refusals: u8,
     accepted: bool,
-    decoder: Box<dyn DatagramDecoder>,
 }
 
 impl std::fmt::Debug for Datagrams {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Datagrams")
+            .field("asked", &self.asked.len())
             .field("decoders", &self.decoders.len())
             .finish_non_exhaustive()
     }
@@ -50,54 +54,72 @@ impl Datagrams {
         };
         let mut left = FIRST_BYTES.get(usize::from(first)).copied().unwrap_or(0) & !self.given_up;
         while left != 0 {
-            let index = left.trailing_zeros();
+            // of 128 at most
+            let index = u8::try_from(left.trailing_zeros()).unwrap_or(u8::MAX);
             left &= left.wrapping_sub(1);
             self.show(index, datagram, moment, recorder);
         }
     }
 
-    fn show(
-        &mut self,
-        index: u32,
-        datagram: Datagram<'_>,
-        moment: Moment,
-        recorder: &mut Recorder,
-    ) {
-        let Some(protocol) = PROTOCOLS.get(index as usize) else {
+    /// The flow is idle: keeps only decoders that remember something.
+    pub fn rest(&mut self) {
+        self.decoders.retain(|(_, decoder)| !decoder.is_blank());
+        self.decoders.shrink_to_fit();
+    }
+
+    /// Bytes that the decoders take, about, beside what lies in itself.
+    pub fn held_bytes(&self) -> usize {
+        let decoders = self.decoders.iter();
+        let held = decoders.map(|(_, decoder)| decoder.held_bytes());
+        let places = self.decoders.capacity();
+        let places = places.saturating_mul(size_of::<(u8, Box<dyn DatagramDecoder>)>());
+        held.fold(places, usize::saturating_add)
+    }
+
+    fn show(&mut self, index: u8, datagram: Datagram<'_>, moment: Moment, recorder: &mut Recorder) {
+        let Some(protocol) = PROTOCOLS.get(usize::from(index)) else {
             return;
         };
-        let position = match self.decoders.iter().position(|seat| seat.index == index) {
-            Some(position) => position,
-            None => {
-                let Some(entry) = &protocol.datagram else {
-                    return;
-                };
-                self.decoders.push(Seat {
-                    index,
-                    refusals: 0,
-                    accepted: false,
-                    decoder: (entry.start)(),
-                });
-                self.decoders.len().saturating_sub(1)
-            }
-        };
-        let Some(seat) = self.decoders.get_mut(position) else {
+        let Some(entry) = &protocol.datagram else {
             return;
         };
         let mut notes = recorder.notes(moment, protocol.name, 0);
-        match seat.decoder.datagram(datagram, &mut notes) {
-            Ok(()) => {
-                notes.commit();
-                seat.accepted = true;
-            }
-            Err(_) => {
-                notes.discard();
-                seat.refusals = seat.refusals.saturating_add(1);
-                if !seat.accepted && seat.refusals >= MAX_REFUSALS {
-                    self.decoders.swap_remove(position);
-                    self.given_up |= 1 << index;
+        let known = self.decoders.iter_mut().find(|(of, _)| *of == index);
+        let answer = match known {
+            Some((_, decoder)) => decoder.datagram(datagram, &mut notes),
+            None => {
+                let mut decoder = (entry.start)();
+                let answer = decoder.datagram(datagram, &mut notes);
+                if size_of_val(&*decoder) > 0 {
+                    self.decoders.push((index, decoder));
                 }
+                answer
             }
+        };
+        let is_accepted = answer.is_ok();
+        if is_accepted {
+            notes.commit();
+        } else {
+            notes.discard();
+        }
+        let place = self.asked.iter().position(|asked| asked.index == index);
+        let place = place.unwrap_or_else(|| {
+            self.asked.push(Asked {
+                index,
+                refusals: 0,
+                accepted: false,
+            });
+            self.asked.len().saturating_sub(1)
+        });
+        let Some(asked) = self.asked.get_mut(place) else {
+            return;
+        };
+        asked.accepted |= is_accepted;
+        asked.refusals = asked.refusals.saturating_add(u8::from(!is_accepted));
+        if !asked.accepted && asked.refusals >= MAX_REFUSALS {
+            self.asked.swap_remove(place);
+            self.decoders.retain(|(of, _)| *of != index);
+            self.given_up |= 1 << index;
         }
     }
 }

@@ -490,6 +490,12 @@ pub trait StreamDecoder: Send {
         let _ = (side, bytes);
         None
     }
+
+    /// Bytes of memory that it takes, about, told without going over them: what is not its own size counts where it can be
+    /// kilobytes.
+    fn held_bytes(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// One UDP payload.
@@ -512,6 +518,16 @@ impl Datagram<'_> {
 pub trait DatagramDecoder: Send {
     /// Reads one datagram; a refusal leaves no notes.
     fn datagram(&mut self, datagram: Datagram<'_>, notes: &mut Notes<'_>) -> Result<(), Reject>;
+
+    /// Whether it remembers nothing, so that a new one will do as well: an idle flow keeps only those that do.
+    fn is_blank(&self) -> bool {
+        false
+    }
+
+    /// Bytes of memory that it takes, about.
+    fn held_bytes(&self) -> usize {
+        size_of_val(self)
+    }
 }
 
 /// One bit for each protocol, in the order of [`PROTOCOLS`].

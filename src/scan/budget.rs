@@ -1,18 +1,17 @@
 //! How the memory that a run may use is shared out.
 //!
-//! Flows are most of it: the live ones in the tables, and those that are over, packed. A table that is full lets flows go
-//! early (counted as `flows_evicted`; what comes of them later is joined when they are judged), packed flows go to a
-//! temporary file. What one flow may hold has bounds of its own. The shares do not depend on the number of threads.
+//! Flows are most of it: the live ones with what their decoders said, and those that are over, packed. Where live flows have
+//! used half of their share, the idle ones rest sooner; where they have used all of it, those that were idle for longest go
+//! early (counted as `flows_evicted`; what comes of them later is joined when they are judged). Packed flows go to a temporary
+//! file. What one flow may hold has bounds of its own. The shares do not depend on the number of threads.
 
 use super::share::LANES;
 use super::worker::Bounds;
 
 /// What a run needs whatever it reads: the program, signatures, blocks of captures in flight, chunks at work.
 const FIXED_BYTES: u64 = 64 << 20;
-/// A live flow, about: one that carried nothing yet holds less, one in the middle of a message more.
-const LIVE_FLOW_BYTES: u64 = 1024;
-/// Live flows of a lane at least, whatever the limit: with fewer, ordinary connections would be torn.
-const LEAST_FLOWS: u64 = 1 << 9;
+/// Live flows of a lane at least, whatever the limit: some hundreds. With fewer, ordinary connections would be torn.
+const LEAST_LIVE_BYTES: usize = 1 << 19;
 /// Chains of captures that are counted upon to be scanned at once.
 const MOST_CHAINS: usize = 8;
 
@@ -40,12 +39,11 @@ impl Budget {
         let rest = limit.saturating_sub(FIXED_BYTES);
         let lanes = (LANES as u64).saturating_mul(chains.clamp(1, MOST_CHAINS) as u64);
         let lane = rest / lanes.max(1);
-        let flows = (lane / 2 / LIVE_FLOW_BYTES).max(LEAST_FLOWS);
-        let held = usize::try_from(lane / 8).unwrap_or(usize::MAX);
+        let part = |of: u64| usize::try_from(lane / of).unwrap_or(usize::MAX);
         Self {
             bounds: Bounds {
-                flows: u32::try_from(flows).map_or(most.flows, |flows| flows.min(most.flows)),
-                held_bytes: held.min(most.held_bytes),
+                live_bytes: part(2).max(LEAST_LIVE_BYTES),
+                held_bytes: part(8).min(most.held_bytes),
                 ..most
             },
             packed_bytes: rest / 4,
@@ -64,7 +62,7 @@ mod tests {
                 bounds,
                 packed_bytes,
             } = Budget::of(Some(limit), chains);
-            let lane = u64::from(bounds.flows) * LIVE_FLOW_BYTES + bounds.held_bytes as u64;
+            let lane = bounds.live_bytes as u64 + bounds.held_bytes as u64;
             let lanes = LANES as u64 * chains as u64;
             assert!(FIXED_BYTES + lane * lanes + packed_bytes <= limit);
         }
@@ -73,7 +71,7 @@ mod tests {
     #[test]
     fn a_limit_below_what_is_fixed_leaves_room_for_ordinary_connections() {
         let budget = Budget::of(Some(1), 1);
-        assert_eq!(u64::from(budget.bounds.flows), LEAST_FLOWS);
+        assert_eq!(budget.bounds.live_bytes, LEAST_LIVE_BYTES);
         assert_eq!(budget.packed_bytes, 0);
     }
 }

@@ -204,6 +204,30 @@ fn scan_chain(
 /// Counter of the files whose times are local to the recording machine, in a zone that they do not name.
 pub const LOCAL_TIMES: &str = "capture.files_in_local_time";
 
+/// Counters of what was given up so that memory stays bounded, and what they count in words.
+pub const GIVEN_UP: [(&str, &str); 5] = [
+    (
+        worker::FACTS_LEFT_OUT,
+        "facts and offers of flows that said too many",
+    ),
+    (
+        worker::FLOWS_EVICTED,
+        "flows ended early, whose parts were joined",
+    ),
+    (
+        worker::REASSEMBLY_GIVEN_UP,
+        "times that a stream's bytes out of order were too many",
+    ),
+    (
+        worker::ICMP_ERRORS_LEFT_OUT,
+        "ICMP errors of flows that were too many",
+    ),
+    (
+        worker::FRAGMENTS_GIVEN_UP,
+        "fragmented datagrams that were too many",
+    ),
+];
+
 /// What the files of a chain say of themselves.
 fn describe(record: &mut CaptureRecord, files: &[FileSummary]) {
     for file in files {

@@ -3,16 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::application::Application;
+use super::application::{Application, Change};
 use super::share::{Dealt, LANES, Lane, Share};
 use crate::capture::{Block, Packet};
 use crate::evidence::{CaptureRecord, IcmpError, Ledger, Moment, Packer, Seen, Store};
-use crate::flow::{FlowState, FlowTable, MAX_FLOWS, Observation, TcpObservation};
+use crate::flow::{FlowState, FlowTable, Found, MAX_FLOWS, Observation, TcpObservation};
 use crate::net::{Endpoint, FlowKey, Side, Timestamp, Transport};
 use crate::wire::{Counters, Dissector, Layers, Limits, Quoted, TcpHeader, TransportHeader};
 
 /// Kinds of ICMP errors kept for one flow.
 const MAX_ERRORS: usize = 8;
+
+/// Counters of the capture's record.
+pub(super) const FLOWS_EVICTED: &str = "flows_evicted";
+pub(super) const REASSEMBLY_GIVEN_UP: &str = "reassembly_given_up";
+pub(super) const ICMP_ERRORS_LEFT_OUT: &str = "icmp_errors_left_out";
+pub(super) const FRAGMENTS_GIVEN_UP: &str = "fragments_given_up";
+pub(super) const FACTS_LEFT_OUT: &str = "facts_left_out";
+
+/// Packet time in nanoseconds after which an idle flow rests. Pauses of people and programs that go on are mostly shorter, and
+/// most lookups are never heard of again.
+const REST: i64 = 10 * 1_000_000_000;
+/// The same where half of the memory for live flows is in use.
+const REST_SOON: i64 = 1_000_000_000;
 
 /// What one lane may hold.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +34,10 @@ pub(super) struct Bounds {
     pub(super) flows: u32,
     /// Bytes that all streams may hold out of order together, before the largest holder at hand gives up its own.
     pub(super) held_bytes: usize,
+    /// Bytes that all live flows may take together, before those that were idle for longest go.
+    pub(super) live_bytes: usize,
+    /// Packet time in nanoseconds after which an idle flow rests.
+    pub(super) rest: i64,
     /// Flows whose ICMP errors are kept.
     pub(super) quoted: usize,
 }
@@ -33,6 +50,8 @@ impl Default for Bounds {
         Self {
             flows: (2 * MAX_FLOWS) >> LANES.ilog2(),
             held_bytes: 32 << 20,
+            live_bytes: usize::MAX,
+            rest: REST,
             quoted: 8192,
         }
     }
@@ -80,12 +99,44 @@ pub(super) struct Finished {
 struct Ended {
     names: Names,
     packer: Packer,
+    /// Facts and offers that bounds of a flow left out, of all flows.
+    facts_left_out: u64,
 }
 
 impl Ended {
-    fn take(&mut self, key: FlowKey, state: FlowState<State>) {
-        let episode = state.inner.finish(key, state.tracker, &self.names);
-        self.packer.push(&episode);
+    fn take(&mut self, key: FlowKey, state: FlowState<State>, load: &mut Load) {
+        let FlowState { tracker, inner, .. } = state;
+        load.release(&inner);
+        let left_out = inner.finish(key, tracker, &self.names, &mut self.packer);
+        self.facts_left_out = self.facts_left_out.saturating_add(left_out);
+    }
+
+    /// A flow is idle, and may go on.
+    fn rest(&mut self, key: FlowKey, state: &mut FlowState<State>, load: &mut Load) {
+        let FlowState { tracker, inner, .. } = state;
+        load.change(inner.rest(key, tracker, &self.names, &mut self.packer));
+    }
+}
+
+/// What the live flows of a lane hold.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    /// Bytes that streams hold out of order.
+    held: usize,
+    /// Bytes that the flows take beside those, about.
+    live: usize,
+}
+
+impl Load {
+    /// A flow takes more or less than before.
+    fn change(&mut self, Change { before, after }: Change) {
+        self.live = self.live.saturating_sub(before).saturating_add(after);
+    }
+
+    /// A flow goes.
+    fn release(&mut self, flow: &Application) {
+        self.held = self.held.saturating_sub(flow.held());
+        self.live = self.live.saturating_sub(flow.weight());
     }
 }
 
@@ -93,8 +144,7 @@ impl Ended {
 struct Flows {
     bounds: Bounds,
     table: FlowTable<State>,
-    /// Bytes that streams hold out of order.
-    held: usize,
+    load: Load,
     icmp_errors: IcmpErrors,
     left_out: BTreeMap<&'static str, u64>,
 }
@@ -113,6 +163,7 @@ impl Worker {
             ended: Ended {
                 names: names.clone(),
                 packer: Packer::new(Arc::clone(&names.tap), Arc::clone(store)),
+                facts_left_out: 0,
             },
             clock: Timestamp::from_nanos(i64::MIN),
             frame_bytes: 0,
@@ -211,7 +262,12 @@ impl Worker {
                 add(&mut left_out, counter, count);
             }
         }
-        let Ended { names, packer } = ended;
+        let Ended {
+            names,
+            packer,
+            facts_left_out,
+        } = ended;
+        add(&mut left_out, FACTS_LEFT_OUT, facts_left_out);
         let record = CaptureRecord::default();
         Finished {
             ledger: Ledger::of(names.tap, record, vec![packer.finish()], icmp_errors),
@@ -260,7 +316,7 @@ pub(super) fn record(counters: &Counters, record: &mut CaptureRecord) {
         ("fragments_cut", counters.fragments.cut),
         ("fragments_overlapping", counters.fragments.overlapping),
         ("fragments_expired", counters.fragments.expired),
-        ("fragments_given_up", counters.fragments.evicted),
+        (FRAGMENTS_GIVEN_UP, counters.fragments.evicted),
         ("nesting_limit", counters.nesting_limit),
         ("bad_network_checksums", counters.bad_network_checksums),
         ("bad_transport_checksums", counters.bad_transport_checksums),
@@ -311,7 +367,7 @@ impl Flows {
         Self {
             bounds,
             table: FlowTable::with_limit(bounds.flows),
-            held: 0,
+            load: Load::default(),
             icmp_errors: IcmpErrors::new(),
             left_out: BTreeMap::new(),
         }
@@ -327,28 +383,55 @@ impl Flows {
         make: impl FnOnce(&Observation) -> State,
         ended: &mut Ended,
     ) {
-        let mut retire = |key: FlowKey, state: FlowState<State>| ended.take(key, state);
-        self.table.expire(clock, &mut retire);
-        let state = self.table.observe(observation, make, &mut retire);
+        let Self {
+            bounds,
+            table,
+            load,
+            left_out,
+            ..
+        } = self;
+        let rest = if load.live > bounds.live_bytes / 2 {
+            bounds.rest.min(REST_SOON)
+        } else {
+            bounds.rest
+        };
+        table.expire(clock, rest, &mut |found| match found {
+            Found::Over(key, state) => ended.take(key, state, load),
+            Found::Idle(key, state) => ended.rest(key, state, load),
+        });
+        let state = table.observe(observation, make, &mut |key, state| {
+            ended.take(key, state, load);
+        });
         let moment = Moment {
             time: observation.time,
             frame: observation.number,
             key: observation.key,
             side: observation.side,
         };
-        let (before, after) = state.inner.packet(moment, file, tcp(layers), layers);
-        self.held = self.held.saturating_sub(before).saturating_add(after);
-        if self.held > self.bounds.held_bytes && after > 0 {
-            state.inner.flush(observation.key);
-            self.held = self.held.saturating_sub(after);
-            add(&mut self.left_out, "reassembly_given_up", 1);
+        let flow = &mut state.inner;
+        let held = flow.held();
+        load.change(flow.packet(moment, file, tcp(layers), layers, &ended.packer));
+        load.held = load.held.saturating_sub(held).saturating_add(flow.held());
+        if load.held > bounds.held_bytes && flow.held() > 0 {
+            load.held = load.held.saturating_sub(flow.held());
+            flow.flush(observation.key);
+            add(left_out, REASSEMBLY_GIVEN_UP, 1);
+        }
+        while load.live > bounds.live_bytes && !table.is_empty() {
+            table.evict(&mut |key, state| ended.take(key, state, load));
         }
     }
 
     /// Lets all flows go.
     fn drain(&mut self, ended: &mut Ended) {
-        add(&mut self.left_out, "flows_evicted", self.table.evicted());
-        self.table.drain(&mut |key, state| ended.take(key, state));
+        let Self {
+            table,
+            load,
+            left_out,
+            ..
+        } = self;
+        add(left_out, FLOWS_EVICTED, table.evicted());
+        table.drain(&mut |key, state| ended.take(key, state, load));
     }
 
     fn quoted(&mut self, quoted: &Quoted, layers: &Layers<'_>, seen: Seen) {
@@ -357,7 +440,7 @@ impl Flows {
         };
         let (key, quoted_sender) = FlowKey::of(quoted.transport, quoted.source, quoted.destination);
         if self.icmp_errors.len() >= self.bounds.quoted && !self.icmp_errors.contains_key(&key) {
-            add(&mut self.left_out, "icmp_errors_left_out", 1);
+            add(&mut self.left_out, ICMP_ERRORS_LEFT_OUT, 1);
             return;
         }
         let version = if network.source.is_ipv4() { 4 } else { 6 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Mark;
 use super::segment::Segment;
 
 /// Most bytes that one direction may hold: more than the windows in common use, so that a segment sent again one round
@@ -25,6 +26,7 @@ pub(super) struct Held {
 pub(super) struct Piece {
     bytes: Box<[u8]>,
     wire_len: u64,
+    mark: Mark,
 }
 
 impl Piece {
@@ -35,6 +37,11 @@ impl Piece {
             bytes: &self.bytes,
             wire_len: self.wire_len,
         }
+    }
+
+    /// The packet that it came in.
+    pub(super) const fn mark(&self) -> Mark {
+        self.mark
     }
 }
 
@@ -51,7 +58,7 @@ pub(super) struct Overlap {
 
 impl Held {
     /// Copies those parts of the segment for which nothing is held yet.
-    pub(super) fn insert(&mut self, segment: &Segment<'_>) -> Overlap {
+    pub(super) fn insert(&mut self, segment: &Segment<'_>, mark: Mark) -> Overlap {
         let mut overlap = Overlap::default();
         let mut missing = Vec::new();
         let mut at = segment.start;
@@ -80,6 +87,7 @@ impl Held {
             let piece = Piece {
                 bytes: part.bytes.into(),
                 wire_len: part.wire_len,
+                mark,
             };
             self.pieces.insert(part.start, piece);
         }

@@ -4,7 +4,7 @@
 //! hole. Every byte position is given at most once and never out of order; what the capture does not show is given as a
 //! [`Chunk::Gap`], never skipped in silence. Of two copies of a byte the first that was captured wins.
 //!
-//! It never looks at the bytes, knows neither ports nor protocols, and takes no time: only the order of the capture.
+//! It never looks at the bytes, knows neither ports nor protocols, and decides nothing by time: only the order of the capture counts.
 
 mod held;
 mod reassembly;
@@ -14,11 +14,24 @@ pub use reassembly::Stream;
 
 use serde::Serialize;
 
+use crate::net::Timestamp;
+
+/// The packet that a segment came in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Packet time.
+    pub time: Timestamp,
+    /// Number of the packet in the capture.
+    pub frame: u64,
+}
+
 /// What a stream gives, in stream order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunk<'a> {
-    /// The next bytes; never empty.
+    /// The next bytes, of the packet at hand; never empty.
     Data(&'a [u8]),
+    /// The next bytes, of a packet before: they waited for what comes before them, or for the start of the stream; never empty.
+    Held(&'a [u8], Mark),
     /// The next bytes are not in the capture.
     Gap {
         /// How many are missing; 0 where only sequence numbers that start anew were seen, so that nobody can say.

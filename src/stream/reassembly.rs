@@ -9,7 +9,7 @@
 
 use super::held::{Held, Overlap};
 use super::segment::Segment;
-use super::{Chunk, Counters, SegmentKind};
+use super::{Chunk, Counters, Mark, SegmentKind};
 use crate::net::SequenceNumber;
 
 /// How far from the next byte a segment or an acknowledgment may lie to be believed. Real windows are smaller by far,
@@ -96,12 +96,13 @@ impl Stream {
     /// `sequence` is that of the first payload byte: one more than the header's in a SYN. The payload of a RST is no
     /// stream data and does not belong here. Where `wire_len` (payload bytes on the wire) is greater than
     /// `payload.len()`, the snap length cut the segment, and the rest is a gap. Without [`Stream::syn`], the first
-    /// segments fix the start.
+    /// segments fix the start. What has to wait is given with its `mark`.
     pub fn push(
         &mut self,
         sequence: u32,
         payload: &[u8],
         wire_len: u32,
+        mark: Mark,
         sink: &mut impl FnMut(Chunk<'_>),
     ) -> SegmentKind {
         let sequence = SequenceNumber(sequence);
@@ -122,8 +123,8 @@ impl Stream {
             _ if self.is_keep_alive(&segment) => SegmentKind::KeepAlive,
             _ if segment.wire_len == 0 => SegmentKind::InOrder,
             _ if self.is_outside(&segment) => self.place_outside(sequence, &segment, sink),
-            Phase::Settling { segments } => self.place_settling(&segment, segments, sink),
-            _ => self.place(&segment, sink),
+            Phase::Settling { segments } => self.place_settling(&segment, segments, mark, sink),
+            _ => self.place(&segment, mark, sink),
         };
         self.count(kind);
         kind
@@ -167,6 +168,11 @@ impl Stream {
         self.phase = Phase::Running;
         self.release(u64::MAX, sink);
         self.skip_unless_fin(self.acknowledged, sink);
+    }
+
+    /// Whether [`Stream::finish`] would give nothing.
+    pub fn is_quiet(&self) -> bool {
+        self.held.is_none() && self.acknowledged <= self.next.saturating_add(1)
     }
 
     /// Nobody wants more: frees everything. Later segments are only counted. A hole is then passed over at once, so
@@ -247,6 +253,7 @@ impl Stream {
                 start: self.next,
                 ..*segment
             },
+            None,
             sink,
         );
         SegmentKind::OutOfOrder
@@ -276,12 +283,13 @@ impl Stream {
         &mut self,
         segment: &Segment<'_>,
         segments: u8,
+        mark: Mark,
         sink: &mut impl FnMut(Chunk<'_>),
     ) -> SegmentKind {
         self.jump = None;
         let held = self.held.get_or_insert_default();
         let continues = segment.start == held.end().unwrap_or(self.next);
-        let overlap = held.insert(segment);
+        let overlap = held.insert(segment, mark);
         let is_over_limit = held.is_over_limit();
         self.next = self.next.min(segment.start);
         let segments = segments.saturating_add(1);
@@ -294,7 +302,12 @@ impl Stream {
         kind
     }
 
-    fn place(&mut self, segment: &Segment<'_>, sink: &mut impl FnMut(Chunk<'_>)) -> SegmentKind {
+    fn place(
+        &mut self,
+        segment: &Segment<'_>,
+        mark: Mark,
+        sink: &mut impl FnMut(Chunk<'_>),
+    ) -> SegmentKind {
         self.jump = None;
         if segment.end() <= self.next {
             return SegmentKind::Retransmission;
@@ -316,7 +329,7 @@ impl Stream {
                 SegmentKind::OutOfOrder
             }
             Demand::Wanted => {
-                let overlap = self.held.get_or_insert_default().insert(segment);
+                let overlap = self.held.get_or_insert_default().insert(segment, mark);
                 self.release(self.acknowledged, sink);
                 self.kind_of(overlap, false)
             }
@@ -360,15 +373,16 @@ impl Stream {
                 .is_some_and(|start| start < segment.end())
             && let Some((start, piece)) = held.pop_first()
         {
+            let mark = piece.mark();
             let piece = piece.at(start);
             overlap.old = true;
             overlap.disagrees |= segment.disagrees(&piece);
             overlap.new |= self.next < start;
-            self.deliver(&segment.part(self.next, start), sink);
-            self.deliver(&piece, sink);
+            self.deliver(&segment.part(self.next, start), None, sink);
+            self.deliver(&piece, Some(mark), sink);
         }
         overlap.new |= self.next < segment.end();
-        self.deliver(&segment.part(self.next, segment.end()), sink);
+        self.deliver(&segment.part(self.next, segment.end()), None, sink);
         self.release(self.acknowledged, sink);
         overlap
     }
@@ -386,18 +400,27 @@ impl Stream {
             }
             if let Some((start, piece)) = held.pop_first() {
                 self.skip_to(start, sink);
-                self.deliver(&piece.at(start), sink);
+                self.deliver(&piece.at(start), Some(piece.mark()), sink);
             }
         }
     }
 
-    fn deliver(&mut self, segment: &Segment<'_>, sink: &mut impl FnMut(Chunk<'_>)) {
+    /// Gives a segment, of the packet at hand or of the one that `mark` names.
+    fn deliver(
+        &mut self,
+        segment: &Segment<'_>,
+        mark: Option<Mark>,
+        sink: &mut impl FnMut(Chunk<'_>),
+    ) {
         self.next = self.next.max(segment.end());
         if self.demand == Demand::Stopped {
             return;
         }
         if !segment.bytes.is_empty() {
-            sink(Chunk::Data(segment.bytes));
+            sink(match mark {
+                None => Chunk::Data(segment.bytes),
+                Some(mark) => Chunk::Held(segment.bytes, mark),
+            });
         }
         let captured = u64::try_from(segment.bytes.len()).unwrap_or(u64::MAX);
         let cut = segment.wire_len.saturating_sub(captured);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::held::{MAX_HELD_BYTES, MAX_HELD_PIECES};
-use super::super::{Chunk, SegmentKind, Stream};
+use super::super::{Chunk, Mark, SegmentKind, Stream};
 use super::{JUMP_SEGMENTS, REACH};
 use SegmentKind::{InOrder, KeepAlive, OutOfOrder, OutsideWindow, Overlap, Retransmission};
 
@@ -38,11 +38,13 @@ impl Play {
     fn cut(mut self, offset: i64, text: &str, wire_len: u32) -> Self {
         let out = &mut self.out;
         let sequence = START.wrapping_add(offset as u32);
-        let kind = self
-            .stream
-            .push(sequence, text.as_bytes(), wire_len, &mut |chunk| {
-                draw(out, chunk)
-            });
+        let kind = self.stream.push(
+            sequence,
+            text.as_bytes(),
+            wire_len,
+            Mark::default(),
+            &mut |chunk| draw(out, chunk),
+        );
         self.kinds.push(kind);
         self
     }
@@ -73,7 +75,9 @@ impl Play {
 
 fn draw(out: &mut String, chunk: Chunk<'_>) {
     match chunk {
-        Chunk::Data(bytes) => out.push_str(std::str::from_utf8(bytes).unwrap()),
+        Chunk::Data(bytes) | Chunk::Held(bytes, _) => {
+            out.push_str(std::str::from_utf8(bytes).unwrap())
+        }
         Chunk::Gap { bytes } => out.push_str(&format!("[{bytes}]")),
     }
 }
@@ -94,7 +98,7 @@ fn in_order_data_is_not_copied() {
     let mut stream = Stream::default();
     stream.syn(0);
     let payload = *b"abc";
-    stream.push(1, &payload, 3, &mut |chunk| {
+    stream.push(1, &payload, 3, Mark::default(), &mut |chunk| {
         assert!(matches!(chunk, Chunk::Data(bytes) if std::ptr::eq(bytes, payload.as_slice())));
     });
 }
@@ -377,8 +381,9 @@ fn a_hole_in_a_one_way_capture_is_given_up_by_bytes() {
             101 + segment as u32 * 1000,
             &payload,
             1000,
+            Mark::default(),
             &mut |chunk| match chunk {
-                Chunk::Data(bytes) => given += bytes.len(),
+                Chunk::Data(bytes) | Chunk::Held(bytes, _) => given += bytes.len(),
                 Chunk::Gap { bytes } => gap += bytes,
             },
         );
@@ -394,8 +399,8 @@ fn tiny_segments_beyond_holes_stay_within_the_limit_and_cost_little() {
     let mut given = 0;
     // 200 000 pushes: quadratic time would show
     for segment in 0..200_000_u32 {
-        stream.push(2 + segment * 2, b"x", 1, &mut |chunk| {
-            if let Chunk::Data(bytes) = chunk {
+        stream.push(2 + segment * 2, b"x", 1, Mark::default(), &mut |chunk| {
+            if let Chunk::Data(bytes) | Chunk::Held(bytes, _) = chunk {
                 given += bytes.len();
             }
         });
@@ -453,7 +458,7 @@ proptest! {
         }
         let mut chunks = Vec::new();
         let mut sink = |chunk: Chunk<'_>| chunks.push(match chunk {
-            Chunk::Data(bytes) => Ok(bytes.to_vec()),
+            Chunk::Data(bytes) | Chunk::Held(bytes, _) => Ok(bytes.to_vec()),
             Chunk::Gap { bytes } => Err(bytes),
         });
         let mut least = u64::MAX;
@@ -463,7 +468,7 @@ proptest! {
                 stream.acknowledged(sequence, &mut sink);
             } else {
                 let bytes: Vec<u8> = (0..length as u64).map(|i| truth(offset + i)).collect();
-                stream.push(sequence, &bytes, length as u32 + cut, &mut sink);
+                stream.push(sequence, &bytes, length as u32 + cut, Mark::default(), &mut sink);
                 least = least.min(offset);
             }
         }
@@ -495,8 +500,8 @@ proptest! {
         let mut out = Vec::new();
         for index in order {
             let bytes = [b'a' + index as u8; 7];
-            stream.push(START.wrapping_add(index * 7), &bytes, 7, &mut |chunk| match chunk {
-                Chunk::Data(bytes) => out.extend_from_slice(bytes),
+            stream.push(START.wrapping_add(index * 7), &bytes, 7, Mark::default(), &mut |chunk| match chunk {
+                Chunk::Data(bytes) | Chunk::Held(bytes, _) => out.extend_from_slice(bytes),
                 Chunk::Gap { .. } => panic!("nothing is missing"),
             });
         }
@@ -516,10 +521,37 @@ proptest! {
                 1 => stream.syn(sequence),
                 2 => stream.acknowledged(wire_len % 4096, &mut |_| ()),
                 3 => stream.finish(&mut |_| ()),
-                4 => { stream.push(sequence, &payload[..length], wire_len, &mut |_| ()); }
-                _ => { stream.push(sequence % 4096, &payload[..length], wire_len % 100, &mut |_| ()); }
+                4 => { stream.push(sequence, &payload[..length], wire_len, Mark::default(), &mut |_| ()); }
+                _ => { stream.push(sequence % 4096, &payload[..length], wire_len % 100, Mark::default(), &mut |_| ()); }
             }
             prop_assert!(stream.held_bytes() <= MAX_HELD_BYTES);
         }
     }
+}
+
+#[test]
+fn what_waited_is_given_with_the_packet_that_it_came_in() {
+    let mut stream = Stream::default();
+    let mut given = Vec::new();
+    let mut sink = |chunk: Chunk<'_>| {
+        given.push(match chunk {
+            Chunk::Data(bytes) => (bytes.to_vec(), None),
+            Chunk::Held(bytes, mark) => (bytes.to_vec(), Some(mark.frame)),
+            Chunk::Gap { .. } => panic!("nothing is missing"),
+        });
+    };
+    let mark = |frame| Mark {
+        frame,
+        ..Mark::default()
+    };
+    // No SYN: the first segment waits for the acknowledgment, the third for the second.
+    stream.push(10, b"ab", 2, mark(1), &mut sink);
+    stream.acknowledged(12, &mut sink);
+    stream.push(14, b"ef", 2, mark(3), &mut sink);
+    stream.push(12, b"cd", 2, mark(4), &mut sink);
+    let expected = [("ab", Some(1)), ("cd", None), ("ef", Some(3))];
+    assert_eq!(
+        given,
+        expected.map(|(text, frame)| (text.as_bytes().to_vec(), frame))
+    );
 }

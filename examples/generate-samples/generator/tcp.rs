@@ -262,6 +262,26 @@ impl<'a> Tcp<'a> {
         self.sender(from).next = sent;
     }
 
+    /// A segment that comes so many microseconds after the one behind it; where `asked`, the other end says twice before that it
+    /// waits for it.
+    pub(crate) fn behind(&mut self, from: Side, bytes: [&[u8]; 2], wait: u64, asked: bool) {
+        let [late, early] = bytes;
+        let first = self.sender(from).next;
+        self.sender(from).next = first.wrapping_add(super::bytes::u32_of(late.len()));
+        self.segment(from, ACK | PSH, early);
+        let sent = self.sender(from).next;
+        for _ in 0..if asked { 2 } else { 0 } {
+            self.segment(from.other(), ACK, &[]);
+            self.rewrite(8, &first.to_be_bytes());
+        }
+        self.now += wait;
+        self.sender(from).next = first;
+        self.segment(from, ACK, late);
+        self.sender(from).next = sent;
+        self.last = Some(from);
+        self.now += self.round_trip / 2 + 210;
+    }
+
     fn sender(&mut self, side: Side) -> &mut End {
         match side {
             Side::Client => &mut self.client,

@@ -1,4 +1,4 @@
-"""Calls as tshark sees them: dialogues of SIP, what their SDP announces, and the streams of RTP with loss and jitter."""
+"""Calls as tshark sees them: dialogues of SIP, what their SDP announces, the streams of RTP with loss and jitter, relays."""
 
 import ipaddress
 import re
@@ -14,6 +14,8 @@ STREAM = re.compile(
     r"0x(?P<ssrc>[0-9A-F]+)\s+(?P<codec>\S.*?)\s+(?P<packets>\d+)\s+(?P<lost>-?\d+) \([-\d.]+%\)"
     r"\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+[\d.]+\s+(?P<mean>[\d.]+)\s+(?P<max>[\d.]+)"
 )
+# What a TURN server answers to an allocation.
+RELAYED = re.compile(r"^\s+XOR-RELAYED-ADDRESS: (?P<address>\S+):(?P<port>\d+)$")
 # tshark's names of static payload types, and those of RFC 3551.
 CODECS = {"g711U": "PCMU", "g711A": "PCMA"}
 PROFILES = {"RTP/AVP", "RTP/SAVP", "RTP/AVPF", "RTP/SAVPF"}
@@ -50,8 +52,18 @@ def streams(path):
     return found
 
 
-def collect(path, calls, endpoints):
+def relays(path, decode_as):
+    """Every address that a TURN server relays for."""
+    arguments = ["-Y", "stun.att.type == 0x0016", "-O", "stun"]
+    for port in decode_as:
+        arguments += ["-d", port]
+    found = [match for line in taps.read(path, *arguments) if (match := RELAYED.match(line))]
+    return [{"kind": "relay", "endpoint": place(match["address"], match["port"])} for match in found]
+
+
+def collect(path, calls, endpoints, decode_as=()):
     """Fills the lists of a manifest."""
+    endpoints += relays(path, decode_as)
     dialogues, announced = {}, {}
     for row in rows(path, "sip", FIELDS):
         call_id = row["sip.Call-ID"]

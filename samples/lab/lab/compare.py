@@ -1,8 +1,17 @@
-"""What changed between two manifests of one scenario, apart from what differs each time: ports, times and counts."""
+"""What changed in meaning between two manifests of one scenario, apart from what differs each time.
+
+Ports, times and counts do; so do the number of lookups (a resolver's), which end speaks first in a pair that has no server, the way in
+which the last packets of a connection cross, and errors about datagrams that come after their port was closed.
+"""
 
 import re
 import tomllib
 from collections import Counter
+
+# Services whose flows have no end that serves the other.
+PAIRS = ("media", "cluster_heartbeat")
+# Datagrams that come late are answered with an error.
+LATE = {"media": "EXW403", "stun_turn": "EXW403"}
 
 
 def read(path):
@@ -10,14 +19,31 @@ def read(path):
     return tomllib.loads(path.read_text()) if path.exists() else None
 
 
+def place(end):
+    """An end of a flow, without a port that is chosen each time."""
+    return re.sub(r":(\d{5})$", ":high", end)
+
+
 def essence(manifest):
-    """Flows without ephemeral ports and volumes."""
+    """Flows, offers, calls and causes without ephemeral ports and volumes."""
     lines = Counter()
     for flow in manifest.get("flow", []):
-        client = flow["client"].rpartition(":")[0]
-        server = re.sub(r":(\d{5})$", ":high", flow["server"])
-        what = [flow.get("service"), *flow["protocols"], flow["encryption"], *flow["findings"], flow["state"]]
-        lines[f"{flow['transport']} {client} to {server} {' '.join(map(str, what))}"] += 1
+        service = flow.get("service")
+        ends = [flow["client"].rpartition(":")[0], place(flow["server"])]
+        if service in PAIRS:
+            ends = sorted(end.rpartition(":")[0] for end in (flow["client"], flow["server"]))
+        findings = [code for code in flow["findings"] if code != LATE.get(service)]
+        state = {"reset": "ended", "closed": "ended"}.get(flow["state"], flow["state"])
+        bound = [f"{each['uuid']} {each['auth_type']} {each['auth_level']}" for each in flow.get("rpc", [])]
+        what = [service, *flow["protocols"], flow["encryption"], flow["verdict"], *flow["authentication"], *findings, *bound, state]
+        line = f"{flow['transport']} {ends[0]} to {ends[1]} {' '.join(map(str, what))}"
+        lines[line] = 1 if service == "dns" else lines[line] + 1
+    for offer in manifest.get("endpoint", []):
+        lines[f"offer {offer['kind']} {place(offer['endpoint'])} {offer.get('uuid', offer.get('profile', ''))}"] += 1
+    for call in manifest.get("call", []):
+        lines[f"call {call.get('result')} with {len(call['streams'])} streams"] += 1
+    for cause in manifest.get("cause", []):
+        lines[f"cause {cause.get('code')} {cause['words']}"] += 1
     return lines
 
 

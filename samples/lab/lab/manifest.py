@@ -21,8 +21,8 @@ DISSECTORS = {
 }
 # Ports that tshark does not know, or knows as something else.
 DECODE_AS = [
-    "tcp.port==50389,ldap", "tcp.port==50636,tls", "tcp.port==5062,sip", "tcp.port==5065,sip", "tcp.port==5066,tls",
-    "tcp.port==5067,sip", "tcp.port==5068,sip", "tcp.port==2525,smtp", "tcp.port==2222,ssh", "tcp.port==3268,ldap",
+    "tcp.port==50389,ldap", "tcp.port==50636,tls", "tcp.port==5062,sip", "tcp.port==5065,sip",
+    "tcp.port==2525,smtp", "tcp.port==2222,ssh", "tcp.port==3268,ldap",
 ]
 FIELDS = [
     "frame.number", "frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "ipv6.nxt", "tcp.stream",

@@ -29,6 +29,7 @@ class Scenario:
         self.name = name
         self.title = module.TITLE
         self.tap = getattr(module, "TAP", "core")
+        self.decode_as = getattr(module, "DECODE_AS", ())
         self.declared, self.causes, self.endpoints, self.calls, self.later = [], [], [], [], []
         self.window = None
         self.step_name = None
@@ -101,7 +102,7 @@ class Scenario:
 
     def dialogues(self):
         """Takes the calls that tshark sees into the manifest: dialogues, what they announce, and their media."""
-        self.later.append(lambda path: calls.collect(path, self.calls, self.endpoints))
+        self.later.append(lambda path: calls.collect(path, self.calls, self.endpoints, self.decode_as))
 
     def offers(self, server="dc1"):
         """Takes the offers of this host's endpoint mapper into the manifest; each must have a listener."""
@@ -133,7 +134,7 @@ class Scenario:
             finally:
                 files = [tap.stop() for tap in running]
         [path] = files[0]
-        found = manifest.conversations(path, getattr(module, "DECODE_AS", ()))
+        found = manifest.conversations(path, self.decode_as)
         wrong = manifest.assign(self.declared, found)
         for work in self.later:
             wrong += work(path) or []

@@ -128,6 +128,14 @@ class Lab:
             server = getattr(self, name)
             wait_until(lambda: server.queued() == 0, f"{name} has sent its mail", every=0.3)
 
+    def hang_up(self, *names):
+        """Ends the connections of these hosts that still send. A kernel that cannot be told to (`ss -K`) takes its time."""
+        for name in names:
+            host = self[name]
+            states = "state connected exclude time-wait"
+            host.run(f"ss -HKt {states}")
+            wait_until(lambda: not host.run(f"ss -Ht {states}").stdout, f"{name} has no connections", seconds=120)
+
     @cached_property
     def dc1(self):
         """The domain controller."""

@@ -2,7 +2,7 @@
 
 import time
 
-from lab.hosts import proxy, voice
+from lab.hosts import proxy
 
 TITLE = "Lync clients register with their Front End and call each other through it, over UDP, TCP and TLS; calls that fail"
 TAP = "office"
@@ -14,15 +14,6 @@ def prepare(lab, stack):
     lab["client2"], lab["client3"]
 
 
-def phone(lab, host, name, transport, rtp, call=None):
-    """A client that registers; with `call`, it then calls that user."""
-    server = lab["fe1"].address
-    port = 5061 if transport == "tls" else 5060
-    account = f";regint=600;auth_user={name};auth_pass={proxy.PASSWORD};outbound=\"sip:{server}:{port};transport={transport}\""
-    return voice.Phone(lab[host], lab.authority, name, 5060, transport, rtp, own=proxy.REALM, account=account,
-                       call=call and f"sip:{call}@{proxy.REALM}")
-
-
 def range_of(number):
     """Media ports of one phone, in the range that the documents give Lync."""
     return 50100 + 20 * number, 50100 + 20 * number + 19
@@ -30,9 +21,9 @@ def range_of(number):
 
 def talk(lab, transport, called, name, own, other):
     """A call to `called`, which `name` answers."""
-    callee = phone(lab, "client3", name, transport, other)
+    callee = proxy.client(lab, "client3", name, transport, other)
     time.sleep(1)
-    caller = phone(lab, "client2", f"to-{called}", transport, own, call=called)
+    caller = proxy.client(lab, "client2", f"to-{called}", transport, own, call=called)
     time.sleep(4)
     caller.stop()
     time.sleep(0.5)
@@ -68,7 +59,7 @@ def run(s, lab):
         talk(lab, "tcp", "moved", proxy.MOVED, *ports)
     with s.step("a call to a user who is not known"):
         failed = s.flow("client2", "fe1", 5060, service="sip", authentication=["digest"], findings=["EXW305"], **plain)
-        caller = phone(lab, "client2", "carl", "tcp", range_of(8), call="nobody")
+        caller = proxy.client(lab, "client2", "carl", "tcp", range_of(8), call="nobody")
         time.sleep(2)
         caller.stop()
         s.cause("nobody has registered under that name: the proxy answers 404", "EXW305", [failed])

@@ -41,7 +41,7 @@ def run(s, lab):
             carried = {**about, "protocols": ["stun", protocol]}
             s.flow("client2", "lyncedge1", 3478, "udp", client_parity=parity, **carried)
         # Relayed ports are even and odd by chance: the ends of the call are not.
-        media = {"service": "media", "verdict": "undocumented", "encryption": "unknown"}
+        media = {"service": "media", "encryption": "unknown"}
         s.flow("lyncedge1", "med1", (50300, 50319), "udp", protocols=["rtp"], parity=0, **media)
         s.flow("lyncedge1", "med1", (50300, 50319), "udp", (0, 2), protocols=["rtcp"], parity=1, **media)
         media = f";medianat=turn;stunserver=turn:{edge};stunuser={relay.USER};stunpass={relay.PASSWORD}"

@@ -9,6 +9,8 @@ TAP = "core"
 def prepare(lab, stack):
     hub = lab.hub1
     lab.edge1
+    # What never arrived would come in the next capture, when the line is good again.
+    stack.callback(lab.hang_up, "hub1", "edge1")
     stack.callback(hub.empty)
     stack.enter_context(lab.network.small_packets("dmz", 1300))
 

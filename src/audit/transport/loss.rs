@@ -1,4 +1,4 @@
-//! Segments sent again, and receivers that do not read.
+//! Segments sent again or out of order, and receivers that do not read.
 
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Each};
@@ -18,9 +18,15 @@ const FULL_RECEIVER: &Code = &Code {
     meaning: "A receiver said again and again that its buffer is full: the program behind it does not read.",
     advice: "Look at the receiving host, not at the network: processor, disk, garbage collection, or a scanner that sits between.",
 };
+const SHUFFLED: &Code = &Code {
+    code: "EXW416",
+    name: "segments-out-of-order",
+    meaning: "One segment in twenty of a connection, or more, was overtaken by a later one on its way: the sender takes it for lost and slows down (RFC 5681 3.2).",
+    advice: "Look for parallel paths that packets of one connection are spread over: links shared packet by packet instead of flow by flow, two providers, a VPN or a filtering device with several processors.",
+};
 
 pub(in crate::audit) const LOSS: Check = Check {
-    codes: &[LOSS_ON_PATH, FULL_RECEIVER],
+    codes: &[LOSS_ON_PATH, FULL_RECEIVER, SHUFFLED],
     start: || Box::new(Each(check)),
 };
 
@@ -28,6 +34,9 @@ pub(in crate::audit) const LOSS: Check = Check {
 const MIN_RETRANSMISSIONS: u32 = 10;
 /// One in so many segments with payload, at least: 5 %, from where TCP crawls.
 const ONE_IN: u64 = 20;
+/// Segments out of order that are no accident: three that overtake one segment have it sent again (RFC 5681 3.2), and a change
+/// of route shuffles what is on its way once.
+const MIN_OVERTAKEN: u16 = 10;
 /// Full buffers that are no accident.
 const MIN_ZERO_WINDOWS: u32 = 5;
 
@@ -50,13 +59,30 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let packets = flow.tracker.packets[side];
         if again >= MIN_RETRANSMISSIONS && u64::from(again).saturating_mul(ONE_IN) >= packets {
             let message = format!(
-                "{what} {}: {} sends much of it again",
+                "{what} {}: {} sends {again} of {packets} packets again, which the path loses, or their acknowledgments",
                 subject.path(),
                 host(party(side))
             );
             let sentence = format!("{again} of {packets} packets are retransmissions");
             let cause = Cause::at(subject.server()).of_client(flow.client().address);
             let draft = Draft::of(LOSS_ON_PATH, Severity::Warning, subject, message);
+            findings.find(subject, draft.caused_by(cause).seen([sentence]));
+        }
+        let overtaken = tcp.misorder[side].overtaken;
+        let is_shuffled = u64::from(overtaken).saturating_mul(ONE_IN) >= packets;
+        // A capture that is itself out of order proves nothing of the path.
+        if overtaken >= MIN_OVERTAKEN && is_shuffled && flow.tracker.out_of_time == 0 {
+            let message = format!(
+                "{what} {}: segments of {} overtake each other",
+                subject.path(),
+                host(party(side))
+            );
+            let sentence = format!(
+                "{overtaken} of {packets} packets come behind a later one, within half a round trip: they were not sent again"
+            );
+            let [from, to] = [side, side.other()].map(|side| party(side).endpoint.address);
+            let cause = Cause::host(from).of_client(to);
+            let draft = Draft::of(SHUFFLED, Severity::Warning, subject, message);
             findings.find(subject, draft.caused_by(cause).seen([sentence]));
         }
         let full = tcp.zero_windows[side];

@@ -31,7 +31,7 @@ pub(in crate::audit) const PATH_MTU: Check = Check {
 const MIN_RETRANSMISSIONS: u32 = 11;
 
 /// A segment that is lost so often in a row, while others pass, is not lost by chance.
-const MIN_STUCK: u32 = 4;
+const MIN_STUCK: u16 = 4;
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let flow = subject.flow;

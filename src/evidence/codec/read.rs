@@ -246,7 +246,7 @@ impl<'a> Reader<'a> {
             },
             longest_silence_ns: self.signed()?,
             tcp: if flags & TCP != 0 {
-                Some(self.tcp()?)
+                Some(Box::new(self.tcp()?))
             } else {
                 None
             },
@@ -311,6 +311,7 @@ impl<'a> Reader<'a> {
                 } else {
                     0
                 },
+                overtaken: if out_of_order > 0 { self.small()? } else { 0 },
             })
         };
         let misorder = PerSide::new(misorder(again_a, order_a)?, misorder(again_b, order_b)?);

@@ -274,10 +274,13 @@ impl Writer<'_> {
         for count in counts.into_iter().filter(|count| *count > 0) {
             self.number(u64::from(count));
         }
-        // Only what was sent again can be stuck.
+        // Only what was sent again can be stuck, only what is out of order overtaken.
         for misorder in [misorder.a, misorder.b] {
             if misorder.retransmissions > 0 {
                 self.number(u64::from(misorder.stuck));
+            }
+            if misorder.out_of_order > 0 {
+                self.number(u64::from(misorder.overtaken));
             }
         }
     }

@@ -187,6 +187,10 @@ impl DatagramDecoder for Flow {
             Ok(())
         })
     }
+
+    fn is_blank(&self) -> bool {
+        !self.known && self.broken.is_blank()
+    }
 }
 
 /// Messages over a stream are preceded by their length (RFC 1035 section 4.2.2).

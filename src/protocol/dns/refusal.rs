@@ -22,6 +22,11 @@ const ZERO: u16 = 0x0040;
 pub(super) struct Broken(Option<(Side, u64)>);
 
 impl Broken {
+    /// Whether nothing is remembered.
+    pub(super) const fn is_blank(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The code with which a server refuses what the other side sent before; else what is sent now is remembered.
     pub(super) fn refusal(&mut self, datagram: Datagram<'_>, side: Side) -> Option<Rcode> {
         let [a, b, high, low, counts @ ..] = datagram.bytes.get(..Header::BYTES)? else {

@@ -83,23 +83,38 @@ fn invite(trace: &mut Trace, status: Option<(&str, &str)>) {
     tcp.close();
 }
 
-/// One hundred and fifty packets of a stream, of which every n-th is lost.
-fn lossy(trace: &mut Trace, every: u32) {
-    let mut start = SECOND;
-    let mut random = trace.random.bytes(4);
-    random.truncate(4);
-    for number in 0..150_u16 {
-        start += 20_000;
-        if u32::from(number) % every == every - 1 {
-            continue;
-        }
+/// So many packets of a stream, whose n-th comes so many microseconds after its turn, or never.
+fn stream(trace: &mut Trace, packets: u16, late: impl Fn(u16) -> Option<u64>) {
+    let source = trace.random.bytes(4);
+    for number in 0..packets {
+        let Some(late) = late(number) else { continue };
         let mut packet = vec![0x80, 0];
         packet.extend((1000 + number).to_be_bytes());
         packet.extend((u32::from(number) * 160).to_be_bytes());
-        packet.extend(&random);
+        packet.extend(&source);
         packet.extend([0xD5; 160]);
-        trace.udp(start, caller(), called(), &packet);
+        let at = SECOND + u64::from(number + 1) * 20_000 + late;
+        trace.udp(at, caller(), called(), &packet);
     }
+}
+
+/// A stream of which every n-th packet is lost.
+fn lossy(trace: &mut Trace, every: u16) {
+    stream(trace, 150, |number| {
+        (number % every != every - 1).then_some(0)
+    });
+}
+
+/// A queue that fills while eight packets wait, by so many microseconds more for each, and empties at once.
+fn unsteady(trace: &mut Trace, more: u64) {
+    stream(trace, 300, |number| Some(u64::from(7 - number % 8) * more));
+}
+
+/// A stream of which every n-th packet comes after the one behind it.
+fn shuffled(trace: &mut Trace, every: u16) {
+    stream(trace, 150, |number| {
+        Some(if number % every == 1 { 25_000 } else { 0 })
+    });
 }
 
 pub(super) fn add(cases: &mut Cases) {
@@ -152,6 +167,26 @@ pub(super) fn add(cases: &mut Cases) {
     cases.spares("EXW311", "every seventieth packet is lost", |t| {
         answered(t, "RTP/AVP");
         lossy(t, 70);
+    });
+    cases.raises(
+        "EXW314",
+        "packets that queue up for 160 ms again and again",
+        |t| {
+            answered(t, "RTP/AVP");
+            unsteady(t, 20_000);
+        },
+    );
+    cases.spares("EXW314", "packets that queue up for 64 ms", |t| {
+        answered(t, "RTP/AVP");
+        unsteady(t, 8_000);
+    });
+    cases.raises("EXW315", "every tenth packet behind the next one", |t| {
+        answered(t, "RTP/AVP");
+        shuffled(t, 10);
+    });
+    cases.spares("EXW315", "two packets behind the next one", |t| {
+        answered(t, "RTP/AVP");
+        shuffled(t, 75);
     });
     cases.raises("EXW312", "SRTP at one end only", |t| {
         answered(t, "RTP/SAVP")

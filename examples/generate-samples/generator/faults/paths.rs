@@ -225,6 +225,30 @@ pub(super) fn add(cases: &mut Cases) {
     cases.spares("EXW411", "a client whose buffer was full twice", move |t| {
         full(t, 2)
     });
+    let behind = |t: &mut Trace, wait: u64, asked: bool| {
+        let (client, server) = ends(OUTLOOK, CAS1, 80);
+        let mut tcp = Tcp::open_over(t, 0, 20_000, client, server);
+        for _ in 0..12 {
+            tcp.client(HTTP);
+            tcp.behind(Side::Server, [OK, OK], wait, asked);
+        }
+        tcp.close();
+    };
+    cases.raises(
+        "EXW416",
+        "segments that come 2 ms after the ones behind them, over a way of 20 ms",
+        move |t| behind(t, 2_000, false),
+    );
+    cases.spares(
+        "EXW416",
+        "segments that are asked for and come 60 ms later",
+        move |t| behind(t, 60_000, true),
+    );
+    cases.raises(
+        "EXW410",
+        "segments lost before the capture, asked for and sent again",
+        move |t| behind(t, 60_000, true),
+    );
     let far = |t: &mut Trace, wait: u64| {
         let (client, server) = ends(OUTLOOK, CAS1, 80);
         let mut tcp = Tcp::open_over(t, 0, wait, client, server);

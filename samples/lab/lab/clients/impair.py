@@ -1,7 +1,7 @@
 """A bad line: forwards frames between two devices, and loses, delays and shuffles what carries data on the way.
 
-The kernel of the lab's machine may lack netem; a program does the same, and the same at each run (seeded). Only one transport
-suffers: connections that set up calls shall not take seconds. Usage: impair.py ONE OTHER LOSS JITTER_MS SHUFFLE udp|tcp: LOSS
+A program and not netem: its pattern is seeded, the same at each run and on each kernel. Only one transport suffers: connections that
+set up calls shall not take seconds. Usage: impair.py ONE OTHER LOSS JITTER_MS SHUFFLE udp|tcp: LOSS
 and SHUFFLE are shares of 1.
 """
 

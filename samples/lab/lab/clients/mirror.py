@@ -1,7 +1,7 @@
 """A mirror port: copies every frame of a segment, encapsulated, to another device.
 
-The kernel of the lab's machine may lack modules for VLAN, ERSPAN and traffic control; frames are copied by a program
-instead, and captured from the wire like all others. Usage: mirror.py vlan|erspan|vxlan SOURCE TARGET.
+A program stands for the switch, so that no kernel needs modules for VLAN, ERSPAN and mirrors; the copies are captured from the
+wire like all other frames. Usage: mirror.py vlan|erspan|vxlan SOURCE TARGET.
 """
 
 import socket

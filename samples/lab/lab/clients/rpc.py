@@ -1,10 +1,11 @@
 """An RPC client, run on a host of the lab: asks the endpoint mapper for an interface, binds it, and calls it.
 
-Usage: rpc.py CONFIG SERVER INTERFACE LEVEL AUTH [USER PASSWORD]: LEVEL as in DCE/RPC (none, connect, packet, integrity,
-privacy). AUTH is none or ntlm (impacket's client), or spnego_ntlm, spnego_kerberos or kerberos (Samba's client, with the
-Samba configuration CONFIG). Exit status 3: the port cannot be reached.
+Usage: rpc.py CONFIG SERVER INTERFACE LEVEL AUTH [USER PASSWORD]: LEVEL as in DCE/RPC (none, connect, call, packet,
+integrity, privacy). AUTH is none, ntlm or gss_kerberos (impacket's client), or spnego_ntlm, spnego_kerberos or kerberos (Samba's
+client, with the Samba configuration CONFIG; it has no level call). Exit status 3: the port cannot be reached.
 """
 
+import os
 import sys
 
 from impacket.dcerpc.v5 import drsuapi, epm, lsad, nrpc, samr, transport
@@ -22,9 +23,10 @@ EXCHANGE = {
 }
 LEVELS = {
     "none": rpcrt.RPC_C_AUTHN_LEVEL_NONE, "connect": rpcrt.RPC_C_AUTHN_LEVEL_CONNECT,
-    "packet": rpcrt.RPC_C_AUTHN_LEVEL_PKT, "integrity": rpcrt.RPC_C_AUTHN_LEVEL_PKT_INTEGRITY,
+    "call": rpcrt.RPC_C_AUTHN_LEVEL_CALL, "packet": rpcrt.RPC_C_AUTHN_LEVEL_PKT, "integrity": rpcrt.RPC_C_AUTHN_LEVEL_PKT_INTEGRITY,
     "privacy": rpcrt.RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
 }
+IMPACKET = {"ntlm": rpcrt.RPC_C_AUTHN_WINNT, "gss_kerberos": rpcrt.RPC_C_AUTHN_GSS_NEGOTIATE}
 DOMAIN = "CORP.EXAMPLE.COM"
 # Shorter than the patience of the driver, longer than what a retransmitted SYN needs.
 CONNECT_SECONDS = 5
@@ -35,7 +37,7 @@ SAMBA_LEVELS = {"connect": "connect", "packet": "packet", "integrity": "sign", "
 
 
 def main(config, server, interface, level, auth, *credentials):
-    if auth in ("none", "ntlm"):
+    if auth in ("none", *IMPACKET):
         with_impacket(server, interface, level, auth, *credentials)
     else:
         with_samba(config, server, interface, level, auth, *credentials)
@@ -81,8 +83,10 @@ def with_impacket(server, interface, level, auth, user="", password=""):
     if auth != "none":
         rpc_transport.set_credentials(user, password, DOMAIN)
     rpc = rpc_transport.get_dce_rpc()
-    if auth == "ntlm":
-        rpc.set_auth_type(rpcrt.RPC_C_AUTHN_WINNT)
+    if auth in IMPACKET:
+        # Tickets must be there already (newer servers refuse impacket's requests for them); it knows plain paths only.
+        os.environ["KRB5CCNAME"] = os.environ["KRB5CCNAME"].removeprefix("FILE:")
+        rpc.set_auth_type(IMPACKET[auth])
     rpc.set_auth_level(LEVELS[level])
     try:
         rpc.connect()

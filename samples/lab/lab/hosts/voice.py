@@ -86,8 +86,12 @@ TALK_SECONDS = 3
 CALLEE_PORTS, CALLER_PORTS = (27000, 27999), (20000, 20999)
 
 
-def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, talk=TALK_SECONDS, address=None, **about):
-    """One call with audio both ways, hung up by the caller; declares it and answers the declarations."""
+def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, talk=TALK_SECONDS, address=None,
+         router=None, **about):
+    """One call with audio both ways, hung up by the caller; declares it and answers the declarations.
+
+    `router` is a place (`10.0.0.1:5061`) that is asked first, and redirects to the callee.
+    """
     number = s.serial()
     media = ";mediaenc=srtp-mand" if srtp else ""
     hosts = lab[caller], lab[callee]
@@ -97,7 +101,7 @@ def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, t
     listening = port + 1 if transport == "tls" else port
     declared = s.call(caller, callee, listening, transport, *ports, srtp, **about)
     place = f"[{address}]" if address and ":" in address else address or hosts[1].address
-    target = f"sip:um{number}@{place}:{listening};transport={transport}"
+    target = f"sip:um{number}@{router or f'{place}:{listening}'};transport={transport}"
     own = hosts[0].address6 if address and ":" in address else None
     client = Phone(hosts[0], lab.authority, f"gw{number}", 5060, transport, ports[1], media, call=target, address=own)
     time.sleep(talk + 1)
@@ -108,18 +112,17 @@ def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, t
     return declared
 
 
-ROUTER = """<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="call router">
+ANSWER = """<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="answers every call with one status">
   <recv request="INVITE"/>
   <send><![CDATA[
-SIP/2.0 302 Moved Temporarily
+SIP/2.0 {status}
 [last_Via:]
 [last_From:]
 [last_To:];tag=[call_number]
 [last_Call-ID:]
 [last_CSeq:]
-Contact: <sip:{target};transport=tcp>
-Content-Length: 0
+{contact}Content-Length: 0
 
   ]]></send>
   <recv request="ACK"/>
@@ -127,7 +130,7 @@ Content-Length: 0
 """
 
 CALLER = """<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="caller that is redirected">
+<scenario name="caller whose call ends with this status">
   <send retrans="500"><![CDATA[
 INVITE sip:mailbox@[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -140,7 +143,7 @@ Max-Forwards: 70
 Content-Length: 0
 
   ]]></send>
-  <recv response="302"/>
+  <recv response="{code}"/>
   <send><![CDATA[
 ACK sip:mailbox@[remote_ip]:[remote_port] SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
@@ -156,17 +159,22 @@ Content-Length: 0
 """
 
 
+def answering(host, port, status, contact=None):
+    """SIPp as a server on TCP that answers every INVITE with one status; with `contact`, it redirects there."""
+    scenario = host.folder / f"answer-{status.split()[0]}.xml"
+    scenario.write_text(ANSWER.format(status=status, contact=f"Contact: <{contact}>\n" if contact else ""))
+    command = ["sipp", "-sf", scenario, "-i", host.address, "-p", port, "-t", "t1", "-nostdin"]
+    return host.start(command, ready=f"tcp:{port}", name="sipp-answering")
+
+
 def router(host, address, port):
-    """SIPp as the call router of Exchange 2013: answers every INVITE with 302."""
-    scenario = host.folder / "router.xml"
-    scenario.write_text(ROUTER.format(target=f"mailbox@{address}:{port}"))
-    command = ["sipp", "-sf", scenario, "-i", host.address, "-p", "5060", "-t", "t1", "-nostdin"]
-    return host.start(command, ready="tcp:5060", name="sipp-router")
+    """The call router of Exchange 2013, which redirects to this port of a Mailbox server."""
+    return answering(host, 5060, "302 Moved Temporarily", f"sip:mailbox@{address}:{port};transport=tcp")
 
 
-def redirected(host, router_address):
-    """SIPp as the caller: one INVITE to the call router, which redirects it."""
-    scenario = host.folder / "caller.xml"
-    scenario.write_text(CALLER)
-    host.run(["sipp", f"{router_address}:5060", "-sf", scenario, "-i", host.address, "-t", "t1", "-m", "1", "-nostdin",
+def refused(host, server, code):
+    """SIPp as the caller: one INVITE over TCP, which the server answers with this code."""
+    scenario = host.folder / f"caller-{code}.xml"
+    scenario.write_text(CALLER.format(code=code))
+    host.run(["sipp", f"{server}:5060", "-sf", scenario, "-i", host.address, "-t", "t1", "-m", "1", "-nostdin",
               "-timeout", "10"])

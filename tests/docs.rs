@@ -8,14 +8,16 @@
 #[path = "../examples/generate-samples/generator/mod.rs"]
 #[allow(dead_code, reason = "the samples are another test's")]
 mod generator;
+mod signature_support;
 
 use std::path::Path;
 use std::process::Command;
 
 use exwire::audit::CODES;
 use exwire::protocol::PROTOCOLS;
-use exwire::signature::{Overrides, Row, Signatures, Vocabulary};
+use exwire::signature::Row;
 use generator::faults::Case;
+use signature_support::signatures;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -75,14 +77,6 @@ fn every_finding_code_is_on_its_page() {
         std::fs::write(&path, &page).unwrap();
     }
     assert_eq!(read("docs/findings.md"), page, "docs/findings.md is stale");
-}
-
-fn signatures() -> Signatures {
-    let known: Vec<(&str, &[&str])> = PROTOCOLS
-        .iter()
-        .map(|protocol| (protocol.name, protocol.attributes))
-        .collect();
-    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 }
 
 /// The page is written from the matrix: `EXWIRE_WRITE_DOCS=1 cargo test --test docs` writes it again.

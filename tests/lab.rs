@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use manifest_support::{Compared, common_fields, end, items};
+use manifest_support::{Compared, common_fields, end, items, set_differences};
 use serde_json::{Value, json};
 
 #[test]
@@ -269,20 +269,6 @@ fn flat(record: &Value) -> Value {
     let mut flat = record.clone();
     flat["endpoint"] = json!(end(record));
     flat
-}
-
-fn set_differences(
-    what: &str,
-    expected: impl Iterator<Item = String>,
-    seen: impl Iterator<Item = String>,
-) -> Vec<String> {
-    let [expected, seen]: [BTreeSet<String>; 2] = [expected.collect(), seen.collect()];
-    let missing = expected.difference(&seen);
-    let more = seen.difference(&expected);
-    missing
-        .map(|line| format!("{what} {line}: not reported"))
-        .chain(more.map(|line| format!("{what} {line}: not in the manifest")))
-        .collect()
 }
 
 /// What audit says of the capture as a whole: how much of it could not be judged. It names no flow.

@@ -9,26 +9,18 @@
     reason = "a test"
 )]
 
+mod signature_support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use exwire::net::Transport;
 use exwire::signature::{
-    CHECKS, DOCUMENTS, Dynamic, Kind, Overrides, Polarity, Ports, Product, Role, Row, RowId,
-    ServiceId, Signatures, Vocabulary,
+    CHECKS, DOCUMENTS, Dynamic, Kind, Polarity, Ports, Product, Role, Row, RowId, ServiceId,
+    Signatures,
 };
 use serde_json::Value;
-
-fn signatures() -> Signatures {
-    let protocols: Vec<(&str, &[&str])> = exwire::protocol::PROTOCOLS
-        .iter()
-        .map(|protocol| (protocol.name, protocol.attributes))
-        .collect();
-    let known = Vocabulary {
-        protocols: &protocols,
-    };
-    Signatures::load(&Overrides::default(), &known).unwrap_or_else(|error| panic!("{error}"))
-}
+use signature_support::signatures;
 
 fn id(text: &str) -> RowId {
     RowId(text.into())
@@ -229,12 +221,19 @@ fn every_service_and_interface_is_known_and_used() {
 }
 
 /// `../shared/documents`, or the same folder below `EXWIRE_SHARED`.
+/// The folder of the documents; where it is missing, that is said.
 fn documents() -> Option<PathBuf> {
     let beside = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).to_owned();
     std::iter::once(beside)
         .chain(std::env::var_os("EXWIRE_SHARED").map(PathBuf::from))
         .map(|shared| shared.join("documents"))
         .find(|folder| folder.is_dir())
+        .or_else(|| {
+            println!(
+                "skipped: no folder `shared/documents` beside the project, and EXWIRE_SHARED is not set"
+            );
+            None
+        })
 }
 
 /// Without tags and entities, white space collapsed.
@@ -278,12 +277,7 @@ fn tags_entities_and_white_space_are_taken_out() {
 
 #[test]
 fn every_quote_is_in_its_document() {
-    let Some(folder) = documents() else {
-        println!(
-            "skipped: no folder `shared/documents` beside the project, and EXWIRE_SHARED is not set"
-        );
-        return;
-    };
+    let Some(folder) = documents() else { return };
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -329,12 +323,7 @@ fn every_quote_is_in_its_document() {
 
 #[test]
 fn ports_of_tables_are_in_the_quoted_document() {
-    let Some(folder) = documents() else {
-        println!(
-            "skipped: no folder `shared/documents` beside the project, and EXWIRE_SHARED is not set"
-        );
-        return;
-    };
+    let Some(folder) = documents() else { return };
     let mut numbers: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
@@ -540,122 +529,6 @@ fn the_store_listens_on_6003_on_mailbox_servers_only() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].kind, Kind::FirewallRule);
     assert_eq!(rows[0].to_roles, [Role::Mailbox]);
-}
-
-/// Keys of `matrix --format json` in the output contract.
-const KEYS: &[&str] = &[
-    "id",
-    "document",
-    "table",
-    "product",
-    "kind",
-    "title",
-    "from_roles",
-    "to_roles",
-    "direction",
-    "ports",
-    "auth_default",
-    "auth_supported",
-    "encryption",
-    "configurable",
-    "condition",
-    "polarity",
-    "program",
-    "rule",
-    "check",
-];
-
-/// What the program prints besides.
-const ADDED: &[&str] = &[
-    "products",
-    "check_reason",
-    "checks",
-    "quote",
-    "services",
-    "inferred",
-];
-
-#[test]
-fn a_row_as_json_has_the_keys_of_the_output_contract() {
-    let signatures = signatures();
-    let expected: BTreeSet<&str> = KEYS.iter().chain(ADDED).copied().collect();
-    let shapes = ["port", "range", "dynamic"];
-    for row in signatures.matrix.rows() {
-        let value = serde_json::to_value(row).unwrap();
-        let object = value.as_object().unwrap();
-        let keys: BTreeSet<&str> = object.keys().map(String::as_str).collect();
-        assert_eq!(keys, expected, "{}", row.id);
-        for key in [
-            "id",
-            "document",
-            "table",
-            "product",
-            "kind",
-            "title",
-            "direction",
-        ] {
-            assert!(object[key].is_string(), "{}: {key}", row.id);
-        }
-        for key in ["from_roles", "to_roles", "auth_default", "auth_supported"] {
-            assert!(object[key].is_array(), "{}: {key}", row.id);
-        }
-        for key in [
-            "configurable",
-            "condition",
-            "polarity",
-            "program",
-            "rule",
-            "check",
-        ] {
-            assert!(
-                object[key].is_string() || object[key].is_null(),
-                "{}: {key}",
-                row.id
-            );
-        }
-        let encryption: Vec<&String> = object["encryption"].as_object().unwrap().keys().collect();
-        assert_eq!(
-            encryption.iter().collect::<BTreeSet<_>>(),
-            BTreeSet::from([
-                &&"supported".to_owned(),
-                &&"how".to_owned(),
-                &&"default".to_owned()
-            ])
-        );
-        for port in object["ports"].as_array().unwrap() {
-            let port = port.as_object().unwrap();
-            let shape: Vec<&str> = shapes
-                .into_iter()
-                .filter(|shape| port.contains_key(*shape))
-                .collect();
-            assert_eq!(shape.len(), 1, "{}", row.id);
-            match shape[0] {
-                "port" => assert!(port["port"].is_u64()),
-                "range" => {
-                    let ends: Vec<u64> = port["range"]
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .filter_map(Value::as_u64)
-                        .collect();
-                    assert!(matches!(ends[..], [first, last] if first < last));
-                }
-                _ => assert!(port["dynamic"].is_string()),
-            }
-            assert!(
-                matches!(port["transport"].as_str(), Some("tcp" | "udp" | "both")),
-                "{}",
-                row.id
-            );
-            assert!(port.contains_key("protocol") && port.contains_key("secured"));
-            for key in port.keys() {
-                let is_known = ["transport", "protocol", "secured", "reversed", "services"]
-                    .contains(&key.as_str())
-                    || shapes.contains(&key.as_str());
-                assert!(is_known, "{}: {key}", row.id);
-            }
-        }
-    }
 }
 
 #[test]

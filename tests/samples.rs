@@ -7,6 +7,7 @@
 )]
 
 mod manifest_support;
+mod signature_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,13 +15,12 @@ use std::path::{Path, PathBuf};
 use exwire::attribution::Judged;
 use exwire::audit::audit;
 use exwire::capture::{Grouping, Input, plan};
-use exwire::protocol::PROTOCOLS;
 use exwire::report::{EndpointRecord, FlowRecord};
 use exwire::scan::{self, Options};
-use exwire::signature::{Overrides, Signatures, Vocabulary};
 use exwire::topology::Topology;
-use manifest_support::{Compared, common_fields, end, items};
+use manifest_support::{Compared, common_fields, end, items, set_differences};
 use serde_json::{Value, json};
+use signature_support::signatures;
 
 #[test]
 fn the_healthy_site_is_told_as_its_manifest_tells_it() {
@@ -96,12 +96,7 @@ struct Seen {
 
 impl Seen {
     fn of(manifest: &Value) -> Self {
-        let known: Vec<(&str, &[&str])> = PROTOCOLS
-            .iter()
-            .map(|protocol| (protocol.name, protocol.attributes))
-            .collect();
-        let vocabulary = Vocabulary { protocols: &known };
-        let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+        let signatures = signatures();
         let topology = manifest["topology"].as_str().unwrap();
         let topology = Topology::read(&samples().join(topology)).unwrap();
         let inputs: Vec<Input> = items(&manifest["captures"])
@@ -192,41 +187,31 @@ fn fields(expected: &Value, seen: &Value) -> Vec<Compared> {
 
 /// Towers and media lines: a set on both sides, since one may be announced more than once.
 fn endpoint_differences(manifest: &Value, seen: &[Value]) -> Vec<String> {
-    let expected: BTreeSet<String> = items(&manifest["endpoint"])
-        .map(|endpoint| {
-            let subject = [&endpoint["interface"], &endpoint["call_id"]].map(text);
-            let [kind, place, name, service] =
-                ["kind", "endpoint", "name", "service"].map(|field| text(&endpoint[field]));
-            format!("{kind} {place} {} {name} {service}", subject.concat())
-        })
-        .collect();
-    let seen: BTreeSet<String> = seen
-        .iter()
-        .filter_map(|endpoint| {
-            let place = end(endpoint);
-            let said = |field: &str| text(&endpoint[field]);
-            match said("kind").as_str() {
-                "rpc" => Some(format!(
-                    "rpc {place} {} v{} {} {}",
-                    said("uuid"),
-                    said("version"),
-                    said("name"),
-                    said("service")
-                )),
-                // A media line serves media, whatever it is part of.
-                "media" => Some(format!(
-                    "media {place} {} {} media",
-                    said("call_id"),
-                    said("profile")
-                )),
-                _ => None,
-            }
-        })
-        .collect();
-    let missing = expected.difference(&seen);
-    let more = seen.difference(&expected);
-    missing
-        .map(|endpoint| format!("endpoint {endpoint}: not reported"))
-        .chain(more.map(|endpoint| format!("endpoint {endpoint}: not in the manifest")))
-        .collect()
+    let expected = items(&manifest["endpoint"]).map(|endpoint| {
+        let subject = [&endpoint["interface"], &endpoint["call_id"]].map(text);
+        let [kind, place, name, service] =
+            ["kind", "endpoint", "name", "service"].map(|field| text(&endpoint[field]));
+        format!("{kind} {place} {} {name} {service}", subject.concat())
+    });
+    let seen = seen.iter().filter_map(|endpoint| {
+        let place = end(endpoint);
+        let said = |field: &str| text(&endpoint[field]);
+        match said("kind").as_str() {
+            "rpc" => Some(format!(
+                "rpc {place} {} v{} {} {}",
+                said("uuid"),
+                said("version"),
+                said("name"),
+                said("service")
+            )),
+            // A media line serves media, whatever it is part of.
+            "media" => Some(format!(
+                "media {place} {} {} media",
+                said("call_id"),
+                said("profile")
+            )),
+            _ => None,
+        }
+    });
+    set_differences("endpoint", expected, seen)
 }

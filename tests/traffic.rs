@@ -3,17 +3,17 @@
 
 #[path = "../examples/traffic/generator/mod.rs"]
 mod generator;
+mod signature_support;
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use exwire::attribution::Judged;
 use exwire::capture::{Grouping, Input, plan};
-use exwire::protocol::PROTOCOLS;
 use exwire::scan;
-use exwire::signature::{Overrides, Signatures, Vocabulary};
 use exwire::topology::Topology;
 use generator::{Extent, Kind, Made, generate};
+use signature_support::signatures;
 
 /// Flows of `Kind::Steady`.
 const FLOWS: usize = 200;
@@ -37,12 +37,7 @@ fn read(file: &[u8]) -> (BTreeMap<String, u64>, u64) {
     };
     let scanned = scan::scan(&chains, &options, &()).unwrap();
     assert!(scanned.failures.is_empty(), "{:?}", scanned.failures);
-    let known: Vec<(&str, &[&str])> = PROTOCOLS
-        .iter()
-        .map(|protocol| (protocol.name, protocol.attributes))
-        .collect();
-    let vocabulary = Vocabulary { protocols: &known };
-    let signatures = Signatures::load(&Overrides::default(), &vocabulary).unwrap();
+    let signatures = signatures();
     let topology = Topology::default();
     let judged = Judged::of(scanned.ledger, &signatures, &topology);
     let mut found: BTreeMap<String, u64> = BTreeMap::new();

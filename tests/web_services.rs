@@ -6,6 +6,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod signature_support;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -13,9 +15,10 @@ use exwire::attribution::{Encrypted, Judged, JudgedFlow};
 use exwire::evidence::{CaptureRecord, Episode, Ledger, Moment, Recorder, Strength};
 use exwire::flow::{Observation, TcpObservation, Tracker};
 use exwire::net::{Endpoint, FlowKey, Side, TcpFlags, Timestamp, Transport};
-use exwire::protocol::{Context, Conversation, PROTOCOLS};
-use exwire::signature::{Overrides, Signatures, Vocabulary};
+use exwire::protocol::{Context, Conversation};
+use exwire::signature::Signatures;
 use exwire::topology::Topology;
+use signature_support::signatures;
 
 const CLIENT: &str = "10.0.1.5:50000";
 const SERVER: &str = "10.0.0.40:80";
@@ -89,13 +92,7 @@ fn episode(client: &str, server: &str, said: &[&[u8]]) -> Episode {
     }
 }
 
-static SIGNATURES: LazyLock<Signatures> = LazyLock::new(|| {
-    let known: Vec<(&str, &[&str])> = PROTOCOLS
-        .iter()
-        .map(|entry| (entry.name, entry.attributes))
-        .collect();
-    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
-});
+static SIGNATURES: LazyLock<Signatures> = LazyLock::new(signatures);
 
 fn judged(episodes: Vec<Episode>) -> Vec<JudgedFlow> {
     let ledger = Ledger::new(

@@ -273,40 +273,110 @@ fn a_name_says_whose_word_it_is() {
     );
 }
 
+/// Fields of a row in the output contract.
+const ROW: &[&str] = &[
+    "id",
+    "document",
+    "table",
+    "product",
+    "kind",
+    "title",
+    "from_roles",
+    "to_roles",
+    "direction",
+    "ports",
+    "auth_default",
+    "auth_supported",
+    "encryption",
+    "configurable",
+    "condition",
+    "polarity",
+    "program",
+    "rule",
+    "check",
+];
+
+/// What the program prints besides.
+const MORE_OF_A_ROW: &[&str] = &[
+    "products",
+    "check_reason",
+    "checks",
+    "quote",
+    "services",
+    "inferred",
+];
+
 #[test]
 fn rows_have_the_fields_of_the_contract() {
     let run = Run::of(&["matrix", "--format", "json"]);
     let rows: Value = serde_json::from_str(&run.out).unwrap();
     let rows = rows.as_array().unwrap();
     assert!(rows.len() > 100);
-    let contract = [
-        "id",
-        "document",
-        "table",
-        "product",
-        "kind",
-        "title",
-        "from_roles",
-        "to_roles",
-        "direction",
-        "ports",
-        "auth_default",
-        "auth_supported",
-        "encryption",
-        "configurable",
-        "condition",
-        "polarity",
-        "program",
-        "rule",
-        "check",
-    ];
+    let shapes = ["port", "range", "dynamic"];
     for row in rows {
-        let found = fields(row);
-        for field in contract {
-            assert!(found.contains(field), "{field} of {row}");
+        assert_fields(row, ROW, MORE_OF_A_ROW);
+        let object = row.as_object().unwrap();
+        for key in [
+            "id",
+            "document",
+            "table",
+            "product",
+            "kind",
+            "title",
+            "direction",
+        ] {
+            assert!(object[key].is_string(), "{}: {key}", row["id"]);
         }
-        for field in ["supported", "how", "default"] {
-            assert!(fields(&row["encryption"]).contains(field), "{row}");
+        for key in ["from_roles", "to_roles", "auth_default", "auth_supported"] {
+            assert!(object[key].is_array(), "{}: {key}", row["id"]);
+        }
+        for key in [
+            "configurable",
+            "condition",
+            "polarity",
+            "program",
+            "rule",
+            "check",
+        ] {
+            assert!(
+                object[key].is_string() || object[key].is_null(),
+                "{}: {key}",
+                row["id"]
+            );
+        }
+        assert_fields(&row["encryption"], &["supported", "how", "default"], &[]);
+        for port in object["ports"].as_array().unwrap() {
+            let port = port.as_object().unwrap();
+            let shape: Vec<&str> = shapes
+                .into_iter()
+                .filter(|shape| port.contains_key(*shape))
+                .collect();
+            assert_eq!(shape.len(), 1, "{}", row["id"]);
+            match shape[0] {
+                "port" => assert!(port["port"].is_u64()),
+                "range" => {
+                    let ends: Vec<u64> = port["range"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .filter_map(Value::as_u64)
+                        .collect();
+                    assert!(matches!(ends[..], [first, last] if first < last));
+                }
+                _ => assert!(port["dynamic"].is_string()),
+            }
+            assert!(
+                matches!(port["transport"].as_str(), Some("tcp" | "udp" | "both")),
+                "{}",
+                row["id"]
+            );
+            assert!(port.contains_key("protocol") && port.contains_key("secured"));
+            for key in port.keys() {
+                let is_known = ["transport", "protocol", "secured", "reversed", "services"]
+                    .contains(&key.as_str())
+                    || shapes.contains(&key.as_str());
+                assert!(is_known, "{}: {key}", row["id"]);
+            }
         }
     }
     let of_port = Run::of(&["matrix", "--port", "50636", "--format", "jsonl"]).records();

@@ -10,6 +10,9 @@ mod findings;
 mod protocols;
 mod services;
 
+#[path = "../signature_support/mod.rs"]
+mod signature_support;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,8 +25,9 @@ use exwire::evidence::{
 use exwire::flow::{Observation, TcpObservation, Tracker};
 use exwire::net::{Endpoint, FlowKey, Side, TcpFlags, Timestamp, Transport};
 use exwire::protocol::PROTOCOLS;
-use exwire::signature::{CHECKS, Overrides, Signatures, Vocabulary};
+use exwire::signature::CHECKS;
 use exwire::topology::Topology;
+use signature_support::signatures;
 
 const TOPOLOGY: &str = r#"
 edge_subscribed = true
@@ -195,14 +199,6 @@ impl Connection {
             .text("dcerpc", "auth_level", level)
             .text("dcerpc", "auth_type", "ntlm")
     }
-}
-
-fn signatures() -> Signatures {
-    let known: Vec<(&str, &[&str])> = PROTOCOLS
-        .iter()
-        .map(|entry| (entry.name, entry.attributes))
-        .collect();
-    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 }
 
 fn ledger(flows: Vec<Connection>) -> Ledger {

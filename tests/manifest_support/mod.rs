@@ -1,5 +1,7 @@
 //! Manifests of captures against the records of the program: what those of the samples and those of the lab share.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 /// A field of a flow, as expected and as seen.
@@ -47,5 +49,20 @@ pub(crate) fn common_fields(
                 is_true(&encryption["mutual"]),
             ),
         ])
+        .collect()
+}
+
+/// What is expected and was not seen, and what was seen and is not expected; `what` they are.
+pub(crate) fn set_differences(
+    what: &str,
+    expected: impl Iterator<Item = String>,
+    seen: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let [expected, seen]: [BTreeSet<String>; 2] = [expected.collect(), seen.collect()];
+    let missing = expected.difference(&seen);
+    let more = seen.difference(&expected);
+    missing
+        .map(|line| format!("{what} {line}: not reported"))
+        .chain(more.map(|line| format!("{what} {line}: not in the manifest")))
         .collect()
 }

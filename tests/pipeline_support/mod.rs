@@ -1,5 +1,8 @@
 //! Captures as lists of frames, and the pipeline from files to judged flows.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
+
+#[path = "../signature_support/mod.rs"]
+mod signature_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +10,10 @@ use std::sync::LazyLock;
 
 use exwire::attribution::Judged;
 use exwire::capture::{Block, Chain, Grouping, Input, Options, Reader, plan};
-use exwire::protocol::PROTOCOLS;
 use exwire::scan::{self, Scanned};
-use exwire::signature::{Overrides, Signatures, Vocabulary};
+use exwire::signature::Signatures;
 use exwire::topology::Topology;
+pub use signature_support::signatures;
 
 /// A frame as it lies in a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,15 +160,6 @@ pub fn scan(chains: &[Chain], threads: usize) -> Scanned {
         memory_limit: None,
     };
     scan::scan(chains, &options, &()).unwrap()
-}
-
-/// The signatures that the program is built with.
-pub fn signatures() -> Signatures {
-    let known: Vec<(&str, &[&str])> = PROTOCOLS
-        .iter()
-        .map(|protocol| (protocol.name, protocol.attributes))
-        .collect();
-    Signatures::load(&Overrides::default(), &Vocabulary { protocols: &known }).unwrap()
 }
 
 /// Judges a scan without a topology.

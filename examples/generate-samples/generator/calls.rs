@@ -1,8 +1,11 @@
 //! Sample "um-lync-calls": telephone calls of Unified Messaging and Lync, signalling and media, good and bad.
 
+use std::net::SocketAddr;
+
 use super::hosts::{CAS13, GATEWAY1, GATEWAY2, GATEWAY3, MBX13, UM1, at};
 use super::lync;
 use super::media::{self, Codec, G723, PCMU, Talk};
+use super::rpc::Ends;
 use super::sip::{Dialogue, Media};
 use super::tcp::{Side, Tcp};
 use super::trace::{Announced, Call, Finished, Flow, START, Trace};
@@ -29,13 +32,7 @@ pub(crate) fn calls() -> Finished {
 /// Gateway to UM over TCP: the INVITE spans two segments, 100 and 180 share one.
 fn plain_call(trace: &mut Trace) {
     let ends = (at(GATEWAY1, 41_200), at(UM1, 5060));
-    let dialogue = Dialogue {
-        call_id: "call-plain-1@10.0.2.5",
-        caller: GATEWAY1,
-        called: ends.1,
-        transport: "TCP",
-        server_agent: UM_AGENT,
-    };
+    let dialogue = over_tcp("call-plain-1@10.0.2.5", ends.1, UM_AGENT);
     let (caller, called) = (at(GATEWAY1, 20_000), at(UM1, 27_012));
     let (offer, answer) = (clear(caller, PCMU), clear(called, PCMU));
     let mut tcp = Tcp::open(trace, SECOND, ends.0, ends.1);
@@ -47,10 +44,10 @@ fn plain_call(trace: &mut Trace) {
     tcp.server(format!("{trying}{ringing}").as_bytes());
     tcp.pause(700_000);
     answered(tcp, &dialogue, &answer);
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "um_sip")
-            .proves(&["sip"])
-            .note("a call to UM: INVITE in two segments, two answers in one segment"),
+    signalling(
+        trace,
+        ends,
+        "a call to UM: INVITE in two segments, two answers in one segment",
     );
     let talk = Talk {
         at: 2 * SECOND,
@@ -70,6 +67,45 @@ fn plain_call(trace: &mut Trace) {
     );
 }
 
+/// A call from the first gateway over TCP.
+fn over_tcp(
+    call_id: &'static str,
+    called: SocketAddr,
+    server_agent: &'static str,
+) -> Dialogue<'static> {
+    Dialogue {
+        call_id,
+        caller: GATEWAY1,
+        called,
+        transport: "TCP",
+        server_agent,
+    }
+}
+
+fn invite(tcp: &mut Tcp<'_>, dialogue: &Dialogue<'_>, offer: &Media<'_>) {
+    let request = dialogue.request("INVITE", 1, "", Some(&offer.sdp()));
+    tcp.client(request.as_bytes());
+}
+
+/// What the connection of a call to Unified Messaging is.
+fn signalling(trace: &mut Trace, ends: Ends, note: &'static str) {
+    let flow = Flow::tcp(ends.0, ends.1, "um_sip");
+    trace.flow(flow.proves(&["sip"]).note(note));
+}
+
+/// Eight packets each way, in clear, none lost.
+fn short(at: u64, caller: SocketAddr, called: SocketAddr) -> Talk {
+    Talk {
+        at,
+        caller,
+        called,
+        codec: G723,
+        packets: 8,
+        secure: false,
+        lost: None,
+    }
+}
+
 /// 200, ACK, and after the talk BYE with its 200.
 fn answered(mut tcp: Tcp<'_>, dialogue: &Dialogue<'_>, answer: &Media<'_>) {
     tcp.server(
@@ -84,7 +120,7 @@ fn answered(mut tcp: Tcp<'_>, dialogue: &Dialogue<'_>, answer: &Media<'_>) {
     tcp.close();
 }
 
-fn clear(endpoint: std::net::SocketAddr, codec: Codec) -> Media<'static> {
+fn clear(endpoint: SocketAddr, codec: Codec) -> Media<'static> {
     Media {
         endpoint,
         profile: "RTP/AVP",
@@ -98,7 +134,7 @@ fn speech(
     trace: &mut Trace,
     dialogue: &Dialogue<'static>,
     talk: Talk,
-    control: super::rpc::Ends,
+    control: Ends,
     findings: &'static [&'static str],
 ) {
     let streams = talk.play(trace);
@@ -142,7 +178,7 @@ fn speech(
     });
 }
 
-fn announce(trace: &mut Trace, call: &str, endpoint: std::net::SocketAddr, profile: &'static str) {
+fn announce(trace: &mut Trace, call: &str, endpoint: SocketAddr, profile: &'static str) {
     trace.announced.push(Announced {
         kind: "media",
         endpoint,
@@ -155,13 +191,7 @@ fn announce(trace: &mut Trace, call: &str, endpoint: std::net::SocketAddr, profi
 /// SRTP with its keys in SDP, RTCP on a port of its own choice.
 fn secure_call(trace: &mut Trace) {
     let ends = (at(GATEWAY1, 41_210), at(UM1, 5060));
-    let dialogue = Dialogue {
-        call_id: "call-secure-2@10.0.2.5",
-        caller: GATEWAY1,
-        called: ends.1,
-        transport: "TCP",
-        server_agent: UM_AGENT,
-    };
+    let dialogue = over_tcp("call-secure-2@10.0.2.5", ends.1, UM_AGENT);
     let (caller, called) = (at(GATEWAY1, 20_010), at(UM1, 27_020));
     let keys = "inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj";
     let offered = format!("a=rtcp:20411\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {keys}\r\n");
@@ -179,11 +209,7 @@ fn secure_call(trace: &mut Trace) {
         attributes: &answered_with,
     };
     let mut tcp = Tcp::open(trace, 5 * SECOND, ends.0, ends.1);
-    tcp.client(
-        dialogue
-            .request("INVITE", 1, "", Some(&offer.sdp()))
-            .as_bytes(),
-    );
+    invite(&mut tcp, &dialogue, &offer);
     tcp.server(
         dialogue
             .response("100 Trying", "INVITE", "", None)
@@ -191,19 +217,14 @@ fn secure_call(trace: &mut Trace) {
     );
     tcp.pause(500_000);
     answered(tcp, &dialogue, &answer);
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "um_sip")
-            .proves(&["sip"])
-            .note("a call with RTP/SAVP, a=crypto and a=rtcp: the keys of SRTP travel in clear"),
+    signalling(
+        trace,
+        ends,
+        "a call with RTP/SAVP, a=crypto and a=rtcp: the keys of SRTP travel in clear",
     );
     let talk = Talk {
-        at: 5_800_000,
-        caller,
-        called,
-        codec: G723,
-        packets: 8,
         secure: true,
-        lost: None,
+        ..short(5_800_000, caller, called)
     };
     speech(
         trace,
@@ -216,36 +237,14 @@ fn secure_call(trace: &mut Trace) {
 
 fn odd_port(trace: &mut Trace) {
     let ends = (at(GATEWAY1, 41_220), at(UM1, 5060));
-    let dialogue = Dialogue {
-        call_id: "call-odd-3@10.0.2.5",
-        caller: GATEWAY1,
-        called: ends.1,
-        transport: "TCP",
-        server_agent: UM_AGENT,
-    };
+    let dialogue = over_tcp("call-odd-3@10.0.2.5", ends.1, UM_AGENT);
     let (caller, called) = (at(GATEWAY1, 20_031), at(UM1, 27_045));
     let mut tcp = Tcp::open(trace, 9 * SECOND, ends.0, ends.1);
-    tcp.client(
-        dialogue
-            .request("INVITE", 1, "", Some(&clear(caller, G723).sdp()))
-            .as_bytes(),
-    );
+    invite(&mut tcp, &dialogue, &clear(caller, G723));
     tcp.pause(400_000);
     answered(tcp, &dialogue, &clear(called, G723));
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "um_sip")
-            .proves(&["sip"])
-            .note("a call whose media ports are odd"),
-    );
-    let talk = Talk {
-        at: 9_600_000,
-        caller,
-        called,
-        codec: G723,
-        packets: 8,
-        secure: false,
-        lost: None,
-    };
+    signalling(trace, ends, "a call whose media ports are odd");
+    let talk = short(9_600_000, caller, called);
     speech(
         trace,
         &dialogue,
@@ -259,27 +258,17 @@ fn odd_port(trace: &mut Trace) {
 fn redirected(trace: &mut Trace) {
     let ends = (at(GATEWAY1, 41_230), at(CAS13, 5060));
     let (caller, called) = (at(GATEWAY1, 20_040), at(MBX13, 28_100));
-    let dialogue = Dialogue {
-        call_id: "call-redirect-4@10.0.2.5",
-        caller: GATEWAY1,
-        called: ends.1,
-        transport: "TCP",
-        server_agent: ROUTER_AGENT,
-    };
+    let dialogue = over_tcp("call-redirect-4@10.0.2.5", ends.1, ROUTER_AGENT);
     let contact = "Contact: <sip:200@10.0.0.46:5062;transport=tcp>\r\n";
     let mut tcp = Tcp::open(trace, 13 * SECOND, ends.0, ends.1);
-    tcp.client(
-        dialogue
-            .request("INVITE", 1, "", Some(&clear(caller, G723).sdp()))
-            .as_bytes(),
-    );
+    invite(&mut tcp, &dialogue, &clear(caller, G723));
     tcp.server(dialogue.redirect(contact).as_bytes());
     tcp.client(dialogue.request("ACK", 1, "", None).as_bytes());
     tcp.close();
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "um_sip")
-            .proves(&["sip"])
-            .note("the call router answers 302: go to 10.0.0.46:5062"),
+    signalling(
+        trace,
+        ends,
+        "the call router answers 302: go to 10.0.0.46:5062",
     );
     announce(trace, dialogue.call_id, caller, "RTP/AVP");
     trace.calls.push(Call {
@@ -295,27 +284,11 @@ fn redirected(trace: &mut Trace) {
         ..dialogue
     };
     let mut tcp = Tcp::open(trace, 13_300_000, ends.0, ends.1);
-    tcp.client(
-        dialogue
-            .request("INVITE", 1, "", Some(&clear(caller, G723).sdp()))
-            .as_bytes(),
-    );
+    invite(&mut tcp, &dialogue, &clear(caller, G723));
     tcp.pause(300_000);
     answered(tcp, &dialogue, &clear(called, G723));
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "um_sip")
-            .proves(&["sip"])
-            .note("the redirected call at the Mailbox server"),
-    );
-    let talk = Talk {
-        at: 13_800_000,
-        caller,
-        called,
-        codec: G723,
-        packets: 8,
-        secure: false,
-        lost: None,
-    };
+    signalling(trace, ends, "the redirected call at the Mailbox server");
+    let talk = short(13_800_000, caller, called);
     speech(
         trace,
         &dialogue,
@@ -324,15 +297,7 @@ fn redirected(trace: &mut Trace) {
         &[],
     );
 
-    let talk = Talk {
-        at: 16 * SECOND,
-        caller: at(GATEWAY1, 20_050),
-        called: at(CAS13, 30_000),
-        codec: G723,
-        packets: 8,
-        secure: false,
-        lost: None,
-    };
+    let talk = short(16 * SECOND, at(GATEWAY1, 20_050), at(CAS13, 30_000));
     let streams = talk.play_one_way(trace);
     trace.flow(
         Flow::udp(talk.caller, talk.called, "media")
@@ -411,15 +376,7 @@ fn over_udp(trace: &mut Trace) {
             .verdict("undocumented")
             .note("SIP over UDP between gateways: the INVITE comes in two IP fragments"),
     );
-    let talk = Talk {
-        at: 18_400_000,
-        caller,
-        called,
-        codec: G723,
-        packets: 8,
-        secure: false,
-        lost: None,
-    };
+    let talk = short(18_400_000, caller, called);
     speech(
         trace,
         &dialogue,
@@ -430,15 +387,7 @@ fn over_udp(trace: &mut Trace) {
 }
 
 fn unannounced(trace: &mut Trace) {
-    let talk = Talk {
-        at: 27 * SECOND,
-        caller: at(GATEWAY3, 21_000),
-        called: at(UM1, 21_500),
-        codec: G723,
-        packets: 8,
-        secure: false,
-        lost: None,
-    };
+    let talk = short(27 * SECOND, at(GATEWAY3, 21_000), at(UM1, 21_500));
     let streams = talk.play(trace);
     trace.flow(
         Flow::udp(talk.caller, talk.called, "media")

@@ -16,18 +16,13 @@ const AUTH3: u8 = 16;
 const FAULT: u8 = 3;
 const BIND_NAK: u8 = 13;
 
-const NDR: Interface = Interface {
-    uuid: "8a885d04-1ceb-11c9-9fe8-08002b104860",
-    major: 2,
-    minor: 0,
-    name: "NDR",
-};
-const FEATURES: Interface = Interface {
-    uuid: "6cb71c2c-9812-4540-0300-000000000000",
-    major: 1,
-    minor: 0,
-    name: "bind-time features",
-};
+const NDR: Interface = Interface::new("8a885d04-1ceb-11c9-9fe8-08002b104860", 2, 0, "NDR");
+const FEATURES: Interface = Interface::new(
+    "6cb71c2c-9812-4540-0300-000000000000",
+    1,
+    0,
+    "bind-time features",
+);
 
 /// An RPC interface, as published.
 #[derive(Clone, Copy)]
@@ -38,42 +33,29 @@ pub(crate) struct Interface {
     pub(crate) name: &'static str,
 }
 
-pub(crate) const EPM: Interface = Interface {
-    uuid: "e1af8308-5d1f-11c9-91a4-08002b14a0fa",
-    major: 3,
-    minor: 0,
-    name: "epmapper",
-};
-pub(crate) const EMSMDB: Interface = Interface {
-    uuid: "a4f1db00-ca47-1067-b31f-00dd010662da",
-    major: 0,
-    minor: 81,
-    name: "EMSMDB",
-};
-pub(crate) const ASYNC_EMSMDB: Interface = Interface {
-    uuid: "5261574a-4572-206e-b268-6b199213b4e4",
-    major: 0,
-    minor: 1,
-    name: "AsyncEMSMDB",
-};
-pub(crate) const NSPI: Interface = Interface {
-    uuid: "f5cc5a18-4264-101a-8c59-08002b2f8426",
-    major: 56,
-    minor: 0,
-    name: "NSPI",
-};
-pub(crate) const RFR: Interface = Interface {
-    uuid: "1544f5e0-613c-11d1-93df-00c04fd7bd09",
-    major: 1,
-    minor: 0,
-    name: "RFR",
-};
-pub(crate) const NETLOGON: Interface = Interface {
-    uuid: "12345678-1234-abcd-ef00-01234567cffb",
-    major: 1,
-    minor: 0,
-    name: "netlogon",
-};
+impl Interface {
+    const fn new(uuid: &'static str, major: u16, minor: u16, name: &'static str) -> Self {
+        Self {
+            uuid,
+            major,
+            minor,
+            name,
+        }
+    }
+}
+
+pub(crate) const EPM: Interface =
+    Interface::new("e1af8308-5d1f-11c9-91a4-08002b14a0fa", 3, 0, "epmapper");
+pub(crate) const EMSMDB: Interface =
+    Interface::new("a4f1db00-ca47-1067-b31f-00dd010662da", 0, 81, "EMSMDB");
+pub(crate) const ASYNC_EMSMDB: Interface =
+    Interface::new("5261574a-4572-206e-b268-6b199213b4e4", 0, 1, "AsyncEMSMDB");
+pub(crate) const NSPI: Interface =
+    Interface::new("f5cc5a18-4264-101a-8c59-08002b2f8426", 56, 0, "NSPI");
+pub(crate) const RFR: Interface =
+    Interface::new("1544f5e0-613c-11d1-93df-00c04fd7bd09", 1, 0, "RFR");
+pub(crate) const NETLOGON: Interface =
+    Interface::new("12345678-1234-abcd-ef00-01234567cffb", 1, 0, "netlogon");
 
 /// Authentication type and level of a security trailer (MS-RPCE §2.2.1.1.7, §2.2.1.1.8).
 #[derive(Clone, Copy)]

@@ -140,24 +140,25 @@ fn edge_sync(trace: &mut Trace) {
         tls::turn(&mut tcp, question, answer);
     }
     tls::close(tcp);
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "edgesync")
-            .proves(&["tls"])
-            .encrypted("tls")
-            .verdict("unproven")
-            .note("EdgeSync from Hub to Edge: TLS with Edge's certificate; the LDAP inside stays hidden"),
-    );
+    trace.flow(Flow::tcp(ends.0, ends.1, "edgesync").sealed().note(
+        "EdgeSync from Hub to Edge: TLS with Edge's certificate; the LDAP inside stays hidden",
+    ));
 }
 
-fn web(trace: &mut Trace) {
-    let cas = Identity::new(
+/// What Client Access shows.
+fn cas1() -> Identity {
+    Identity::new(
         4,
         &[
             "mail.example.com",
             "autodiscover.example.com",
             "cas1.example.com",
         ],
-    );
+    )
+}
+
+fn web(trace: &mut Trace) {
+    let cas = cas1();
 
     let ends = (at(INTERNET_CLIENT, 61_204), at(CAS1, 443));
     let mut tcp = Tcp::open(trace, 20 * SECOND, ends.0, ends.1);
@@ -167,13 +168,9 @@ fn web(trace: &mut Trace) {
         tcp.pause(7 * SECOND);
     }
     tls::close(tcp);
-    trace.flow(
-        Flow::tcp(ends.0, ends.1, "web")
-            .proves(&["tls"])
-            .encrypted("tls")
-            .verdict("unproven")
-            .note("a browser at Outlook Web App: TLS for mail.example.com; crosses the rotation at 08:00:30"),
-    );
+    trace.flow(Flow::tcp(ends.0, ends.1, "web").sealed().note(
+        "a browser at Outlook Web App: TLS for mail.example.com; crosses the rotation at 08:00:30",
+    ));
 
     let ends = (at(BROWSER_V6, 61_377), at(CAS1_V6, 443));
     let mut tcp = Tcp::open(trace, 22 * SECOND, ends.0, ends.1);
@@ -182,9 +179,7 @@ fn web(trace: &mut Trace) {
     tls::close(tcp);
     trace.flow(
         Flow::tcp(ends.0, ends.1, "web")
-            .proves(&["tls"])
-            .encrypted("tls")
-            .verdict("unproven")
+            .sealed()
             .note("the same over IPv6"),
     );
 
@@ -210,14 +205,7 @@ fn web(trace: &mut Trace) {
 }
 
 fn pop_and_imap(trace: &mut Trace) {
-    let cas = Identity::new(
-        4,
-        &[
-            "mail.example.com",
-            "autodiscover.example.com",
-            "cas1.example.com",
-        ],
-    );
+    let cas = cas1();
     for (start, client, port, service, note) in [
         (
             24,
@@ -244,9 +232,7 @@ fn pop_and_imap(trace: &mut Trace) {
         tls::close(tcp);
         trace.flow(
             Flow::tcp(ends.0, ends.1, service)
-                .proves(&["tls"])
-                .encrypted("tls")
-                .verdict("unproven")
+                .sealed()
                 .tagged()
                 .note(note),
         );

@@ -27,13 +27,7 @@ pub(crate) fn as_req(random: &mut Prng, user: &str, authenticated: bool) -> Vec<
             explicit(3, &name(SERVICE, &["krbtgt", REALM])),
             explicit(5, &time("20370913024805Z")),
             explicit(7, &der_integer(random.word() >> 1)),
-            explicit(
-                8,
-                &der_of(
-                    0x30,
-                    &[der_integer(AES256), der_integer(17), der_integer(23)],
-                ),
-            ),
+            explicit(8, &encryption_types()),
         ],
     );
     request(10, 0x6A, &padata, &body)
@@ -53,16 +47,18 @@ pub(crate) fn tgs_req(random: &mut Prng, service: &str) -> Vec<u8> {
             explicit(3, &service_name(service)),
             explicit(5, &time("20370913024805Z")),
             explicit(7, &der_integer(random.word() >> 1)),
-            explicit(
-                8,
-                &der_of(
-                    0x30,
-                    &[der_integer(AES256), der_integer(17), der_integer(23)],
-                ),
-            ),
+            explicit(8, &encryption_types()),
         ],
     );
     request(12, 0x6C, &padata, &body)
+}
+
+/// What the client can decrypt.
+fn encryption_types() -> Vec<u8> {
+    der_of(
+        0x30,
+        &[der_integer(AES256), der_integer(17), der_integer(23)],
+    )
 }
 
 pub(crate) fn tgs_rep(random: &mut Prng, user: &str, service: &str) -> Vec<u8> {

@@ -70,9 +70,7 @@ fn edge_sync(trace: &mut Trace) {
     tls::close(tcp);
     trace.flow(
         Flow::tcp(ends.0, ends.1, "edgesync")
-            .proves(&["tls"])
-            .encrypted("tls")
-            .verdict("unproven")
+            .sealed()
             .finds(&["EXW105"])
             .note("EdgeSync's port opened by Edge towards Hub: the wrong way round"),
     );

@@ -78,6 +78,11 @@ impl Flow {
         Self { encryption, ..self }
     }
 
+    /// Inside TLS, which shows nothing of the service.
+    pub(crate) fn sealed(self) -> Self {
+        self.proves(&["tls"]).encrypted("tls").verdict("unproven")
+    }
+
     pub(crate) fn state(self, state: &'static str) -> Self {
         Self { state, ..self }
     }

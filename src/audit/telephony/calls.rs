@@ -289,8 +289,9 @@ impl Calls {
                 } else {
                     (other, one)
                 };
-                let text =
-                    format!("call {call_id}: media arrive at {to} only, nothing at {silent}");
+                let text = format!(
+                    "call {call_id} is one-way: media arrive at {to} only, nothing at {silent}"
+                );
                 let flows: Vec<Named> = self
                     .to
                     .get(&to)

@@ -43,6 +43,7 @@ pub mod evidence;
 pub mod extract;
 pub mod flow;
 pub mod net;
+mod parallel;
 pub mod protocol;
 pub mod report;
 pub mod scan;

@@ -34,43 +34,60 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    /// RFC 3339 in UTC, always with nine decimals.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    /// Length of `2026-01-31T23:59:59`.
+    const SECOND: usize = 19;
+    /// Length of `2026-01-31T23:59:59.123456789Z`.
+    const TEXT: usize = Self::SECOND + 11;
+
+    /// RFC 3339 in UTC, always with nine decimals; `None` for a year that it has no room for.
+    fn text(self) -> Option<[u8; Self::TEXT]> {
         /// The second that was written last, and its text: packets of one second come together.
-        type Last = Option<(i64, [u8; SECOND])>;
-        /// Length of `2026-01-31T23:59:59`.
-        const SECOND: usize = 19;
+        type Last = Option<(i64, [u8; Timestamp::SECOND])>;
         thread_local! {
             static LAST: std::cell::Cell<Last> = const { std::cell::Cell::new(None) };
         }
-        let (second, nanos) = (
-            self.0.div_euclid(1_000_000_000),
-            self.0.rem_euclid(1_000_000_000),
-        );
+        let second = self.0.div_euclid(1_000_000_000);
         let known = LAST.get().filter(|(known, _)| *known == second);
-        let text = match known {
-            Some((_, text)) => text,
+        let whole = match known {
+            Some((_, whole)) => whole,
             None => {
-                let Ok(time) = jiff::Timestamp::from_second(second) else {
-                    return write!(f, "{} ns", self.0);
-                };
-                let whole = format!("{time:.0}");
-                let Some(text) = whole.as_bytes().first_chunk::<SECOND>() else {
-                    return write!(f, "{} ns", self.0);
-                };
-                LAST.set(Some((second, *text)));
-                *text
+                let time = jiff::Timestamp::from_second(second).ok()?;
+                let whole = *format!("{time:.0}").as_bytes().first_chunk()?;
+                LAST.set(Some((second, whole)));
+                whole
             }
         };
-        let text = std::str::from_utf8(&text).unwrap_or_default();
-        write!(f, "{text}.{nanos:09}Z")
+        let mut text = [b'.'; Self::TEXT];
+        let (head, tail) = text.split_at_mut(Self::SECOND);
+        head.copy_from_slice(&whole);
+        let mut nanos = self.0.rem_euclid(1_000_000_000);
+        let (decimals, zone) = tail.split_at_mut(10);
+        zone.copy_from_slice(b"Z");
+        for decimal in decimals.iter_mut().skip(1).rev() {
+            *decimal = b'0'.saturating_add(u8::try_from(nanos % 10).unwrap_or_default());
+            nanos /= 10;
+        }
+        Some(text)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC, always with nine decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text().as_ref().map(|text| str::from_utf8(text)) {
+            Some(Ok(text)) => f.write_str(text),
+            _ => write!(f, "{} ns", self.0),
+        }
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.text().as_ref().map(|text| str::from_utf8(text)) {
+            Some(Ok(text)) => serializer.serialize_str(text),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 

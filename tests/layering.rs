@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("net", &[]),
     ("bytes", &[]),
+    ("parallel", &[]),
     ("capture", &["net", "bytes"]),
     ("wire", &["net", "bytes"]),
     ("flow", &["net"]),
@@ -30,7 +31,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("topology", &["net", "evidence", "signature"]),
     (
         "attribution",
-        &["net", "flow", "evidence", "signature", "topology"],
+        &[
+            "net",
+            "parallel",
+            "flow",
+            "evidence",
+            "signature",
+            "topology",
+        ],
     ),
     (
         "audit",
@@ -59,6 +67,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "net",
             "bytes",
+            "parallel",
             "capture",
             "wire",
             "flow",

@@ -9,6 +9,7 @@
 mod calls;
 mod candidates;
 mod changes;
+mod chunk;
 mod claims;
 mod ends;
 mod flow;
@@ -176,12 +177,22 @@ pub struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// Judges a ledger, on one thread.
     pub fn of(ledger: Ledger, signatures: &'a Signatures, topology: &'a Topology) -> Self {
+        Self::with_threads(ledger, signatures, topology, 1)
+    }
+
+    /// Judges a ledger on so many threads. What comes out is the same.
+    pub fn with_threads(
+        ledger: Ledger,
+        signatures: &'a Signatures,
+        topology: &'a Topology,
+        threads: usize,
+    ) -> Self {
         let Survey {
             joints,
             flows,
             offers,
             inferred,
-        } = Survey::of(&ledger, |transport, port| {
+        } = Survey::of(&ledger, threads, |transport, port| {
             is_documented(signatures, topology, transport, port)
         });
         let last_seen = ledger
@@ -195,19 +206,12 @@ impl<'a> Judged<'a> {
             topology,
             joints,
             rules: Rules::of(&signatures.catalog),
-            threads: 1,
+            threads,
             flows,
             offers,
             inferred,
             last_seen,
         }
-    }
-
-    /// Judges on so many threads. What comes out is the same.
-    #[must_use]
-    pub const fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
     }
 
     /// The name of an address that stands: of the topology file, else of the captures.
@@ -428,7 +432,7 @@ impl Judge<'_> {
                 Reverse(evidence.source),
             )
         };
-        evidence.sort_by_key(weight);
+        evidence.sort_by_cached_key(weight);
         let strength = chosen
             .as_ref()
             .map(|service| combined(&evidence, service, encryption, fits));

@@ -3,6 +3,7 @@
 
 use super::Flows;
 use super::flow::{Flow, Sight};
+use crate::evidence::Fact;
 
 /// What a person wants to know first of a protocol, the more telling first: who speaks, then in what version, then what about.
 const TELLING: &[&str] = &[
@@ -61,16 +62,15 @@ pub(super) fn sentences(flow: &Flow, flows: &Flows) -> Vec<String> {
 
 /// The most telling fact of a protocol: "software OpenSSH_9.6".
 fn said(flow: &Flow, protocol: &'static str) -> Option<String> {
-    let of = |name: &'static str| flow.facts_of(protocol, name).next();
-    let (fact, _) = TELLING.iter().copied().find_map(of).or_else(|| {
-        let mut facts = flow.facts.iter();
-        let is_text = |fact: &&crate::evidence::Fact| {
-            fact.attribute.protocol == protocol && fact.value.as_text().is_some()
-        };
-        facts
-            .find(|(fact, _)| is_text(fact))
-            .map(|(fact, sight)| (fact, *sight))
-    })?;
+    let own = || {
+        let facts = flow.facts.keys();
+        facts.filter(|fact| fact.attribute.protocol == protocol)
+    };
+    let rank = |fact: &&Fact| TELLING.iter().position(|name| *name == fact.attribute.name);
+    let told = own().filter_map(|fact| Some((rank(&fact)?, fact)));
+    // Of several facts of one attribute the first.
+    let most_telling = told.min_by_key(|(rank, _)| *rank).map(|(_, fact)| fact);
+    let fact = most_telling.or_else(|| own().find(|fact| fact.value.as_text().is_some()))?;
     let value = fact.value.to_string();
     let shown: String = value.chars().take(MAX_VALUE).collect();
     let more = if shown.len() < value.len() { "..." } else { "" };

@@ -8,16 +8,19 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
+use super::chunk::Chunk;
 use super::flow::{Flow, Flows, Sides, Sight};
 use super::offers::Offers;
 use super::rpc::{self, Channel, Told};
 use crate::evidence::{Episode, IcmpError, Ledger, Offer, Records, Seen, Sorted};
 use crate::net::{FlowKey, Timestamp, Transport};
+use crate::parallel::in_order;
 use crate::topology::Inferred;
 
 /// How the records of a ledger make flows.
@@ -161,8 +164,12 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Looks at all records. `is_documented` says whether a port is listed in the matrix.
-    pub(super) fn of(ledger: &Ledger, is_documented: impl Fn(Transport, u16) -> bool) -> Self {
+    /// Looks at all records, which so many threads unpack. `is_documented` says whether a port is listed in the matrix.
+    pub(super) fn of(
+        ledger: &Ledger,
+        threads: usize,
+        is_documented: impl Fn(Transport, u16) -> bool,
+    ) -> Self {
         let mut looking = Looking {
             ledger,
             flows: Flows::of(ledger),
@@ -176,16 +183,41 @@ impl Survey {
         let repeated = Repeated::of(ledger);
         let mut records = Records::of(ledger.packed());
         let mut place = 0_u64;
-        while let Some(record) = records.next() {
-            let is_repeated = repeated.contains(&record.key);
-            if (record.says || is_repeated)
-                && let Some(packed) = ledger.packed().get(record.packed)
-                && let Some(episode) = packed.decode(record.bytes)
+        let chunks = std::iter::from_fn(|| {
+            let mut chunk = Chunk::default();
+            while !chunk.is_full()
+                && let Some(record) = records.next()
             {
-                looking.take(place, episode, (record.packed, record.bytes), is_repeated);
+                if record.says || repeated.contains(&record.key) {
+                    chunk.push(place, &record);
+                }
+                place = place.saturating_add(1);
             }
-            place = place.saturating_add(1);
-        }
+            chunk.some()
+        });
+        let unpack = |chunk: Chunk| {
+            let episodes: Vec<Option<Episode>> = chunk
+                .iter()
+                .map(|(_, packed, record)| ledger.packed().get(packed)?.decode(record))
+                .collect();
+            (chunk, episodes)
+        };
+        let done: Result<(), Infallible> = in_order(
+            threads,
+            chunks,
+            || (),
+            |(), chunk| unpack(chunk),
+            |(chunk, episodes)| {
+                for ((place, packed, bytes), episode) in chunk.iter().zip(episodes) {
+                    if let Some(episode) = episode {
+                        let is_repeated = repeated.contains(&episode.key);
+                        looking.take(place, episode, (packed, bytes), is_repeated);
+                    }
+                }
+                Ok(())
+            },
+        );
+        let Ok(()) = done;
         looking.joints.records = place;
         looking.finish(is_documented)
     }

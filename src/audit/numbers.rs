@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
@@ -196,6 +197,19 @@ impl<'a> FlowCodes<'a> {
         &self.codes
     }
 
+    /// The codes for flows with numbers in a row, as stretches of flows that have the same: the number behind each stretch, and
+    /// its codes. Numbers must not go back.
+    pub fn over(&mut self, numbers: Range<u64>) -> Vec<(u64, Vec<&'static str>)> {
+        let mut stretches = Vec::new();
+        let mut number = numbers.start;
+        while number < numbers.end {
+            let codes = self.at(number).to_vec();
+            number = self.until.min(numbers.end);
+            stretches.push((number, codes));
+        }
+        stretches
+    }
+
     fn go_to(&mut self, number: u64) {
         self.open.retain(|_, end| *end > number);
         while let Some(&Reverse((start, end, place))) = self.waiting.peek()
@@ -278,6 +292,26 @@ mod tests {
         assert_eq!((set.len(), set.first()), (numbers.len(), Some(1)));
         assert!(set.contains(10) && !set.contains(11));
         assert_eq!(FlowNumbers::default().iter().count(), 0);
+    }
+
+    #[test]
+    fn stretches_say_the_same_as_flows_one_by_one() {
+        let findings = [
+            finding("EXW101", &[2, 3, 4, 9]),
+            finding("EXW102", &[4, 5, 12]),
+        ];
+        let (mut each, mut over) = (FlowCodes::of(&findings), FlowCodes::of(&findings));
+        for numbers in [1..4, 4..5, 5..5, 5..11, 11..20] {
+            let stretches = over.over(numbers.clone());
+            for number in numbers.clone() {
+                let of = stretches.iter().find(|(end, _)| number < *end);
+                assert_eq!(of.unwrap().1, each.at(number), "flow {number}");
+            }
+            assert_eq!(
+                stretches.last().map(|(end, _)| *end),
+                numbers.clone().max().map(|last| last + 1)
+            );
+        }
     }
 
     #[test]

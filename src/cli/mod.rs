@@ -23,6 +23,7 @@ use crate::attribution::{self, Call, CallFlows, Judged, JudgedFlow, Sketch};
 use crate::audit::{self as findings, Auditor, FlowCodes, codes_of};
 use crate::capture::{CaptureError, Input, PassedOver, plan};
 use crate::evidence::Ledger;
+use crate::parallel::in_order;
 use crate::protocol::PROTOCOLS;
 use crate::report::Format;
 use crate::report::{
@@ -113,9 +114,14 @@ fn classify(scanning: &Scanning) -> anyhow::Result<Ending> {
         )?;
         findings = auditor.finish().findings;
         let mut codes = FlowCodes::of(&findings);
-        for rows in kept {
-            writer.extend(rows.with_findings(format, style, &mut codes)?)?;
-        }
+        in_order(
+            run.threads,
+            kept.into_iter()
+                .map(|rows| (codes.over(rows.numbers()), rows)),
+            Vec::new,
+            |room, (codes, rows)| rows.with_findings(format, style, &codes, room),
+            |batch| writer.extend(batch?),
+        )?;
         unbroken(&judged)
     })?;
     if !scanning.reading.output.quiet {
@@ -334,7 +340,7 @@ impl Run {
 
     /// Judges what was scanned.
     fn judge(&self, ledger: Ledger) -> Judged<'_> {
-        Judged::of(ledger, &self.signatures, &self.topology).with_threads(self.threads)
+        Judged::with_threads(ledger, &self.signatures, &self.topology, self.threads)
     }
 
     /// How the run ended. The process ends with it, so what was used is not given back piece by piece: that took a tenth of

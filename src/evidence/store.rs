@@ -5,6 +5,7 @@
 //! what was seen: what cannot be written stays in memory, and what cannot be read ends the reading and is told
 //! ([`Store::trouble`]).
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,15 +65,24 @@ impl Store {
 
     /// Compresses a block and keeps it.
     pub fn press(&self, plain: &[u8]) -> Pressed {
-        let mut pressed = vec![0; lz4_flex::block::get_maximum_output_size(plain.len())];
-        // There is room for the worst case, so this cannot fail.
-        let length = lz4_flex::block::compress_into(plain, &mut pressed).unwrap_or_default();
-        let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        Pressed {
-            plain: size(plain.len()),
-            pressed: size(length),
-            stored: self.keep(pressed.get(..length).unwrap_or_default()),
+        thread_local! {
+            /// Room for a block at its worst, which is made once.
+            static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
+        let size = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        ROOM.with_borrow_mut(|room| {
+            let most = lz4_flex::block::get_maximum_output_size(plain.len());
+            if room.len() < most {
+                room.resize(most, 0);
+            }
+            // There is room for the worst case, so this cannot fail.
+            let length = lz4_flex::block::compress_into(plain, room).unwrap_or_default();
+            Pressed {
+                plain: size(plain.len()),
+                pressed: size(length),
+                stored: self.keep(room.get(..length).unwrap_or_default()),
+            }
+        })
     }
 
     /// Reads a compressed block; `false`, and told by [`Store::trouble`], where the file does not give it back.

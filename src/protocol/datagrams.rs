@@ -20,6 +20,15 @@ static FIRST_BYTES: LazyLock<Vec<Mask>> = LazyLock::new(|| {
     })
 });
 
+/// Decoders that remember nothing from one datagram to the next.
+static FORGETFUL: LazyLock<Mask> = LazyLock::new(|| {
+    let protocols = PROTOCOLS.iter().enumerate();
+    let entries =
+        protocols.filter_map(|(index, protocol)| Some((index, protocol.datagram.as_ref()?)));
+    let forgetful = entries.filter(|(_, entry)| size_of_val(&*(entry.start)()) == 0);
+    forgetful.fold(0, |mask, (index, _)| mask | 1 << index)
+});
+
 /// The application side of one flow of datagrams.
 #[derive(Default)]
 pub struct Datagrams {
@@ -84,17 +93,18 @@ impl Datagrams {
             return;
         };
         let mut notes = recorder.notes(moment, protocol.name, 0);
-        let known = self.decoders.iter_mut().find(|(of, _)| *of == index);
-        let answer = match known {
-            Some((_, decoder)) => decoder.datagram(datagram, &mut notes),
-            None => {
-                let mut decoder = (entry.start)();
-                let answer = decoder.datagram(datagram, &mut notes);
-                if size_of_val(&*decoder) > 0 {
-                    self.decoders.push((index, decoder));
-                }
-                answer
-            }
+        let answer = if *FORGETFUL & 1 << index != 0 {
+            (entry.start)().datagram(datagram, &mut notes)
+        } else {
+            let place = self.decoders.iter().position(|(of, _)| *of == index);
+            let place = place.unwrap_or_else(|| {
+                self.decoders.push((index, (entry.start)()));
+                self.decoders.len().saturating_sub(1)
+            });
+            let Some((_, decoder)) = self.decoders.get_mut(place) else {
+                return;
+            };
+            decoder.datagram(datagram, &mut notes)
         };
         let is_accepted = answer.is_ok();
         if is_accepted {
@@ -102,22 +112,24 @@ impl Datagrams {
         } else {
             notes.discard();
         }
+        self.answered(index, is_accepted);
+    }
+
+    /// Takes note of what a decoder said of a datagram.
+    fn answered(&mut self, index: u8, is_accepted: bool) {
         let place = self.asked.iter().position(|asked| asked.index == index);
-        let place = place.unwrap_or_else(|| {
+        let Some(asked) = place.and_then(|place| self.asked.get_mut(place)) else {
             self.asked.push(Asked {
                 index,
-                refusals: 0,
-                accepted: false,
+                refusals: u8::from(!is_accepted),
+                accepted: is_accepted,
             });
-            self.asked.len().saturating_sub(1)
-        });
-        let Some(asked) = self.asked.get_mut(place) else {
             return;
         };
         asked.accepted |= is_accepted;
         asked.refusals = asked.refusals.saturating_add(u8::from(!is_accepted));
         if !asked.accepted && asked.refusals >= MAX_REFUSALS {
-            self.asked.swap_remove(place);
+            self.asked.retain(|asked| asked.index != index);
             self.decoders.retain(|(of, _)| *of != index);
             self.given_up |= 1 << index;
         }

@@ -491,8 +491,8 @@ pub trait StreamDecoder: Send {
         None
     }
 
-    /// Bytes of memory that it takes, about, told without going over them: what is not its own size counts where it can be
-    /// kilobytes.
+    /// Bytes of memory that it takes, about. It is asked after each segment, so that it goes over a few dozen pieces at most;
+    /// what is not its own size counts where it can be kilobytes.
     fn held_bytes(&self) -> usize {
         size_of_val(self)
     }

@@ -172,6 +172,10 @@ impl StreamDecoder for Session {
         skip(0, whole as u64)
     }
 
+    fn held_bytes(&self) -> usize {
+        size_of_val(self).saturating_add(self.smb.held_bytes())
+    }
+
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
         self.left[side] = 0;
         self.smb.lost(side);

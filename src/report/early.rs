@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::csv::Lines;
 use super::{Batch, FlowRecord, Format, Record, Style, json, table};
-use crate::audit::FlowCodes;
 use crate::evidence::{Pressed, Store};
 
 /// The name of the field that comes late.
@@ -94,26 +93,34 @@ pub struct Rows {
 
 impl Rows {
     /// The numbers of their flows.
-    fn numbers(&self) -> Range<u64> {
+    pub fn numbers(&self) -> Range<u64> {
         self.first..self.first.saturating_add(self.count)
     }
 
     /// The rows with the findings that name each flow, ready to be written; none where the store's file does not give them
-    /// back, which the store tells. Numbers must not go back between calls.
+    /// back, which the store tells. `codes` are those of [`Rows::numbers`], as [`FlowCodes::over`] gives them; `room` is for
+    /// unpacking, and need not be made anew each time.
     ///
     /// # Errors
     /// A row that has no form in the format, which none of this program is.
+    ///
+    /// [`FlowCodes::over`]: crate::audit::FlowCodes::over
     pub fn with_findings(
         &self,
         format: Format,
         style: Style,
-        codes: &mut FlowCodes<'_>,
+        codes: &[(u64, Vec<&'static str>)],
+        room: &mut Vec<u8>,
     ) -> io::Result<Batch> {
         let mut batch = Batch::new(format, style);
-        let mut bytes = Vec::new();
-        self.store.unpress(&self.bytes, &mut bytes);
-        for (row, number) in sized(&bytes).zip(self.numbers()) {
-            batch.fill(row, codes.at(number))?;
+        self.store.unpress(&self.bytes, room);
+        let mut stretches = codes.iter();
+        let mut stretch = stretches.next();
+        for (row, number) in sized(room).zip(self.numbers()) {
+            while stretch.is_some_and(|(end, _)| *end <= number) {
+                stretch = stretches.next();
+            }
+            batch.fill(row, stretch.map_or(&[], |(_, codes)| codes))?;
         }
         Ok(batch)
     }

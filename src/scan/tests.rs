@@ -205,6 +205,39 @@ fn what_rests_between_its_packets_is_the_same_as_what_does_not() {
 }
 
 #[test]
+fn what_live_flows_hold_is_bounded_and_the_same_for_any_number_of_workers() {
+    let file = flood();
+    let bounds = Bounds {
+        live_bytes: 20_000,
+        ..Bounds::default()
+    };
+    let (ledger, left_out, counters) = shared(&file, 1, bounds);
+    // Some hundred bytes each: the lanes held a few dozen.
+    let evicted = left_out.get("flows_evicted").copied().unwrap_or_default();
+    assert!((5_000..6_000).contains(&evicted), "{evicted}");
+    for workers in [2, 8] {
+        let many = shared(&file, workers, bounds);
+        assert!(many.0 == ledger, "{workers} workers see another");
+        assert_eq!(
+            (many.1, many.2),
+            (left_out.clone(), counters),
+            "{workers} workers"
+        );
+    }
+}
+
+#[test]
+fn a_flow_that_is_larger_than_the_bound_goes_itself() {
+    let bounds = Bounds {
+        live_bytes: 1,
+        ..Bounds::default()
+    };
+    let (ledger, evicted) = alone(&flood(), bounds);
+    assert!(evicted > 6_000, "{evicted}");
+    assert!(ledger.episodes().count() > 6_000);
+}
+
+#[test]
 fn a_flood_within_the_bounds_leaves_nothing_out() {
     let (ledger, left_out, _) = shared(&flood(), 2, Bounds::default());
     assert_eq!(left_out, BTreeMap::new());

@@ -432,6 +432,10 @@ impl Flows {
         } = self;
         add(left_out, FLOWS_EVICTED, table.evicted());
         table.drain(&mut |key, state| ended.take(key, state, load));
+        debug_assert!(
+            load.held == 0 && load.live == 0,
+            "what came is what went: {load:?}"
+        );
     }
 
     fn quoted(&mut self, quoted: &Quoted, layers: &Layers<'_>, seen: Seen) {

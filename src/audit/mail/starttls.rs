@@ -60,10 +60,12 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         findings.find(subject, draft.seen([sentence]));
     }
     let missing = flow.facts_of("smtp", "starttls_missing").next();
+    let Some((_, sight)) = missing.filter(|_| subject.is_known()) else {
+        return;
+    };
     let paths = subject.paths(scene.signatures);
     let says_encrypted = |row: &&Row| row.encryption.default == Some(true);
-    let is_required = !paths.is_empty() && paths.iter().all(says_encrypted);
-    if let Some((_, sight)) = missing.filter(|_| is_required && subject.is_known()) {
+    if !paths.is_empty() && paths.iter().all(says_encrypted) {
         let message = format!("mail {}: the server offers no TLS", subject.path());
         let sentence = format!("{}: the answer to EHLO ends without it", scene.frame(sight));
         let draft = Draft::of(NOT_OFFERED, Severity::Warning, subject, message);

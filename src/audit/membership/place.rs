@@ -8,7 +8,7 @@ use crate::audit::protection::is_clear_ad_lds;
 use crate::audit::reachability::is_internal;
 use crate::audit::scene::{Scene, Subject, host, is_server, listener};
 use crate::evidence::Strength;
-use crate::signature::{Role, RowId, ServiceId};
+use crate::signature::{Kind, Role, Row, RowId, ServiceId};
 use crate::topology::Zone;
 
 const UNDOCUMENTED_SERVICE: &Code = &Code {
@@ -56,7 +56,7 @@ pub(in crate::audit) const PLACE: Check = Check {
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     match &subject.attribution.verdict {
         Verdict::Documented(_) => {}
-        _ if is_misplaced(subject) => misplaced(scene, subject, findings),
+        _ if is_misplaced(scene, subject) => misplaced(scene, subject, findings),
         Verdict::Undocumented { .. } => undocumented_service(scene, subject, findings),
         Verdict::Contradicted { row, observed } => {
             contradicted(scene, subject, row, observed, findings);
@@ -67,26 +67,47 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 /// Known roles alone refute every row of this port, and the matrix speaks of one end at least.
-fn is_misplaced(subject: Subject<'_>) -> bool {
-    let Some((_, fit)) = misfit(subject) else {
+fn is_misplaced(scene: &Scene<'_>, subject: Subject<'_>) -> bool {
+    let Some((_, fit)) = misfit(scene, subject) else {
         return false;
     };
     let is_ours = is_server(subject.client()) || is_server(subject.server());
-    let fits = !subject.attribution.rows.is_empty();
+    let is_exchange = [subject.client(), subject.server()]
+        .iter()
+        .all(|party| party.roles.iter().any(|role| role.is_exchange()));
+    // The data paths are complete between Exchange servers only.
+    let fits = match is_exchange {
+        true => subject.rows(scene.signatures).any(says_who),
+        false => !subject.attribution.rows.is_empty(),
+    };
     let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
     // Media at the wrong host, and AD LDS without SSL, have checks of their own.
     let has_own = is_media(subject) || is_clear_ad_lds(subject);
     !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 
-/// The row that explains best what is wrong: a reversed one before others.
-fn misfit(subject: Subject<'_>) -> Option<(&RowId, Fit)> {
+/// A rule of a firewall that names no client says which program listens, not who speaks to it: data paths say that.
+fn says_who(row: &Row) -> bool {
+    row.kind != Kind::FirewallRule || !row.from_roles.is_empty()
+}
+
+/// The row that explains best what is wrong: a reversed one before others. Where a rule opens the port to everybody, a data path
+/// of the same service has to refute the ends.
+fn misfit<'a>(scene: &Scene<'_>, subject: Subject<'a>) -> Option<(&'a RowId, Fit)> {
+    let is_open = !subject.attribution.rows.is_empty();
+    let service = subject.attribution.service.as_ref();
+    let refutes = |id: &RowId| {
+        let row = scene.signatures.matrix.row(id);
+        row.is_some_and(|row| {
+            row.kind == Kind::DataPath && service.is_some_and(|id| row.services.contains(id))
+        })
+    };
     let misfits = || {
         subject
             .attribution
             .misfits
             .iter()
-            .filter(|(_, fit)| *fit >= Fit::Reversed)
+            .filter(|(id, fit)| *fit >= Fit::Reversed && (!is_open || refutes(id)))
     };
     let found = misfits()
         .find(|(_, fit)| *fit == Fit::Reversed)
@@ -95,7 +116,7 @@ fn misfit(subject: Subject<'_>) -> Option<(&RowId, Fit)> {
 }
 
 fn misplaced(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
-    let Some((row, fit)) = misfit(subject) else {
+    let Some((row, fit)) = misfit(scene, subject) else {
         return;
     };
     let title = scene.title(row);
@@ -131,7 +152,10 @@ fn misplaced(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_
             ),
         ),
     };
-    let severity = if proven || (is_indicated && fit == Fit::Reversed && !is_soft(scene, row)) {
+    let is_open = !subject.attribution.rows.is_empty();
+    let severity = if is_open {
+        Severity::Warning
+    } else if proven || (is_indicated && fit == Fit::Reversed && !is_soft(scene, row)) {
         Severity::Error
     } else {
         Severity::Warning

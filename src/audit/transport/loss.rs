@@ -59,7 +59,7 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let packets = flow.tracker.packets[side];
         if again >= MIN_RETRANSMISSIONS && u64::from(again).saturating_mul(ONE_IN) >= packets {
             let message = format!(
-                "{what} {}: {} sends much of it again",
+                "{what} {}: {} sends {again} of {packets} packets again, which the path loses, or their acknowledgments",
                 subject.path(),
                 host(party(side))
             );

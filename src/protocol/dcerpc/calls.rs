@@ -34,6 +34,13 @@ struct Call {
 }
 
 impl Calls {
+    /// Bytes that calls without an answer hold, of which there are a few dozen at most.
+    pub(super) fn held_bytes(&self) -> usize {
+        let stubs = self.0.values().map(|call| call.stub.capacity());
+        let calls = self.0.len().saturating_mul(size_of::<(u32, Call)>());
+        stubs.fold(calls, usize::saturating_add)
+    }
+
     /// Whether a response with this call id is to be read.
     pub(super) fn awaits(&self, call_id: u32) -> bool {
         self.0.contains_key(&call_id)

@@ -73,6 +73,22 @@ pub(super) struct Carried {
 }
 
 impl Connection {
+    /// Bytes that it holds beside its own size, about.
+    pub(in super::super) fn held_bytes(&self) -> usize {
+        let trees = self
+            .trees
+            .len()
+            .saturating_mul(size_of::<((u64, u32), bool)>());
+        let pending = self
+            .pending
+            .len()
+            .saturating_mul(size_of::<(u64, Pending)>());
+        self.pipes
+            .held_bytes()
+            .saturating_add(trees)
+            .saturating_add(pending)
+    }
+
     /// Reads the message at the start of `bytes`, which is `left` bytes long (several, where they are compounded).
     pub(in super::super) fn unit(
         &mut self,

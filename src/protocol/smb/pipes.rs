@@ -74,6 +74,23 @@ impl Inbox {
 }
 
 impl Pipes {
+    /// Bytes that open pipes hold, of which there are a few dozen at most.
+    pub(super) fn held_bytes(&self) -> usize {
+        let pipe = |pipe: &Pipe| {
+            let decoder = pipe
+                .decoder
+                .as_ref()
+                .map_or(0, |decoder| decoder.held_bytes());
+            let pending = pipe.sides.iter().map(|(_, inbox)| inbox.pending.capacity());
+            pending.fold(decoder, usize::saturating_add)
+        };
+        let pipes = self.open.len().saturating_mul(size_of::<(Handle, Pipe)>());
+        self.open
+            .values()
+            .map(pipe)
+            .fold(pipes, usize::saturating_add)
+    }
+
     /// A file was opened that is a pipe (`known`), or may be one.
     pub(super) fn open(&mut self, handle: Handle, name: &str, known: bool, notes: &mut Notes<'_>) {
         self.open.remove(&handle);

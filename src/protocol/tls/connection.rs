@@ -92,6 +92,14 @@ impl StreamDecoder for Connection {
         self.exchange.full = true;
         (look(bytes) == Look::Sure).then_some(0)
     }
+
+    fn held_bytes(&self) -> usize {
+        let waiting = self
+            .sides
+            .iter()
+            .map(|(_, half)| half.handshake.held_bytes());
+        waiting.fold(size_of_val(self), usize::saturating_add)
+    }
 }
 
 /// What became of a record.

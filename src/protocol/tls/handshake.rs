@@ -151,6 +151,13 @@ pub(super) struct Handshake {
     lost: bool,
 }
 
+impl Handshake {
+    /// Bytes that wait.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.waiting.capacity()
+    }
+}
+
 impl Connection {
     /// Reads the messages in a record of `side`.
     pub(super) fn handshake(

@@ -131,6 +131,11 @@ impl StreamDecoder for Transport {
         self.sides[side].message.clear();
         Tpdu::parse(bytes).is_ok().then_some(0)
     }
+
+    fn held_bytes(&self) -> usize {
+        let messages = self.sides.iter().map(|(_, side)| side.message.capacity());
+        messages.fold(size_of_val(self), usize::saturating_add)
+    }
 }
 
 /// What follows a unit.

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::dcerpc::{EMSMDB, NTLM_PRIVACY};
 use super::super::hosts::{
-    CAS1, CAS2, CAS13, EDGE1, FIREWALL, HUB1, INTERNET_MAIL, INTERNET_SCANNER, MBX1, OUTLOOK, at,
+    CAS1, CAS2, CAS13, EDGE1, FIREWALL, HUB1, INTERNET_MAIL, INTERNET_SCANNER, MBX1, MBX2, OUTLOOK,
+    at,
 };
 use super::super::smtp::{self, Protection};
 use super::super::tcp::Tcp;
@@ -35,6 +36,17 @@ fn sealed(trace: &mut Trace, client: IpAddr, server: IpAddr, port: u16) {
     tls::handshakes(&mut tcp, None, &edge(), None);
     tls::turn(&mut tcp, 120, 60);
     tls::close(tcp);
+}
+
+/// Bytes of no known form, to the port of log shipping, whose form is not published.
+fn shipped(trace: &mut Trace, client: IpAddr) {
+    let (client, server) = ends(client, MBX1, 64_327);
+    let mut tcp = Tcp::open(trace, 0, client, server);
+    let bytes = tcp.random(300);
+    tcp.client(&bytes);
+    let bytes = tcp.random(40);
+    tcp.server(&bytes);
+    tcp.close();
 }
 
 /// Bytes of no known form, to port 4444.
@@ -125,6 +137,16 @@ fn paths(cases: &mut Cases) {
     cases.spares("EXW104", "Hub Transport opens EdgeSync", |t| {
         sealed(t, HUB1, EDGE1, 50_636)
     });
+    cases.raises(
+        "EXW104",
+        "Client Access opens the port of log shipping",
+        |t| shipped(t, CAS1),
+    );
+    cases.spares(
+        "EXW104",
+        "a Mailbox server opens the port of log shipping",
+        |t| shipped(t, MBX2),
+    );
     cases.raises("EXW105", "Edge opens EdgeSync towards Hub", |t| {
         sealed(t, EDGE1, HUB1, 50_636)
     });

@@ -119,6 +119,10 @@ impl StreamDecoder for Stream {
         }
     }
 
+    fn held_bytes(&self) -> usize {
+        size_of_val(self).saturating_add(self.calls.held_bytes())
+    }
+
     fn resume(&mut self, side: Side, bytes: &[u8]) -> Option<usize> {
         self.sides[side] = Position::Header;
         memchr::memchr_iter(pdu::VERSION, bytes).find(|&offset| {

@@ -206,6 +206,33 @@ fn a_reader_that_goes_away_is_no_error() {
     unread(&["matrix", "--format", "json", "--quiet"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link_and_a_pipe_a_pipe_where_the_output_goes_to_them() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    let folder = tempfile::tempdir().unwrap();
+    let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
+    let expected = Run::of(&["explain", "EXW101"]).out;
+    let to = |path: &Path| Run::of(&["explain", "EXW101", "-o", path.to_str().unwrap()]).status;
+
+    fs::write(&file, "old").unwrap();
+    symlink(&file, &link).unwrap();
+    assert_eq!(to(&link), 0);
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let read = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(to(&pipe), 0);
+    assert!(pipe.symlink_metadata().unwrap().file_type().is_fifo());
+    assert_eq!(read.join().unwrap(), expected);
+}
+
 #[test]
 fn a_pipe_gets_no_colour_and_a_terminal_gets_it_unless_told_not_to() {
     let calls = sample("um-lync-calls.pcap");

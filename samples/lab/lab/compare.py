@@ -1,12 +1,12 @@
 """What changed in meaning between two manifests of one scenario, apart from what differs each time.
 
-Ports, times and counts do; so do the number of lookups (a resolver's), which end speaks first in a pair that has no server, the way in
-which the last packets of a connection cross, and errors about datagrams that come after their port was closed.
+Ports, times and volumes do; so do how often a name is looked up or a peer is asked (what must be exact, the scenario declares), which
+end speaks first in a pair that has no server, the way in which the last packets of a connection cross, and errors about datagrams
+that come after their port was closed.
 """
 
 import re
 import tomllib
-from collections import Counter
 
 # Services whose flows have no end that serves the other.
 PAIRS = ("media", "cluster_heartbeat")
@@ -25,8 +25,8 @@ def place(end):
 
 
 def essence(manifest):
-    """Flows, offers, calls and causes without ephemeral ports and volumes."""
-    lines = Counter()
+    """Kinds of flows, offers, calls and causes, without ephemeral ports and volumes."""
+    lines = set()
     for flow in manifest.get("flow", []):
         service = flow.get("service")
         ends = [flow["client"].rpartition(":")[0], place(flow["server"])]
@@ -34,16 +34,18 @@ def essence(manifest):
             ends = sorted(end.rpartition(":")[0] for end in (flow["client"], flow["server"]))
         findings = [code for code in flow["findings"] if code != LATE.get(service)]
         state = {"reset": "ended", "closed": "ended"}.get(flow["state"], flow["state"])
+        if "rtcp" in flow["protocols"]:
+            # A call may end before both have reported.
+            state = "reported"
         bound = [f"{each['uuid']} {each['auth_type']} {each['auth_level']}" for each in flow.get("rpc", [])]
         what = [service, *flow["protocols"], flow["encryption"], flow["verdict"], *flow["authentication"], *findings, *bound, state]
-        line = f"{flow['transport']} {ends[0]} to {ends[1]} {' '.join(map(str, what))}"
-        lines[line] = 1 if service == "dns" else lines[line] + 1
+        lines.add(f"{flow['transport']} {ends[0]} to {ends[1]} {' '.join(map(str, what))}")
     for offer in manifest.get("endpoint", []):
-        lines[f"offer {offer['kind']} {place(offer['endpoint'])} {offer.get('uuid', offer.get('profile', ''))}"] += 1
+        lines.add(f"offer {offer['kind']} {place(offer['endpoint'])} {offer.get('uuid', offer.get('profile', ''))}")
     for call in manifest.get("call", []):
-        lines[f"call {call.get('result')} with {len(call['streams'])} streams"] += 1
+        lines.add(f"call {call.get('result')} with {len(call['streams'])} streams")
     for cause in manifest.get("cause", []):
-        lines[f"cause {cause.get('code')} {cause['words']}"] += 1
+        lines.add(f"cause {cause.get('code')} {cause['words']}")
     return lines
 
 
@@ -52,6 +54,5 @@ def changes(before, after):
     if before is None:
         return "new"
     old, new = essence(before), essence(after)
-    lines = [f"- {count}x {line}" for line, count in (old - new).items()]
-    lines += [f"+ {count}x {line}" for line, count in (new - old).items()]
+    lines = [f"- {line}" for line in sorted(old - new)] + [f"+ {line}" for line in sorted(new - old)]
     return "\n  ".join(["changed:", *lines]) if lines else "as before"

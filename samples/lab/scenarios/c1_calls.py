@@ -2,7 +2,7 @@
 
 from lab.hosts import voice
 
-TITLE = "calls between a gateway and Unified Messaging: real audio over RTP and SRTP, SIP over UDP, TCP and TLS"
+TITLE = "calls between a gateway and Unified Messaging: real audio over RTP and SRTP, SIP over UDP, TCP and TLS, IPv4 and IPv6"
 TAP = "core"
 
 
@@ -18,3 +18,5 @@ def run(s, lab):
         voice.call(s, lab, "tcp", srtp=True)
     with s.step("SIP over TLS, audio in SRTP"):
         voice.call(s, lab, "tls", srtp=True)
+    with s.step("SIP over TCP, audio in RTP, over IPv6"):
+        voice.call(s, lab, "tcp", is_v6=True)

@@ -2,7 +2,7 @@
 
 from lab.hosts import voice
 
-TITLE = "calls over bad lines: 5 per cent of loss, jitter of 30 ms, datagrams out of order"
+TITLE = "calls over bad lines: 8 per cent of loss, jitter of 30 ms, datagrams out of order"
 TAP = "core"
 
 
@@ -10,7 +10,7 @@ def run(s, lab):
     s.dialogues()
     # A jitter of more than the 20 ms between two packets shuffles them; that it is 10 ms on average a call stands.
     for label, line, code in (
-        ("loss", {"loss": 0.05}, "EXW311"),
+        ("loss", {"loss": 0.08}, "EXW311"),
         ("jitter", {"jitter_ms": 30}, "EXW315"),
         ("shuffled", {"shuffle": 0.05}, "EXW315"),
     ):

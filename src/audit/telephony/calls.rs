@@ -4,6 +4,7 @@
 //! taken is not known. Media may take a way that the capture does not see, so nothing here is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::attribution::Standing;
 use crate::audit::Severity;
@@ -55,6 +56,9 @@ pub(in crate::audit) const CALLS: Check = Check {
 const MAX_CALLS: usize = 8192;
 /// Endpoints of media that are remembered.
 const MAX_ENDPOINTS: usize = 65_536;
+/// Streams of one endpoint that are told apart by their time: a gateway takes a port again for each call, a relay has one for
+/// all; calls of an endpoint with more are not judged.
+const MAX_STREAMS: usize = 64;
 /// A shorter call may have ended before anybody spoke, in nanoseconds.
 const MIN_CALL_NS: i64 = 3_000_000_000;
 /// Packets of a direction that is there: one second of usual audio.
@@ -66,14 +70,17 @@ const WITH_ANY: &[u8] = &[13, 101];
 struct Calls {
     calls: BTreeMap<Box<str>, Call>,
     /// Streams by where they go.
-    to: BTreeMap<Endpoint, Stream>,
-    /// Where streams go, by where they come from.
-    from: BTreeMap<Endpoint, Endpoint>,
+    to: BTreeMap<Endpoint, Vec<Stream>>,
+    /// Where streams go and when, by where they come from.
+    from: BTreeMap<Endpoint, Vec<(Endpoint, Span)>>,
     /// Calls that are not followed.
     unfollowed: u64,
     /// Streams whose ends are not remembered.
     beyond: u64,
 }
+
+/// First and last packet.
+type Span = (Timestamp, Timestamp);
 
 #[derive(Default)]
 struct Call {
@@ -82,10 +89,21 @@ struct Call {
     row: Option<RowId>,
     answered: Option<(Timestamp, String)>,
     ended: Option<Timestamp>,
+    /// The first of its messages, and the last packet of its signalling.
+    first: Option<Timestamp>,
     last: Timestamp,
 }
 
+impl Call {
+    /// Whether something is of the time of the call, not of another at the same ports.
+    fn covers(&self, (first, last): Span) -> bool {
+        let is_over = |ended: Timestamp| first > ended;
+        self.first.is_none_or(|began| last >= began) && !self.ended.is_some_and(is_over)
+    }
+}
+
 struct Stream {
+    span: Span,
     packets: u64,
     /// The type of most packets.
     kind: u8,
@@ -113,13 +131,15 @@ impl Watch for Calls {
                 self.beyond = self.beyond.saturating_add(1);
                 continue;
             }
-            self.from.insert(from, to);
-            let known = self.to.entry(to).or_insert_with(|| Stream {
-                packets: 0,
+            let span = (stream.first_seen, stream.last_seen);
+            push(self.from.entry(from).or_default(), (to, span));
+            let known = Stream {
+                span,
+                packets: stream.packets,
                 kind,
                 flow: subject.into(),
-            });
-            known.packets = known.packets.saturating_add(stream.packets);
+            };
+            push(self.to.entry(to).or_default(), known);
         }
     }
 
@@ -147,7 +167,32 @@ impl Watch for Calls {
     }
 }
 
+/// Keeps one more than are told apart: that there are too many.
+fn push<T>(known: &mut Vec<T>, one: T) {
+    if known.len() <= MAX_STREAMS {
+        known.push(one);
+    }
+}
+
 impl Calls {
+    /// Streams of the time of a call that arrive at an endpoint.
+    fn arriving<'a>(&'a self, call: &'a Call, end: Endpoint) -> impl Iterator<Item = &'a Stream> {
+        let streams = self.to.get(&end).into_iter().flatten();
+        streams.filter(|stream| call.covers(stream.span))
+    }
+
+    /// Whether media arrive anywhere at a host.
+    fn hears(&self, address: IpAddr) -> bool {
+        let ports = Endpoint::new(address, 0)..=Endpoint::new(address, u16::MAX);
+        self.to.range(ports).next().is_some()
+    }
+
+    /// Whether more streams leave or reach an endpoint than are told apart.
+    fn is_crowded(&self, end: Endpoint) -> bool {
+        self.to.get(&end).is_some_and(|it| it.len() > MAX_STREAMS)
+            || self.from.get(&end).is_some_and(|it| it.len() > MAX_STREAMS)
+    }
+
     fn signalling(&mut self, scene: &Scene<'_>, subject: Subject<'_>) {
         let flow = subject.flow;
         let names: BTreeMap<u64, &str> = flow
@@ -167,6 +212,7 @@ impl Calls {
                 let call = self.calls.entry((*call_id).into()).or_default();
                 call.last = call.last.max(flow.tracker.last_seen);
                 let time = sight.seen.time;
+                call.first = Some(call.first.map_or(time, |first| first.min(time)));
                 if text.starts_with('2') {
                     let seen = format!("{}: {text}", scene.frame(sight));
                     if call.flow.is_none() {
@@ -204,7 +250,7 @@ impl Calls {
         let [one, other] = ends.iter().copied().collect::<Vec<_>>()[..] else {
             return;
         };
-        if one.address == other.address {
+        if one.address == other.address || self.is_crowded(one) || self.is_crowded(other) {
             return;
         }
         let announced: Vec<String> = audio()
@@ -246,32 +292,38 @@ impl Calls {
         }
         let lasted = call.ended.unwrap_or(call.last).since(*answered);
         let may_send = audio().all(|(_, offer)| matches!(&*offer.direction, "sendrecv" | ""));
-        let heard = |end: Endpoint| self.to.get(&end).map_or(0, |stream| stream.packets);
+        let heard = |end: Endpoint| -> u64 {
+            let packets = self.arriving(call, end).map(|stream| stream.packets);
+            packets.fold(0, u64::saturating_add)
+        };
+        let carrier = |end: Endpoint| -> Vec<Named> {
+            let first = self.arriving(call, end).next();
+            first
+                .map(|stream| stream.flow.clone())
+                .into_iter()
+                .collect()
+        };
         for (here, there) in [(one, other), (other, one)] {
             // Sent from here, heard elsewhere than announced.
-            if let Some(to) = self
-                .from
-                .get(&here)
-                .filter(|to| **to != there && heard(there) == 0)
-            {
+            let mut going = self.from.get(&here).into_iter().flatten();
+            let elsewhere = going.find(|(to, span)| *to != there && call.covers(*span));
+            if let Some((to, _)) = elsewhere.filter(|_| heard(there) == 0) {
                 let text =
                     format!("call {call_id}: media of {here} go to {to}, announced was {there}");
-                let flows: Vec<Named> = self
-                    .to
-                    .get(to)
-                    .map(|stream| stream.flow.clone())
-                    .into_iter()
-                    .collect();
-                find(findings, ELSEWHERE, Severity::Warning, there, text, &flows);
+                find(
+                    findings,
+                    ELSEWHERE,
+                    Severity::Warning,
+                    there,
+                    text,
+                    &carrier(*to),
+                );
                 return;
             }
         }
         match (heard(one), heard(other)) {
             (0, 0) if lasted >= MIN_CALL_NS && may_send => {
-                let is_seen = self
-                    .to
-                    .keys()
-                    .any(|to| to.address == one.address || to.address == other.address);
+                let is_seen = [one, other].iter().any(|end| self.hears(end.address));
                 let severity = if is_seen {
                     Severity::Warning
                 } else {
@@ -292,29 +344,32 @@ impl Calls {
                 let text = format!(
                     "call {call_id} is one-way: media arrive at {to} only, nothing at {silent}"
                 );
-                let flows: Vec<Named> = self
-                    .to
-                    .get(&to)
-                    .map(|stream| stream.flow.clone())
-                    .into_iter()
-                    .collect();
-                find(findings, ONE_WAY, Severity::Warning, silent, text, &flows);
+                find(
+                    findings,
+                    ONE_WAY,
+                    Severity::Warning,
+                    silent,
+                    text,
+                    &carrier(to),
+                );
             }
             _ => {}
         }
         for end in [one, other] {
-            let Some(stream) = self.to.get(&end) else {
-                continue;
-            };
             let number = |codec: &str| codec.split(' ').next()?.parse::<u8>().ok();
             let listed: BTreeSet<u8> = audio()
                 .filter(|(standing, _)| standing.offer.endpoint == end)
                 .flat_map(|(_, offer)| offer.codecs.iter().filter_map(|codec| number(codec)))
                 .collect();
-            let is_known = listed.is_empty()
-                || listed.contains(&stream.kind)
-                || WITH_ANY.contains(&stream.kind);
-            if !is_known && stream.flow.transport == Transport::UDP {
+            let is_strange = |stream: &&Stream| {
+                let kind = &stream.kind;
+                let is_known = listed.contains(kind) || WITH_ANY.contains(kind);
+                !is_known && stream.flow.transport == Transport::UDP
+            };
+            let mut arriving = self.arriving(call, end);
+            if !listed.is_empty()
+                && let Some(stream) = arriving.find(is_strange)
+            {
                 let text = format!(
                     "call {call_id}: payload type {} arrives at {end}, which announced {}",
                     stream.kind,

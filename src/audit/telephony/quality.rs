@@ -75,7 +75,12 @@ fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
             findings.find(subject, draft.caused_by(cause).seen(seen));
         };
         if let Some(what) = loss(stream) {
-            find(LOSSY, Cause::host(address(sender)), what, None);
+            find(
+                LOSSY,
+                Cause::host(address(sender)),
+                what,
+                Some(pause(stream)),
+            );
         }
         let path = || Cause::host(address(sender)).of_client(address(receiver));
         let shuffled = order(subject, stream);
@@ -101,6 +106,12 @@ fn loss(stream: &RtpStream) -> Option<String> {
     let expected = packets.saturating_add(stream.lost);
     let is_bad = stream.lost > 0 && stream.lost.saturating_mul(ONE_LOST_IN) >= expected;
     is_bad.then(|| format!("{} of {expected} packets are lost", stream.lost))
+}
+
+/// How far the packets were apart at most: whether many were lost one by one, or all in one interruption.
+fn pause(stream: &RtpStream) -> String {
+    let millis = stream.max_delta_ns / 1_000_000;
+    format!("the longest time between two of its packets is {millis} ms")
 }
 
 /// What is out of order, where it is too much and the capture itself is in order.

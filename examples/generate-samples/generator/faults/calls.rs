@@ -68,6 +68,44 @@ fn talk(trace: &mut Trace, to: SocketAddr, codec: Codec, both: bool) {
     }
 }
 
+/// A second call half a minute later that takes the same ports, in another form: media of both ends, or nothing.
+fn taken_again(trace: &mut Trace, both: bool) {
+    let call = Dialogue {
+        call_id: "fault-2@10.0.2.5",
+        ..CALL
+    };
+    let audio = |endpoint| Media {
+        format: G723.format(),
+        ..media(endpoint, "RTP/AVP")
+    };
+    let start = 30 * SECOND;
+    let mut tcp = Tcp::open(trace, start, at(GATEWAY1, 41_201), call.called);
+    let offer = audio(caller()).sdp();
+    tcp.client(call.request("INVITE", 1, "", Some(&offer)).as_bytes());
+    let answer = audio(called()).sdp();
+    tcp.server(
+        call.response("200 OK", "INVITE", "", Some(&answer))
+            .as_bytes(),
+    );
+    tcp.client(call.request("ACK", 1, "", None).as_bytes());
+    tcp.pause(10 * SECOND);
+    tcp.client(call.request("BYE", 2, "", None).as_bytes());
+    tcp.server(call.response("200 OK", "BYE", "", None).as_bytes());
+    tcp.close();
+    if both {
+        let talk = Talk {
+            at: start + SECOND,
+            caller: caller(),
+            called: called(),
+            codec: G723,
+            packets: 80,
+            secure: false,
+            lost: None,
+        };
+        talk.play(trace);
+    }
+}
+
 /// An INVITE that is answered so, or not at all.
 fn invite(trace: &mut Trace, status: Option<(&str, &str)>) {
     let mut tcp = Tcp::open(trace, 0, at(GATEWAY1, 41_200), CALL.called);
@@ -168,6 +206,21 @@ pub(super) fn add(cases: &mut Cases) {
         answered(t, "RTP/AVP");
         lossy(t, 70);
     });
+    let again = |t: &mut Trace, both: bool| {
+        answered(t, "RTP/AVP");
+        talk(t, called(), PCMU, true);
+        taken_again(t, both);
+    };
+    cases.raises(
+        "EXW307",
+        "a call without media at the ports of one that had them",
+        move |t| again(t, false),
+    );
+    cases.spares(
+        "EXW310",
+        "two calls that take the same ports with one codec each",
+        move |t| again(t, true),
+    );
     cases.raises(
         "EXW314",
         "packets that queue up for 160 ms again and again",

@@ -23,7 +23,8 @@ PROTOCOLS = {"udp": 17, "tcp": 6}
 
 def main(one, other, loss, jitter_ms, shuffle, carrier):
     loss, jitter, shuffle = float(loss), float(jitter_ms) / 1000, float(shuffle)
-    chance = random.Random(1)
+    # One for each direction: how packets of both interleave is chance.
+    chances = random.Random(1), random.Random(2)
     ends = []
     for device in (one, other):
         end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -38,7 +39,8 @@ def main(one, other, loss, jitter_ms, shuffle, carrier):
             frame, address = end.recvfrom(65535)
             if address[2] == socket.PACKET_OUTGOING:
                 continue
-            target = ends[1 - ends.index(end)]
+            side = ends.index(end)
+            target, chance = ends[1 - side], chances[side]
             suffers = frame[12:14] == b"\x08\x00" and frame[23] == PROTOCOLS[carrier] and len(frame) > 150
             if suffers and chance.random() < loss:
                 continue

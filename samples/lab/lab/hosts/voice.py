@@ -19,21 +19,26 @@ def tone(path, seconds, hertz):
     return path
 
 
+def bracketed(address):
+    """An address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Phone:
     """One baresip. `rtp` is its range of media ports, `port` where it hears SIP; calls are answered at once.
 
     `account` are parameters of its account, `own` its address of record where that is not its own place.
     """
 
-    def __init__(self, host, authority, name, port=5060, transport="udp", rtp=(20000, 20020), media="", answer=True,
-                 address=None, call=None, seconds=None, own=None, account=";regint=0", modules=()):
+    def __init__(self, host, authority, name, port=5060, transport="udp", rtp=(20000, 20020), media="",
+                 address=None, call=None, own=None, account=";regint=0", modules=()):
         folder = host.folder / f"baresip-{name}"
         folder.mkdir(exist_ok=True)
         certificate, key = authority.issue(host.fqdn)
         both = folder / "certificate.pem"
         both.write_text(certificate.read_text() + key.read_text())
         address = address or host.address
-        place = f"[{address}]" if ":" in address else address
+        place = bracketed(address)
         more = "".join(f"module {module}.so\n" for module in modules)
         recording = tone(folder / "tone.wav", 30, 440 if call else 660)
         (folder / "config").write_text(f"""
@@ -61,17 +66,14 @@ module srtp.so
 module_app menu.so
 module stdio.so
 """)
-        mode = ";answermode=auto" if answer else ""
         (folder / "accounts").write_text(
-            f"<sip:{name}@{own or f'{place}:{port}'};transport={transport}>{account}{mode};audio_codecs=PCMU/8000/1{media}\n"
+            f"<sip:{name}@{own or f'{place}:{port}'};transport={transport}>{account};answermode=auto;audio_codecs=PCMU/8000/1{media}\n"
         )
         (folder / "contacts").write_text("")
         self.host, self.folder = host, folder
-        command = ["baresip", "-f", folder, "-v", "-s"]
+        command = ["baresip", "-f", folder, "-v", "-s", *(["-6"] if ":" in address else [])]
         if call:
             command += ["-e", f"/dial {call}"]
-        if seconds:
-            command += ["-t", str(seconds)]
         listening = "udp" if transport == "udp" else "tcp"
         number = port + 1 if transport == "tls" else port
         self.process = host.start(command, ready=None if call else f"{listening}:{number}", name=f"baresip-{name}")
@@ -86,7 +88,7 @@ TALK_SECONDS = 3
 CALLEE_PORTS, CALLER_PORTS = (27000, 27999), (20000, 20999)
 
 
-def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, talk=TALK_SECONDS, address=None,
+def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, talk=TALK_SECONDS, is_v6=False,
          router=None, **about):
     """One call with audio both ways, hung up by the caller; declares it and answers the declarations.
 
@@ -95,15 +97,14 @@ def call(s, lab, transport, srtp=False, caller="gw1", callee="um1", port=5060, t
     number = s.serial()
     media = ";mediaenc=srtp-mand" if srtp else ""
     hosts = lab[caller], lab[callee]
+    places = [host.address6 if is_v6 else host.address for host in hosts]
     # Each call has its own media ports: two streams of one pair of ports cannot be told apart.
     ports = [(low + 20 * number, low + 20 * number + 19) for low in (CALLEE_PORTS[0], CALLER_PORTS[0])]
-    server = Phone(hosts[1], lab.authority, f"um{number}", port, transport, ports[0], media, address=address)
+    server = Phone(hosts[1], lab.authority, f"um{number}", port, transport, ports[0], media, address=places[1])
     listening = port + 1 if transport == "tls" else port
     declared = s.call(caller, callee, listening, transport, *ports, srtp, **about)
-    place = f"[{address}]" if address and ":" in address else address or hosts[1].address
-    target = f"sip:um{number}@{router or f'{place}:{listening}'};transport={transport}"
-    own = hosts[0].address6 if address and ":" in address else None
-    client = Phone(hosts[0], lab.authority, f"gw{number}", 5060, transport, ports[1], media, call=target, address=own)
+    target = f"sip:um{number}@{router or f'{bracketed(places[1])}:{listening}'};transport={transport}"
+    client = Phone(hosts[0], lab.authority, f"gw{number}", 5060, transport, ports[1], media, call=target, address=places[0])
     time.sleep(talk + 1)
     client.stop()
     # The answer to BYE and the last reports.

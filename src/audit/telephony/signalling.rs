@@ -10,8 +10,8 @@ use crate::audit::scene::{Scene, Subject};
 const REFUSED: &Code = &Code {
     code: "EXW305",
     name: "call-failed",
-    meaning: "A SIP request was refused for good.",
-    advice: "ms-diagnostics, Warning and Reason name the cause where they are there. 403 and 404: dial plan, UM mailbox policy, unknown gateway. 415 and 488: no codec or no SRTP in common. 480, 486, 503 and 504: the next hop.",
+    meaning: "A SIP request was refused for good, not as ordinary calls are (challenges, busy or absent persons, calls that are taken back).",
+    advice: "ms-diagnostics, Warning and Reason name the cause where they are there. 403 and 404: dial plan, UM mailbox policy, unknown gateway. 415 and 488: no codec or no SRTP in common. 503 and 504: the next hop.",
 };
 const UNANSWERED: &Code = &Code {
     code: "EXW306",

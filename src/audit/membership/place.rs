@@ -1,5 +1,6 @@
 //! A flow where no row puts it: the service, the port, the roles, the end that opened it.
 
+use super::proxy_port::proxied;
 use crate::attribution::{Fit, Verdict};
 use crate::audit::Severity;
 use crate::audit::check::{Check, Code, Each};
@@ -81,8 +82,8 @@ fn is_misplaced(scene: &Scene<'_>, subject: Subject<'_>) -> bool {
         false => !subject.attribution.rows.is_empty(),
     };
     let is_other = matches!(subject.attribution.verdict, Verdict::Contradicted { .. });
-    // Media at the wrong host, and AD LDS without SSL, have checks of their own.
-    let has_own = is_media(subject) || is_clear_ad_lds(subject);
+    // Media at the wrong host, AD LDS without SSL, and mail that is proxied over the wrong port have checks of their own.
+    let has_own = is_media(subject) || is_clear_ad_lds(subject) || proxied(subject).is_some();
     !fits && !is_other && !has_own && is_ours && (fit == Fit::Reversed || subject.is_known())
 }
 

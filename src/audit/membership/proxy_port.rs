@@ -20,18 +20,10 @@ pub(in crate::audit) const PROXY_PORT: Check = Check {
 };
 
 fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
-    let both = [subject.client(), subject.server()]
-        .iter()
-        .all(|party| party.roles.contains(&Role::ClientAccess));
-    let port = subject.server().endpoint.port;
-    let (protocol, wanted) = match port {
-        110 => ("POP3", 995),
-        143 => ("IMAP4", 993),
-        _ => return,
-    };
-    if !both || !subject.is_known() || subject.flow.key.transport != Transport::TCP {
+    let Some((protocol, wanted)) = proxied(subject) else {
         return;
-    }
+    };
+    let port = subject.server().endpoint.port;
     let message = format!(
         "{protocol} proxied {} over port {port}, expected {wanted}",
         subject.path()
@@ -40,4 +32,18 @@ fn check(_: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         subject,
         Draft::of(WRONG_PORT, Severity::Warning, subject, message),
     );
+}
+
+/// What one Client Access server proxies to another over the wrong port, and the port that it should be.
+pub(super) fn proxied(subject: Subject<'_>) -> Option<(&'static str, u16)> {
+    let wanted = match subject.server().endpoint.port {
+        110 => ("POP3", 995),
+        143 => ("IMAP4", 993),
+        _ => return None,
+    };
+    let both = [subject.client(), subject.server()]
+        .iter()
+        .all(|party| party.roles.contains(&Role::ClientAccess));
+    let is_tcp = subject.flow.key.transport == Transport::TCP;
+    (both && subject.is_known() && is_tcp).then_some(wanted)
 }

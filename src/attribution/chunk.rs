@@ -6,13 +6,23 @@ use crate::evidence::Record;
 
 /// Records of a chunk: enough that handing it over costs nothing, few enough that the chunks at work are megabytes.
 const RECORDS: usize = 256;
+/// Bytes of a chunk of common records, about: what is set aside for it at once.
+const USUAL_BYTES: usize = 64 << 10;
 
 /// Some records, in order.
-#[derive(Default)]
 pub(super) struct Chunk {
     /// Place of each record, its packer, and where it lies in `bytes`.
     records: Vec<(u64, usize, Range<usize>)>,
     bytes: Vec<u8>,
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        Self {
+            records: Vec::with_capacity(RECORDS),
+            bytes: Vec::with_capacity(USUAL_BYTES),
+        }
+    }
 }
 
 impl Chunk {

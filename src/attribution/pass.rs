@@ -90,7 +90,9 @@ impl<'a> Judged<'a> {
             let attribution = judge.attribute(&flow);
             Some((flow, attribution))
         };
-        (first..).zip(chunk.iter()).filter_map(flow).collect()
+        let mut flows = Vec::with_capacity(usize::try_from(chunk.len()).unwrap_or_default());
+        flows.extend((first..).zip(chunk.iter()).filter_map(flow));
+        flows
     }
 
     /// The flow that a record begins.

@@ -240,7 +240,7 @@ impl<'a> Judge<'a> {
         let names =
             |fit: &RowFit<'_>| service.is_some_and(|service| fit.services().contains(service));
         let mut rows: Vec<&RowFit<'_>> = fits.iter().filter(wanted).collect();
-        rows.sort_by_key(|fit| std::cmp::Reverse((names(fit), fit.score())));
+        rows.sort_by_cached_key(|fit| std::cmp::Reverse((names(fit), fit.score())));
         rows
     }
 }

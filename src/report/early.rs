@@ -4,6 +4,7 @@
 //! Rows wait compressed, in memory or in the temporary file of the run. The findings are put in where the format has them
 //! empty: behind them come numbers only, so that the place is found from the end of the row, whatever the packets said.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::evidence::{Pressed, Store};
 
 /// The name of the field that comes late.
 const LATE: &str = "findings";
-/// How JSON has it while it is empty.
+/// How JSON has it while it is empty, up to where codes go.
 const EMPTY: &[u8] = b"\"findings\":[";
 
 /// Rows of flows with numbers in a row, made on any thread.
@@ -28,6 +29,11 @@ pub struct Early {
     count: u64,
 }
 
+thread_local! {
+    /// Room for rows, which each thread makes once.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl Early {
     /// No rows.
     pub fn new(format: Format, style: Style) -> Self {
@@ -35,7 +41,7 @@ impl Early {
             format,
             style,
             lines: Lines::new(),
-            bytes: Vec::new(),
+            bytes: ROOM.take(),
             count: 0,
         }
     }
@@ -72,11 +78,14 @@ impl Early {
     }
 
     /// Compresses the rows into the store. `first` is the number of the first flow.
-    pub fn press(self, first: u64, store: &Arc<Store>) -> Rows {
+    pub fn press(mut self, first: u64, store: &Arc<Store>) -> Rows {
+        let pressed = store.press(&self.bytes);
+        self.bytes.clear();
+        ROOM.set(self.bytes);
         Rows {
             first,
             store: Arc::clone(store),
-            bytes: store.press(&self.bytes),
+            bytes: pressed,
             count: self.count,
         }
     }
@@ -114,6 +123,9 @@ impl Rows {
     ) -> io::Result<Batch> {
         let mut batch = Batch::new(format, style);
         self.store.unpress(&self.bytes, room);
+        if matches!(format, Format::Csv | Format::Json | Format::Jsonl) {
+            batch.bytes.reserve(room.len());
+        }
         let mut stretches = codes.iter();
         let mut stretch = stretches.next();
         for (row, number) in sized(room).zip(self.numbers()) {
@@ -172,7 +184,10 @@ impl Batch {
 
 /// Copies a JSON object, with codes in its empty list.
 fn put_json(row: &[u8], codes: &[&str], out: &mut Vec<u8>) {
-    let at = memchr::memmem::rfind(row, EMPTY).map(|at| at.saturating_add(EMPTY.len()));
+    let behind = |at: usize| at.saturating_add(1);
+    let is_it = |at: &usize| row.get(..*at).is_some_and(|row| row.ends_with(EMPTY));
+    // A few lists of numbers come behind it.
+    let at = memchr::memrchr_iter(b'[', row).map(behind).find(is_it);
     let list = if codes.is_empty() {
         String::new()
     } else {

@@ -7,6 +7,8 @@ use crate::bytes::Cursor;
 
 /// Octets of a name on the wire (RFC 1035 section 2.3.4).
 const MAX_OCTETS: usize = 255;
+/// Octets that most names have at most.
+const USUAL_OCTETS: usize = 64;
 
 /// Walks the name at `start` in `message`, and shows its labels to `label`. Returns the offset behind it.
 ///
@@ -60,14 +62,18 @@ pub(super) fn skip(message: &[u8], start: usize) -> Result<usize, Reject> {
 /// The name at `start` as text: lower case, without the final dot, `.` for the root; octets that are no printable ASCII
 /// and no UTF-8, and dots inside labels, are written as `\DDD` (RFC 1035 section 5.1).
 pub(in crate::protocol) fn read(message: &[u8], start: usize) -> Result<(String, usize), Reject> {
-    let mut name = String::new();
+    let mut name = String::with_capacity(USUAL_OCTETS);
     let behind = walk(message, start, |label| {
         if !name.is_empty() {
             name.push('.');
         }
         match std::str::from_utf8(label) {
             Ok(text) if !text.chars().any(|c| c == '.' || c.is_control()) => {
-                name.extend(text.chars().map(|c| c.to_ascii_lowercase()));
+                let start = name.len();
+                name.push_str(text);
+                if let Some(added) = name.get_mut(start..) {
+                    added.make_ascii_lowercase();
+                }
             }
             _ => label.iter().for_each(|&byte| escape(byte, &mut name)),
         }

@@ -144,7 +144,7 @@ impl<'a> Auditor<'a> {
 
     /// Takes in a flow. Flows come in the order of their numbers.
     pub fn observe(&mut self, flow: &Flow, attribution: &Attribution) {
-        let subject = Subject { flow, attribution };
+        let subject = Subject::of(flow, attribution);
         for watch in &mut self.watches {
             watch.observe(&self.scene, subject, &mut self.findings);
         }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::check::Code;
 use super::few::Room;
 use super::group::{Group, Named};
+use super::order::arranged;
 use super::scene::Subject;
 use super::waiving::{Whose, fingerprint, waiver};
 use super::{Finding, MAX_EVIDENCE, Review, Severity, cite};
@@ -429,7 +430,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// All findings, folded where there are too many: worst first, then by code, then by first flow.
+    /// All findings, folded where there are too many, in the order in which they are read.
     pub(super) fn settle(self, signatures: &Signatures) -> Review {
         let mut by_code: Vec<(usize, BTreeMap<Key, Gathered>)> = self
             .by_code
@@ -454,29 +455,21 @@ impl<'a> Findings<'a> {
             *level += 1;
             *causes = fold(std::mem::take(causes), *level);
         }
-        let gathered = by_code.into_iter().flat_map(|(_, causes)| causes);
-        let mut findings: Vec<(Finding, Option<usize>)> = gathered
-            .map(|(key, gathered)| (gathered.finding(&key, signatures), key.waiver))
-            .collect();
-        findings.sort_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
         let mut review = Review {
             expired: self.expired,
             ..Review::default()
         };
-        for (finding, waiver) in findings {
-            match waiver {
+        for (key, gathered) in by_code.into_iter().flat_map(|(_, causes)| causes) {
+            let finding = gathered.finding(&key, signatures);
+            match key.waiver {
                 None => review.findings.push(finding),
                 Some(waiver) => review.waived.push((finding, waiver)),
             }
         }
+        review.findings = arranged(review.findings, |finding| finding);
+        review.waived = arranged(review.waived, |(finding, _)| finding);
         review
     }
-}
-
-fn order(finding: &Finding) -> (std::cmp::Reverse<Severity>, &str, Option<u64>, &str) {
-    let first = finding.flows.first();
-    let severity = std::cmp::Reverse(finding.severity);
-    (severity, finding.code, first, &finding.message)
 }
 
 /// Joins what is alike but for the finest part of the cause, the earliest flow first.

@@ -105,6 +105,12 @@ fn a_fingerprint_is_one_findings_own_and_needs_no_names() {
     assert_eq!(sorted(prints(&run)), sorted(all));
 }
 
+/// Records in an order that does not depend on what else is shown.
+fn by_print(mut records: Vec<Value>) -> Vec<Value> {
+    records.sort_by_key(|record| record["fingerprint"].to_string());
+    records
+}
+
 #[test]
 fn a_waiver_silences_its_finding_until_it_expires_by_packet_time() {
     let waiver = |expires: &str| {
@@ -123,7 +129,16 @@ fn a_waiver_silences_its_finding_until_it_expires_by_packet_time() {
         .filter(|record| !is_rdp(record))
         .cloned()
         .collect();
-    assert_eq!(run.records(), rest);
+    let codes = |records: &[Value]| -> Vec<Value> {
+        records
+            .iter()
+            .map(|record| record["code"].clone())
+            .collect()
+    };
+    let told = run.records();
+    // The next of its code takes its place.
+    assert_eq!(codes(&told)[..2], codes(&all)[..2]);
+    assert_eq!(by_print(told), by_print(rest));
     run.assert_says(&["allowed, and not shown: 1"]);
     let (_folder, path) = folder_with("waivers.toml", waiver("2023-01-31").as_bytes());
     let run = audit(&["--waivers", &path, "--quiet"]);

@@ -30,6 +30,27 @@ fn every_capture_of_the_lab_is_told_as_its_manifest_tells_it() {
 }
 
 #[test]
+fn each_cause_with_a_code_is_told_on_the_first_screen_of_an_audit() {
+    for name in manifests() {
+        let manifest = manifest(&name);
+        let table = printed("audit", "table", &manifest);
+        let first: Vec<&str> = table.lines().take(SCREEN.1).collect();
+        let is_shown = |code: &str| {
+            let mut heads = first.iter().map(|line| line.split_whitespace().nth(1));
+            heads.any(|word| word == Some(code))
+        };
+        for cause in items(&manifest["cause"]) {
+            let code = cause["code"].as_str();
+            assert!(
+                code.is_none_or(is_shown),
+                "{name}: {}\n{table}",
+                cause["words"]
+            );
+        }
+    }
+}
+
+#[test]
 fn a_blocked_port_says_what_it_was_given_out_for_though_no_document_knows_that_service() {
     let flows = run("classify", &manifest("b3-rpc-blocked"));
     let mut unanswered = flows.iter().filter(|flow| flow["state"] == "attempted");
@@ -94,11 +115,20 @@ fn manifest(name: &str) -> Value {
 
 /// The records of one command over the captures of a manifest.
 fn run(command: &str, manifest: &Value) -> Vec<Value> {
+    printed(command, "jsonl", manifest)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// What one command prints of the captures of a manifest on a terminal of 80 columns.
+fn printed(command: &str, format: &str, manifest: &Value) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_exwire"))
         .arg(command)
         .args(strings(&manifest["captures"]))
-        .args(["--format", "jsonl", "--topology"])
+        .args(["--format", format, "--topology"])
         .arg(manifest["topology"].as_str().unwrap())
+        .env("COLUMNS", SCREEN.0.to_string())
         .current_dir(captures())
         .output()
         .unwrap();
@@ -107,11 +137,7 @@ fn run(command: &str, manifest: &Value) -> Vec<Value> {
         matches!(output.status.code(), Some(0 | 1)),
         "{command}: {told}"
     );
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// All that differs in one manifest.
@@ -247,6 +273,9 @@ fn fields(expected: &Value, seen: &Value, tunnel: &Value) -> Vec<Compared> {
     fields.push(("rpc", json!(bound), json!(rpc)));
     fields
 }
+
+/// Columns and lines of a terminal.
+const SCREEN: (usize, usize) = (80, 24);
 
 /// What identifies a bound interface.
 const RPC: [&str; 4] = ["uuid", "version", "auth_type", "auth_level"];

@@ -433,6 +433,16 @@ impl Flow {
             .filter_map(|(fact, _)| fact.value.as_text())
     }
 
+    /// Whether nothing is known of it but what headers say: no payload that a decoder, or a person, could make anything of.
+    pub fn is_mute(&self) -> bool {
+        self.protocols.is_empty()
+            && self.facts.is_empty()
+            && self.offers.is_empty()
+            && self.streams.is_empty()
+            && self.reports.is_empty()
+            && self.payload.is_empty()
+    }
+
     /// Whether either side sent payload.
     pub const fn has_payload(&self) -> bool {
         self.tracker.payload_bytes.a > 0 || self.tracker.payload_bytes.b > 0

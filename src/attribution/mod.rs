@@ -123,7 +123,7 @@ enum Source {
 }
 
 /// What one flow is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribution {
     /// The service, if any.
     pub service: Option<ServiceId>,
@@ -326,6 +326,51 @@ struct Outcome {
 impl Judge<'_> {
     fn attribute(&self, flow: &Flow) -> Attribution {
         let ends = self.ends(flow);
+        if flow.is_mute() && !self.offers.touch(flow) {
+            let attribution = self.by_rows_alone(flow, ends);
+            debug_assert_eq!(
+                attribution,
+                self.by_all(flow, attribution.ends.clone()),
+                "a flow that says nothing, and of which nothing is said, is what rows say of its ends"
+            );
+            return attribution;
+        }
+        self.by_all(flow, ends)
+    }
+
+    /// What a flow is that says nothing, and of which nothing is said (of a scan, of a flood, of a host that is down):
+    /// what rows say of its ends.
+    fn by_rows_alone(&self, flow: &Flow, ends: Ends) -> Attribution {
+        let encryption = Encryption::default();
+        let claim = self.claim(flow, &ends, &[], &[], &encryption);
+        let Outcome {
+            service,
+            strength,
+            because,
+            rows,
+            misfits,
+            verdict,
+        } = claim.outcome.clone();
+        Attribution {
+            service,
+            strength,
+            because,
+            rows,
+            misfits,
+            verdict,
+            ends,
+            protocols: Vec::new(),
+            spoken: Vec::new(),
+            encryption,
+            authentication: Vec::new(),
+            rpc: Vec::new(),
+            offered: false,
+            announced_media: false,
+        }
+    }
+
+    /// What a flow is by all that it says, that was said of it, and that rows say of its ends.
+    fn by_all(&self, flow: &Flow, ends: Ends) -> Attribution {
         let media = self.offers.media(flow);
         let mut protocols = flow.layers();
         let mut spoken = flow.spoken();

@@ -94,6 +94,17 @@ impl Offers {
         endpoint.port != 0 && self.by_endpoint.contains_key(&(transport, endpoint))
     }
 
+    /// Whether anything was announced of either end of a flow.
+    pub(super) fn touch(&self, flow: &Flow) -> bool {
+        let ends = [flow.key.a, flow.key.b];
+        let is_offered =
+            |end: &Endpoint| self.by_endpoint.contains_key(&(flow.key.transport, *end));
+        !self.standing.is_empty()
+            && ends
+                .iter()
+                .any(|end| is_offered(end) || self.rtcp.contains_key(end))
+    }
+
     /// Offers of an endpoint.
     pub fn at(&self, transport: Transport, endpoint: Endpoint) -> impl Iterator<Item = &Standing> {
         let indexes = self.by_endpoint.get(&(transport, endpoint));

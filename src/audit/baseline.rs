@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::Finding;
+use super::order::arranged;
+use super::{Finding, Review};
 
 /// A baseline that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,13 @@ impl Baseline {
         Ok(Self {
             known: known.into_iter().map(|known| known.fingerprint).collect(),
         })
+    }
+
+    /// Leaves out the findings that the earlier run had.
+    pub fn apply(&self, review: &mut Review) {
+        review.findings.retain(|finding| !self.knows(finding));
+        let findings = std::mem::take(&mut review.findings);
+        review.findings = arranged(findings, |finding| finding);
     }
 
     /// Whether the earlier run had that finding.

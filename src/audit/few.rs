@@ -39,6 +39,11 @@ impl<T: Ord> Few<T> {
         }
     }
 
+    /// Whether nothing that is added changes what is told: it has grown as far as it may, and is known to be a part.
+    pub(super) fn is_settled(&self, most: usize, room: Room) -> bool {
+        !self.is_whole() && (self.known.len() >= most || room.is_taken())
+    }
+
     /// Takes in another, which keeps its values however many there are: they have their room already.
     pub(super) fn join(&mut self, other: Self) {
         let Self { known, beyond } = other;
@@ -85,6 +90,11 @@ impl Room {
         let is_free = self.left > 0;
         self.left = self.left.saturating_sub(1);
         is_free
+    }
+
+    /// Whether no room is left.
+    const fn is_taken(self) -> bool {
+        self.left == 0
     }
 
     /// Gives back the room of some values.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::check::Code;
 use super::few::Room;
 use super::group::{Group, Named};
+use super::order::arranged;
 use super::scene::Subject;
 use super::waiving::{Whose, fingerprint, waiver};
 use super::{Finding, MAX_EVIDENCE, Review, Severity, cite};
@@ -46,24 +47,37 @@ impl Draft {
         message: String,
     ) -> Self {
         Self {
+            message,
+            evidence: subject.evidence(&[]),
+            ..Self::unsaid(code, severity, subject)
+        }
+    }
+
+    /// A draft about a flow's server that is not in words yet.
+    pub(super) fn unsaid(code: &'static Code, severity: Severity, subject: Subject<'_>) -> Self {
+        Self {
             code,
             severity,
             row: subject.best().cloned(),
-            message,
-            evidence: subject.evidence(&[]),
+            message: String::new(),
+            evidence: Vec::new(),
             cause: Cause::at(subject.server()),
         }
     }
 
     /// With sentences of evidence before those of the attribution.
     pub(super) fn seen(mut self, sentences: impl IntoIterator<Item = String>) -> Self {
-        let mut evidence: Vec<String> = sentences.into_iter().collect();
-        evidence.append(&mut self.evidence);
-        evidence.retain(|sentence| !sentence.is_empty());
-        evidence.dedup();
-        evidence.truncate(MAX_EVIDENCE);
-        self.evidence = evidence;
+        let because = std::mem::take(&mut self.evidence);
+        self.see(sentences.into_iter().chain(because));
         self
+    }
+
+    /// Takes these sentences for its evidence.
+    pub(super) fn see(&mut self, sentences: impl IntoIterator<Item = String>) {
+        self.evidence = sentences.into_iter().collect();
+        self.evidence.retain(|sentence| !sentence.is_empty());
+        self.evidence.dedup();
+        self.evidence.truncate(MAX_EVIDENCE);
     }
 
     /// Measured by another row.
@@ -156,10 +170,15 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Whether there is room for more evidence.
+    const fn quotes_more(&self) -> bool {
+        self.draft.evidence.len() < MAX_EVIDENCE
+    }
+
     fn learn(&mut self, severity: Severity, evidence: &[String]) {
         self.draft.severity = self.draft.severity.max(severity);
         for sentence in evidence {
-            if self.draft.evidence.len() < MAX_EVIDENCE && !self.draft.evidence.contains(sentence) {
+            if self.quotes_more() && !self.draft.evidence.contains(sentence) {
                 self.draft.evidence.push(sentence.clone());
             }
         }
@@ -259,11 +278,21 @@ impl<'a> Findings<'a> {
         self.find_in(&[flow.into()], draft);
     }
 
+    /// Adds what a check found in a flow to its cause; `say` puts it into words where they are wanted. Of a million flows that
+    /// have one cause a handful are quoted.
+    pub(super) fn find_unsaid(&mut self, flow: &Named, draft: Draft, say: impl FnOnce(&mut Draft)) {
+        self.add(std::slice::from_ref(flow), draft, say);
+    }
+
     /// Adds what several flows show together, the one that carries it first.
     pub(super) fn find_in(&mut self, flows: &[Named], draft: Draft) {
+        self.add(flows, draft, |_| {});
+    }
+
+    fn add(&mut self, flows: &[Named], draft: Draft, say: impl FnOnce(&mut Draft)) {
         let whose = flows.first().map(Whose::from).unwrap_or_default();
         let mut room = self.room;
-        let gathered = self.gather(draft, &whose);
+        let gathered = self.gather(draft, &whose, say);
         for flow in flows {
             gathered.group.add(flow, &mut room);
         }
@@ -273,13 +302,27 @@ impl<'a> Findings<'a> {
     /// Adds what a group of flows shows together.
     pub(super) fn find_all(&mut self, group: Group, draft: Draft) {
         let whose = Whose::from(&group);
-        let gathered = self.gather(draft, &whose);
+        let gathered = self.gather(draft, &whose, |_| {});
         gathered.group = Group::joined([std::mem::take(&mut gathered.group), group]);
     }
 
     /// Adds what no single flow shows.
     pub(super) fn tell(&mut self, draft: Draft) {
-        self.gather(draft, &Whose::default());
+        self.gather(draft, &Whose::default(), |_| {});
+    }
+
+    /// Whether the cause of a draft is known, and all is quoted of it that will be: then no words of it are wanted, now or
+    /// later in the flows.
+    pub(super) fn has_words(&mut self, flow: &Named, draft: &Draft) -> bool {
+        let key = self.key(draft, &Whose::from(flow));
+        let causes = self.by_code.get(draft.code.code);
+        let known = causes.and_then(|causes| causes.get(&key));
+        known.is_some_and(|gathered| !gathered.quotes_more())
+    }
+
+    /// Whether nothing was found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_code.is_empty()
     }
 
     /// Notes that a check passed something over because a limit was reached.
@@ -295,7 +338,8 @@ impl<'a> Findings<'a> {
         &self.beyond
     }
 
-    fn gather(&mut self, draft: Draft, whose: &Whose<'_>) -> &mut Gathered {
+    /// What makes a draft one finding with others.
+    fn key(&mut self, draft: &Draft, whose: &Whose<'_>) -> Key {
         let mut key = Key {
             severity: None,
             row: draft.row.clone(),
@@ -306,15 +350,18 @@ impl<'a> Findings<'a> {
         if !self.topology.waivers().is_empty() {
             let fingerprint = key.fingerprint(draft.code);
             let (topology, now) = (self.topology, self.now);
-            key.waiver = waiver(
-                topology,
-                now,
-                &draft,
-                whose,
-                &fingerprint,
-                &mut self.expired,
-            );
+            key.waiver = waiver(topology, now, draft, whose, &fingerprint, &mut self.expired);
         }
+        key
+    }
+
+    fn gather(
+        &mut self,
+        mut draft: Draft,
+        whose: &Whose<'_>,
+        say: impl FnOnce(&mut Draft),
+    ) -> &mut Gathered {
+        let mut key = self.key(&draft, whose);
         let causes = self.by_code.entry(draft.code.code).or_default();
         let is_full = causes.len() >= MAX_CAUSES_OF_CODE || self.causes >= MAX_CAUSES;
         if is_full && !causes.contains_key(&key) {
@@ -329,6 +376,8 @@ impl<'a> Findings<'a> {
         match causes.entry(key) {
             Entry::Vacant(free) => {
                 self.causes = self.causes.saturating_add(1);
+                say(&mut draft);
+                debug_assert!(!draft.message.is_empty(), "the first of a cause is told");
                 free.insert(Gathered {
                     draft,
                     group: Group::default(),
@@ -337,6 +386,9 @@ impl<'a> Findings<'a> {
             }
             Entry::Occupied(taken) => {
                 let gathered = taken.into_mut();
+                if gathered.quotes_more() {
+                    say(&mut draft);
+                }
                 gathered.learn(draft.severity, &draft.evidence);
                 gathered
             }
@@ -378,7 +430,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// All findings, folded where there are too many: worst first, then by code, then by first flow.
+    /// All findings, folded where there are too many, in the order in which they are read.
     pub(super) fn settle(self, signatures: &Signatures) -> Review {
         let mut by_code: Vec<(usize, BTreeMap<Key, Gathered>)> = self
             .by_code
@@ -403,29 +455,21 @@ impl<'a> Findings<'a> {
             *level += 1;
             *causes = fold(std::mem::take(causes), *level);
         }
-        let gathered = by_code.into_iter().flat_map(|(_, causes)| causes);
-        let mut findings: Vec<(Finding, Option<usize>)> = gathered
-            .map(|(key, gathered)| (gathered.finding(&key, signatures), key.waiver))
-            .collect();
-        findings.sort_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
         let mut review = Review {
             expired: self.expired,
             ..Review::default()
         };
-        for (finding, waiver) in findings {
-            match waiver {
+        for (key, gathered) in by_code.into_iter().flat_map(|(_, causes)| causes) {
+            let finding = gathered.finding(&key, signatures);
+            match key.waiver {
                 None => review.findings.push(finding),
                 Some(waiver) => review.waived.push((finding, waiver)),
             }
         }
+        review.findings = arranged(review.findings, |finding| finding);
+        review.waived = arranged(review.waived, |(finding, _)| finding);
         review
     }
-}
-
-fn order(finding: &Finding) -> (std::cmp::Reverse<Severity>, &str, Option<u64>, &str) {
-    let first = finding.flows.first();
-    let severity = std::cmp::Reverse(finding.severity);
-    (severity, finding.code, first, &finding.message)
 }
 
 /// Joins what is alike but for the finest part of the cause, the earliest flow first.
@@ -450,4 +494,95 @@ fn fold(causes: BTreeMap<Key, Gathered>, level: usize) -> BTreeMap<Key, Gathered
     }
     let join = |(key, (first, others)): (Key, (Gathered, _))| (key, first.joined(others));
     folded.into_iter().map(join).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Endpoint;
+
+    const CODE: &Code = &Code {
+        code: "EXW401",
+        name: "",
+        meaning: "",
+        advice: "",
+    };
+
+    /// The flow of that number, its draft, and the words for it.
+    fn failing(number: u64) -> (Named, Draft, impl FnOnce(&mut Draft)) {
+        let low = u16::try_from(number % 40).unwrap();
+        let server = Endpoint::new(IpAddr::V4((0x0a00_0000 + u32::from(low)).into()), 25);
+        let flow = Named {
+            number,
+            transport: Transport::TCP,
+            client: Endpoint::new(IpAddr::V4([10, 1, 1, 1].into()), 40_000),
+            server,
+            service: None,
+        };
+        let draft = Draft {
+            code: CODE,
+            severity: match number {
+                900.. => Severity::Error,
+                _ => Severity::Info,
+            },
+            row: None,
+            message: String::new(),
+            evidence: Vec::new(),
+            cause: Cause {
+                address: Some(server.address),
+                port: Some(server.port),
+                ..Cause::default()
+            },
+        };
+        // Now and then a sentence that was said before: there is room for another one then.
+        let say = move |draft: &mut Draft| {
+            draft.message = format!("flow {number} to {server} fails");
+            draft.see([format!("frame {}", number / 100), "always".to_owned()]);
+        };
+        (flow, draft, say)
+    }
+
+    #[test]
+    fn what_is_said_only_where_it_is_wanted_is_what_would_be_said_of_each() {
+        let (topology, signatures) = (Topology::default(), Signatures::default());
+        let mut each = Findings::new(&topology, None);
+        let mut wanted = Findings::new(&topology, None);
+        let mut waited = Findings::new(&topology, None);
+        let mut waiting = Vec::new();
+        let mut said = 0;
+        for number in 1..=1000 {
+            let (flow, mut draft, say) = failing(number);
+            say(&mut draft);
+            each.find(flow, draft);
+            let (flow, draft, say) = failing(number);
+            wanted.find_unsaid(&flow, draft, |draft| {
+                said += 1;
+                say(draft);
+            });
+            // As checks do that wait for what follows: words are made before it is known that they are not wanted.
+            let (flow, mut draft, say) = failing(number);
+            if !waited.has_words(&flow, &draft) {
+                say(&mut draft);
+            }
+            waiting.push((flow, draft));
+            if waiting.len() == 7 {
+                for (flow, draft) in waiting.drain(..) {
+                    waited.find_unsaid(&flow, draft, |_| {});
+                }
+            }
+        }
+        for (flow, draft) in waiting {
+            waited.find_unsaid(&flow, draft, |_| {});
+        }
+        let each = each.settle(&signatures).findings;
+        assert!(
+            !each.is_empty()
+                && each
+                    .iter()
+                    .any(|finding| finding.severity == Severity::Error)
+        );
+        assert_eq!(each, wanted.settle(&signatures).findings);
+        assert_eq!(each, waited.settle(&signatures).findings);
+        assert!(said < 1000, "{said}");
+    }
 }

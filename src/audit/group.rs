@@ -64,10 +64,15 @@ impl Group {
         if self.late.len() >= MIN_LATE.max(self.flows.size_bytes() / BYTES_PER_LATE) {
             self.sort_in();
         }
-        self.clients
-            .insert_within(flow.client.address, MAX_COUNTED, room);
-        self.listeners
-            .insert_within((flow.transport, flow.server), MAX_COUNTED, room);
+        // Most of a flood come when there is nothing left to count.
+        if !self.clients.is_settled(MAX_COUNTED, *room) {
+            self.clients
+                .insert_within(flow.client.address, MAX_COUNTED, room);
+        }
+        if !self.listeners.is_settled(MAX_COUNTED, *room) {
+            self.listeners
+                .insert_within((flow.transport, flow.server), MAX_COUNTED, room);
+        }
         self.shown
             .add(flow.transport, flow.client, flow.server, room);
     }

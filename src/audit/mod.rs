@@ -19,6 +19,7 @@ mod mail;
 mod membership;
 mod missing;
 mod numbers;
+mod order;
 mod protection;
 mod reachability;
 mod rpc;
@@ -144,13 +145,13 @@ impl<'a> Auditor<'a> {
 
     /// Takes in a flow. Flows come in the order of their numbers.
     pub fn observe(&mut self, flow: &Flow, attribution: &Attribution) {
-        let subject = Subject { flow, attribution };
+        let subject = Subject::of(flow, attribution);
         for watch in &mut self.watches {
             watch.observe(&self.scene, subject, &mut self.findings);
         }
     }
 
-    /// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+    /// All findings, and those that waivers of the topology silence, in the order of [`review`].
     pub fn finish(mut self) -> Review {
         for watch in self.watches {
             watch.finish(&self.scene, &mut self.findings);
@@ -159,12 +160,13 @@ impl<'a> Auditor<'a> {
     }
 }
 
-/// All findings that no waiver silences: worst first, then by code, then by first flow.
+/// All findings that no waiver silences, in the order of [`review`].
 pub fn audit(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Vec<Finding> {
     review(judged, signatures, topology).findings
 }
 
-/// All findings, and those that waivers of the topology silence, each list worst first, then by code, then by first flow.
+/// All findings, and those that waivers of the topology silence, each list in the order in which a person reads it: the worst
+/// first; of those that are equally bad the first of each code before the second of any; then by code, then by first flow.
 pub fn review(judged: &Judged, signatures: &Signatures, topology: &Topology) -> Review {
     let mut auditor = Auditor::new(judged, signatures, topology);
     judged.for_each(|flow, attribution| auditor.observe(flow, attribution));

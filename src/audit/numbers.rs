@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde::{Serialize, Serializer};
 
 use super::Finding;
+use super::order::by_code;
 use crate::evidence::varint;
 
 /// A set of flow numbers, in ascending order.
@@ -172,7 +173,9 @@ impl<'a> FlowCodes<'a> {
     /// The codes of these findings.
     pub fn of(findings: &'a [Finding]) -> Self {
         let mut waiting = BinaryHeap::new();
-        let sets = findings.iter().enumerate().map(|(place, finding)| {
+        let mut findings: Vec<&Finding> = findings.iter().collect();
+        findings.sort_by(|one, other| by_code(one).cmp(&by_code(other)));
+        let sets = findings.into_iter().enumerate().map(|(place, finding)| {
             let mut runs: Runs<'a> = Box::new(finding.flows.runs());
             if let Some((start, end)) = runs.next() {
                 waiting.push(Reverse((start, end, place)));
@@ -189,7 +192,7 @@ impl<'a> FlowCodes<'a> {
         }
     }
 
-    /// The codes of the findings that name a flow, worst first. Numbers must not go back.
+    /// The codes of the findings that name a flow, those of the worst first, then by code. Numbers must not go back.
     pub fn at(&mut self, number: u64) -> &[&'static str] {
         if number >= self.until {
             self.go_to(number);
@@ -344,8 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_has_the_codes_of_the_findings_that_name_it_in_their_order() {
+    fn a_flow_has_the_codes_of_the_findings_that_name_it_those_of_the_worst_first_then_by_code() {
+        let worst = Finding {
+            severity: Severity::Error,
+            ..finding("C", &[2, 9])
+        };
         let findings = [
+            worst,
             finding("B", &[2, 3, 9]),
             finding("A", &[1, 2, 9]),
             finding("B", &[1, 2]),
@@ -353,10 +361,10 @@ mod tests {
         let mut codes = FlowCodes::of(&findings);
         let seen: Vec<Vec<&str>> = (1..=10).map(|number| codes.at(number).to_vec()).collect();
         assert_eq!(seen[0], ["A", "B"]);
-        assert_eq!(seen[1], ["B", "A"]);
+        assert_eq!(seen[1], ["C", "A", "B"]);
         assert_eq!(seen[2], ["B"]);
         assert!(seen[3].is_empty() && seen[7].is_empty() && seen[9].is_empty());
-        assert_eq!(seen[8], ["B", "A"]);
+        assert_eq!(seen[8], ["C", "A", "B"]);
     }
 
     #[test]

@@ -48,6 +48,18 @@ pub(super) fn seen(seen: Seen) -> String {
 pub(super) struct Subject<'a> {
     pub(super) flow: &'a Flow,
     pub(super) attribution: &'a Attribution,
+    /// [`Flow::is_mute`], asked once for all checks.
+    pub(super) is_mute: bool,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn of(flow: &'a Flow, attribution: &'a Attribution) -> Self {
+        Self {
+            flow,
+            attribution,
+            is_mute: flow.is_mute(),
+        }
+    }
 }
 
 impl<'a> Subject<'a> {

@@ -49,7 +49,7 @@ pub(super) fn run(auditing: &Auditing) -> anyhow::Result<Ending> {
     if let Some(baseline) = &baseline {
         left_out.gone = baseline.gone(&review.findings);
         let before = review.findings.len();
-        review.findings.retain(|finding| !baseline.knows(finding));
+        baseline.apply(&mut review);
         left_out.known = Some(before.saturating_sub(review.findings.len()));
     }
     unbroken(&judged)?;

@@ -215,10 +215,14 @@ fn judged(topology: &Topology, flows: Vec<Connection>) -> Vec<JudgedFlow> {
     Judged::of(ledger(flows), &signatures(), topology).all()
 }
 
-fn findings_with(topology: &str, flows: Vec<Connection>) -> Vec<Finding> {
+fn topology(text: &str) -> Topology {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), topology).unwrap();
-    let topology = Topology::read(file.path()).unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Topology::read(file.path()).unwrap()
+}
+
+fn findings_with(text: &str, flows: Vec<Connection>) -> Vec<Finding> {
+    let topology = topology(text);
     let signatures = signatures();
     let judged = Judged::of(ledger(flows), &signatures, &topology);
     let mut found = audit(&judged, &signatures, &topology);

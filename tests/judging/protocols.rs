@@ -161,3 +161,51 @@ fn flows_that_are_alike_share_what_rows_say_and_others_do_not() {
     assert_ne!(one.rows, port.rows);
     assert_ne!(one.because, proven.because);
 }
+
+/// With debug assertions, as tests are built, each of these flows is also judged by all that could speak of it
+/// (`Judge::attribute`), and each check of payload is asked of it in vain (`Told`).
+#[test]
+fn flows_that_say_nothing_come_to_the_same_alone_and_among_others() {
+    let topology = topology(TOPOLOGY);
+    let servers = [
+        "10.0.0.20:25",
+        "192.0.2.25:25",
+        "192.0.2.25:50636",
+        "203.0.113.9:443",
+        "10.9.9.9:7",
+    ];
+    let clients = ["10.0.0.20", "192.0.2.25", "203.0.113.4", "10.1.1.1"];
+    let pairs = || {
+        clients
+            .iter()
+            .flat_map(|client| servers.iter().map(move |server| (client, server)))
+    };
+    let like = |(client, server): (&&str, &&str)| {
+        let closed = || {
+            let mut flow = Connection::new(&format!("{client}:40000"), server);
+            flow.0.tracker.payload_bytes = Default::default();
+            flow
+        };
+        let silent = || Connection::unanswered(&format!("{client}:40001"), server);
+        [silent(), closed(), over(Transport::UDP, silent())]
+    };
+    let mut among: Vec<JudgedFlow> = judged(&topology, pairs().flat_map(like).collect());
+    let mut alone: Vec<JudgedFlow> = pairs()
+        .flat_map(like)
+        .flat_map(|flow| judged(&topology, vec![flow]))
+        .collect();
+    for flows in [&mut among, &mut alone] {
+        flows.sort_by_key(|(flow, _)| flow.key);
+    }
+    assert_eq!(among.len(), clients.len() * servers.len() * 3);
+    for ((flow, shared), (same, own)) in among.iter().zip(&alone) {
+        assert!(flow.is_mute() && flow.key == same.key);
+        assert_eq!(shared, own);
+    }
+    let verdicts: std::collections::BTreeSet<_> = among
+        .iter()
+        .map(|(_, shared)| shared.verdict.word())
+        .collect();
+    assert!(verdicts.len() > 1, "{verdicts:?}");
+    assert!(!findings(pairs().flat_map(like).collect()).is_empty());
+}

@@ -1,7 +1,7 @@
 //! Errors of Kerberos (RFC 4120 7.5.9) and what they usually mean in a domain.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -20,7 +20,7 @@ const SKEW: &Code = &Code {
 
 pub(in crate::audit) const KERBEROS: Check = Check {
     codes: &[REFUSED, SKEW],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Ordinary steps of a healthy exchange: credentials are asked for, a longer answer goes over TCP, another realm is named.

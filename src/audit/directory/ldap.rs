@@ -1,7 +1,7 @@
 //! Binds and operations of LDAP that fail (RFC 4511 appendix A; the data codes of Active Directory).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -20,7 +20,7 @@ const OPERATION_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LDAP: Check = Check {
     codes: &[BIND_FAILED, OPERATION_FAILED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Data codes in the diagnostic message of a failed bind.

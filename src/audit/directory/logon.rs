@@ -1,7 +1,7 @@
 //! Logons of Windows that fail.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const LOGON_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LOGON: Check = Check {
     codes: &[LOGON_FAILED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -38,6 +38,9 @@ struct Names {
 
 impl Watch for Names {
     fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, _: &mut Findings<'_>) {
+        if subject.is_mute {
+            return;
+        }
         for name in ["srv", "mx"] {
             for text in subject.flow.texts("dns", name) {
                 self.given.insert(first_label(text).into(), MAX_GIVEN);

@@ -1,7 +1,7 @@
 //! Alerts in words: who refused the handshake, and what that usually means.
 
 use super::severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host};
 
@@ -26,7 +26,7 @@ const HANDSHAKE_FAILED: &Code = &Code {
 
 pub(in crate::audit) const ALERT: Check = Check {
     codes: &[NO_AGREEMENT, CERTIFICATE_REFUSED, HANDSHAKE_FAILED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Descriptions of alerts (RFC 5246 7.2, RFC 8446 6), their finding, and what they usually mean.

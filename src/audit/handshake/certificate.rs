@@ -1,7 +1,7 @@
 //! Certificates of servers against the time and the name that they are used for.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host};
 use crate::evidence::Value;
@@ -33,7 +33,7 @@ const SELF_SIGNED: &Code = &Code {
 
 pub(in crate::audit) const CERTIFICATE: Check = Check {
     codes: &[EXPIRED, NOT_YET_VALID, OTHER_NAME, SELF_SIGNED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -3,7 +3,7 @@
 use super::severity;
 use crate::attribution::State;
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::flow::Facts;
@@ -23,7 +23,7 @@ const BROKEN_OFF: &Code = &Code {
 
 pub(in crate::audit) const SILENT: Check = Check {
     codes: &[NO_HELLO, BROKEN_OFF],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// A handshake takes a second at most; nobody waits longer for the answer than this, in nanoseconds.

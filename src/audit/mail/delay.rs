@@ -1,7 +1,7 @@
 //! Greetings that are late, and replies that are held back.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -20,7 +20,7 @@ const TARPIT: &Code = &Code {
 
 pub(in crate::audit) const DELAY: Check = Check {
     codes: &[LATE_GREETING, TARPIT],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Where senders become impatient, in nanoseconds; RFC 5321 4.5.3.2 lets them wait five minutes.

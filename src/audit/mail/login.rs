@@ -1,7 +1,7 @@
 //! Logins of mail clients and servers that fail.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const LOGIN_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LOGIN: Check = Check {
     codes: &[LOGIN_FAILED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -1,7 +1,7 @@
 //! SMTP refusals with their enhanced codes (RFC 5321 4.2, RFC 3463), and what Exchange means by them.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -20,7 +20,7 @@ const DEFERRED: &Code = &Code {
 
 pub(in crate::audit) const REPLY: Check = Check {
     codes: &[REJECTED, DEFERRED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Beginnings of replies, what they mean, and whether the service as a whole is affected.

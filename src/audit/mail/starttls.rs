@@ -1,7 +1,7 @@
 //! TLS that is not offered, masked by a device in between, or refused.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::Row;
@@ -27,7 +27,7 @@ const REFUSED: &Code = &Code {
 
 pub(in crate::audit) const STARTTLS: Check = Check {
     codes: &[MASKED, NOT_OFFERED, REFUSED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// X's in a row that no keyword has.

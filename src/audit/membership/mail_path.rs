@@ -1,7 +1,7 @@
 //! With a subscribed Edge, mail never passes a standalone Client Access server (contradictions C49).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::Role;
@@ -15,7 +15,7 @@ const AROUND_EDGE: &Code = &Code {
 
 pub(in crate::audit) const MAIL_PATH: Check = Check {
     codes: &[AROUND_EDGE],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -1,7 +1,7 @@
 //! AD LDS of an Edge Transport server: without SSL only on the host itself (contradictions C08).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::Role;
@@ -18,7 +18,7 @@ const AD_LDS_CLEAR: &Code = &Code {
 
 pub(in crate::audit) const AD_LDS: Check = Check {
     codes: &[AD_LDS_CLEAR],
-    start: || Box::new(Each(ad_lds)),
+    start: || Box::new(Told(ad_lds)),
 };
 
 /// Whether AD LDS is read in clear across the network.

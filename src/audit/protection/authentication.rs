@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::Row;
@@ -19,7 +19,7 @@ const AUTHENTICATION_MISMATCH: &Code = &Code {
 
 pub(in crate::audit) const AUTHENTICATION: Check = Check {
     codes: &[AUTHENTICATION_MISMATCH],
-    start: || Box::new(Each(authentication)),
+    start: || Box::new(Told(authentication)),
 };
 
 /// A mechanism that no row that fits lists; only between known roles, and only where all rows name mechanisms.

@@ -2,7 +2,7 @@
 
 use crate::attribution::Encrypted;
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::{Role, Row};
@@ -30,7 +30,7 @@ const RPC_NOT_ENCRYPTED: &Code = &Code {
 
 pub(in crate::audit) const CLEAR_TEXT: Check = Check {
     codes: &[READ_IN_CLEAR, CLEAR_CREDENTIALS, RPC_NOT_ENCRYPTED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -1,7 +1,7 @@
 //! Versions of TLS that their own documents have taken back (RFC 6176, RFC 7568, RFC 8996).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const DEPRECATED_TLS: &Code = &Code {
 
 pub(in crate::audit) const DEPRECATED: Check = Check {
     codes: &[DEPRECATED_TLS],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

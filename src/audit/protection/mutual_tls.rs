@@ -1,7 +1,7 @@
 //! Mutual TLS where the documents require it.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::signature::Row;
@@ -15,7 +15,7 @@ const MUTUAL_TLS_MISSING: &Code = &Code {
 
 pub(in crate::audit) const MUTUAL_TLS: Check = Check {
     codes: &[MUTUAL_TLS_MISSING],
-    start: || Box::new(Each(mutual_tls)),
+    start: || Box::new(Told(mutual_tls)),
 };
 
 /// A whole handshake without a client certificate where the row knows nothing but mutual TLS.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use smallvec::SmallVec;
+
 use super::icmp::{is_too_big, sentence};
 use super::{is_group, is_internal, severity};
 use crate::attribution::State;
@@ -12,7 +14,7 @@ use crate::audit::few::{Few, Room};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::group::Named;
 use crate::audit::scene::{Scene, Subject};
-use crate::evidence::{IcmpError, Offered};
+use crate::evidence::{IcmpError, Offered, Seen};
 use crate::net::{Timestamp, Transport};
 
 const NO_ANSWER: &Code = &Code {
@@ -78,7 +80,7 @@ struct Paths {
     /// Answers of listeners that are not remembered.
     beyond: u64,
     /// Drafts of lone SYNs, until the capture goes on long enough.
-    pending: VecDeque<(Timestamp, Named, Vec<Draft>)>,
+    pending: VecDeque<(Timestamp, Named, SmallVec<[Draft; 1]>)>,
     now: Timestamp,
 }
 
@@ -113,12 +115,21 @@ impl Watch for Paths {
             None => flow.tracker.packets[flow.client],
         };
         let is_silent = matches!(state, State::Attempted | State::OneWay) && flow.errors.is_empty();
+        let named = Named::from(subject);
         if tries < 2 && is_silent && self.pending.len() < MAX_PENDING {
+            let told = |(mut draft, failure): (Draft, Failure<'_>)| {
+                if !findings.has_words(&named, &draft) {
+                    failure.say(scene, subject, &mut draft);
+                }
+                draft
+            };
+            let drafts = drafts.into_iter().map(told).collect();
             let last = flow.tracker.last_seen;
-            self.pending.push_back((last, subject.into(), drafts));
+            self.pending.push_back((last, named, drafts));
         } else {
-            for draft in drafts {
-                findings.find(subject, draft);
+            for (draft, failure) in drafts {
+                let say = |draft: &mut Draft| failure.say(scene, subject, draft);
+                findings.find_unsaid(&named, draft, say);
             }
         }
     }
@@ -130,7 +141,7 @@ impl Watch for Paths {
             for mut draft in drafts {
                 draft.severity = Severity::Info;
                 draft.message.push_str(" before the capture ends");
-                findings.find(flow.clone(), draft);
+                findings.find_unsaid(&flow, draft, |_| {});
             }
         }
         for code in [NO_ANSWER, REFUSED] {
@@ -162,7 +173,7 @@ impl Paths {
                 return;
             };
             for draft in drafts {
-                findings.find(flow.clone(), draft);
+                findings.find_unsaid(&flow, draft, |_| {});
             }
         }
     }
@@ -210,8 +221,87 @@ impl Paths {
     }
 }
 
-fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
+/// How a documented path fails.
+#[derive(Clone, Copy)]
+enum Failure<'a> {
+    /// A router or host reports it.
+    Reported(&'a IcmpError, Seen),
+    Refused,
+    Unanswered,
+    /// The endpoint mapper gave the port out, and nothing is reached there.
+    Offered,
+    /// Nothing may be restricted between these two.
+    Inside,
+}
+
+impl Failure<'_> {
+    const fn code(self) -> &'static Code {
+        match self {
+            Self::Reported(..) => ICMP_ERROR,
+            Self::Refused => REFUSED,
+            Self::Unanswered => NO_ANSWER,
+            Self::Offered => OFFERED_PORT_BLOCKED,
+            Self::Inside => INTERNAL_PATH_BLOCKED,
+        }
+    }
+
+    /// Puts a draft into words.
+    fn say(self, scene: &Scene<'_>, subject: Subject<'_>, draft: &mut Draft) {
+        let what = match subject.attribution.service {
+            None if is_offered(scene, subject) => offered_interfaces(scene, subject),
+            _ => subject.what(scene.signatures),
+        };
+        let path = subject.path();
+        let is_refused = subject.flow.state() == State::Refused;
+        let (how, seen) = match self {
+            Self::Reported(error, seen) => {
+                let sentence = sentence(error, seen);
+                (format!(": {sentence}"), vec![sentence])
+            }
+            Self::Refused => {
+                let seen = syns(subject, "answered by RST");
+                (" is refused".to_owned(), vec![seen])
+            }
+            Self::Unanswered => {
+                let seen = syns(subject, "without answer");
+                (" gets no answer".to_owned(), vec![seen])
+            }
+            Self::Offered => {
+                let (how, seen) = match is_refused {
+                    true => ("refused", syns(subject, "answered by RST")),
+                    false => ("not answered", syns(subject, "without answer")),
+                };
+                let how = format!(": the endpoint mapper gave the port out, and it is {how}");
+                let offer = scene.offers.of_server(subject.flow).next();
+                let offered = offer.map_or_else(String::new, |standing| {
+                    let frame = scene.frame(standing.sight);
+                    let offer = &standing.offer;
+                    format!("{frame}: {} offers {}", offer.by, offer.endpoint)
+                });
+                (how, vec![offered, seen])
+            }
+            Self::Inside => {
+                let seen = syns(subject, "without answer");
+                (
+                    " is blocked between internal servers".to_owned(),
+                    vec![seen],
+                )
+            }
+        };
+        draft.message = format!("{what} {path}{how}");
+        let because = subject.evidence(&[]);
+        draft.see(seen.into_iter().chain(because.into_iter().take(2)));
+    }
+}
+
+/// The drafts of a flow that fails, not in words yet.
+fn drafts<'a>(
+    scene: &Scene<'_>,
+    subject: Subject<'a>,
+    state: State,
+) -> SmallVec<[(Draft, Failure<'a>); 2]> {
     let flow = subject.flow;
+    let mut drafts = SmallVec::new();
     // UDP without an answer is telling only where the protocol asks questions.
     let asked = flow.key.transport == Transport::UDP
         && state == State::OneWay
@@ -221,23 +311,15 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
             .any(|protocol| flow.proves(protocol));
     let fails =
         matches!(state, State::Attempted | State::Refused) || asked || !flow.errors.is_empty();
+    if !fails || is_group(flow.server().address) {
+        return drafts;
+    }
     let is_documented = !subject.attribution.rows.is_empty();
     // What the mapper names is expected there, whether a row knows the interface or not.
-    let interfaces = match flow.key.transport {
-        Transport::TCP => offered_interfaces(scene, subject),
-        _ => String::new(),
-    };
-    let offered = !interfaces.is_empty();
-    if !fails || !(is_documented || offered) || is_group(flow.server().address) {
-        return Vec::new();
+    let offered = is_offered(scene, subject);
+    if !is_documented && !offered {
+        return drafts;
     }
-    let what = if offered && subject.attribution.service.is_none() {
-        interfaces
-    } else {
-        subject.what(scene.signatures)
-    };
-    let path = subject.path();
-    let mut drafts = Vec::new();
     let worst = flow
         .errors
         .iter()
@@ -251,66 +333,42 @@ fn drafts(scene: &Scene<'_>, subject: Subject<'_>, state: State) -> Vec<Draft> {
         }
         None => Cause::at(subject.server()),
     };
-    let mut draft = |code: &'static Code, severity: Severity, message: String, seen: &[String]| {
-        let mut draft = Draft::of(code, severity, subject, message).caused_by(at.clone());
-        draft.evidence.truncate(2);
-        drafts.push(draft.seen(seen.iter().cloned()));
+    let mut draft = |failure: Failure<'a>, severity: Severity| {
+        let draft = Draft::unsaid(failure.code(), severity, subject).caused_by(at.clone());
+        drafts.push((draft, failure));
     };
     if let Some((error, seen)) = worst.or_else(|| flow.errors.iter().next()) {
-        let sentence = sentence(error, *seen);
-        let severity = if worst.is_none() {
-            Severity::Info
-        } else {
-            severity(subject)
+        let severity = match worst {
+            None => Severity::Info,
+            Some(_) => severity(subject),
         };
-        let message = format!("{what} {path}: {sentence}");
-        draft(ICMP_ERROR, severity, message, &[sentence]);
+        draft(Failure::Reported(error, *seen), severity);
     } else if state == State::Refused && !offered {
-        let message = format!("{what} {path} is refused");
-        let seen = syns(subject, "answered by RST");
-        draft(REFUSED, severity(subject), message, &[seen]);
+        draft(Failure::Refused, severity(subject));
     } else if !offered {
-        let message = format!("{what} {path} gets no answer");
         // A lone datagram that nobody answers is lost now and then; its sender asks again from another port.
         let is_lone = asked && flow.tracker.packets[flow.client] == 1 && !subject.is_known();
         let severity = match is_lone {
             true => Severity::Info,
             false => severity(subject),
         };
-        let seen = syns(subject, "without answer");
-        draft(NO_ANSWER, severity, message, &[seen]);
+        draft(Failure::Unanswered, severity);
     }
     if offered && matches!(state, State::Attempted | State::Refused) {
-        let (how, seen) = if state == State::Refused {
-            ("refused", syns(subject, "answered by RST"))
-        } else {
-            ("not answered", syns(subject, "without answer"))
-        };
-        let message =
-            format!("{what} {path}: the endpoint mapper gave the port out, and it is {how}");
-        let offer = scene.offers.of_server(flow).next();
-        let offered = offer.map_or_else(String::new, |standing| {
-            let frame = scene.frame(standing.sight);
-            format!(
-                "{frame}: {} offers {}",
-                standing.offer.by, standing.offer.endpoint
-            )
-        });
-        draft(
-            OFFERED_PORT_BLOCKED,
-            Severity::Error,
-            message,
-            &[offered, seen],
-        );
+        draft(Failure::Offered, Severity::Error);
     }
     let is_inside = is_internal(subject.client()) && is_internal(subject.server());
     let is_harmless = !flow.errors.is_empty() && worst.is_none();
     if subject.is_known() && is_inside && state != State::Refused && !is_harmless {
-        let message = format!("{what} {path} is blocked between internal servers");
-        let seen = syns(subject, "without answer");
-        draft(INTERNAL_PATH_BLOCKED, Severity::Error, message, &[seen]);
+        draft(Failure::Inside, Severity::Error);
     }
     drafts
+}
+
+/// Whether an endpoint mapper or a resolver of DCOM offered the flow's server.
+fn is_offered(scene: &Scene<'_>, subject: Subject<'_>) -> bool {
+    let flow = subject.flow;
+    flow.key.transport == Transport::TCP && scene.offers.of_server(flow).next().is_some()
 }
 
 /// Names of the interfaces that an endpoint mapper or a resolver of DCOM offered at the flow's server.

@@ -3,8 +3,11 @@
 //! Clients are followed until they are over a threshold; from then on only what they scan is remembered, so that neither one
 //! client's million ports nor a million clients fill memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
 
 use super::{UNREACHED, is_group};
 use crate::attribution::State;
@@ -42,7 +45,7 @@ const MAX_ALL_TARGETS: usize = 65_536;
 const MAX_ENDS: usize = 131_072;
 
 struct Scans {
-    clients: BTreeMap<IpAddr, Tries>,
+    clients: HashMap<IpAddr, Tries, RandomState>,
     /// Flows of clients that are not followed.
     unfollowed: u64,
     targets: Room,
@@ -52,7 +55,7 @@ struct Scans {
 impl Default for Scans {
     fn default() -> Self {
         Self {
-            clients: BTreeMap::new(),
+            clients: HashMap::default(),
             unfollowed: 0,
             targets: Room::of(MAX_ALL_TARGETS),
             ends: Room::of(MAX_ENDS),
@@ -104,7 +107,9 @@ impl Watch for Scans {
     fn finish(self: Box<Self>, _: &Scene<'_>, findings: &mut Findings<'_>) {
         findings.pass_over("flows in vain of clients beyond the first", self.unfollowed);
         let mut scanners = BTreeSet::new();
-        for (client, tries) in self.clients {
+        let mut clients: Vec<(IpAddr, Tries)> = self.clients.into_iter().collect();
+        clients.sort_unstable_by_key(|(client, _)| *client);
+        for (client, tries) in clients {
             let what = match &tries.targets {
                 Targets::Some(sought) => {
                     findings.pass_over("targets of possible scans", sought.beyond);
@@ -136,18 +141,22 @@ impl Scans {
     /// Takes in a try whose first packet has that number, and which lasted from the first to the last of these times.
     fn tried(&mut self, flow: &Named, frame: u64, (first, last): (Timestamp, Timestamp)) {
         let client = flow.client.address;
-        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&client) {
-            self.unfollowed = self.unfollowed.saturating_add(1);
-            return;
-        }
-        let tries = self.clients.entry(client).or_insert_with(|| Tries {
-            flows: Group::default(),
-            count: 0,
-            frame,
-            first,
-            last,
-            targets: Targets::Some(Sought::default()),
-        });
+        let is_full = self.clients.len() >= MAX_CLIENTS;
+        let tries = match self.clients.entry(client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if is_full => {
+                self.unfollowed = self.unfollowed.saturating_add(1);
+                return;
+            }
+            Entry::Vacant(free) => free.insert(Tries {
+                flows: Group::default(),
+                count: 0,
+                frame,
+                first,
+                last,
+                targets: Targets::Some(Sought::default()),
+            }),
+        };
         tries.count = tries.count.saturating_add(1);
         (tries.first, tries.last) = (tries.first.min(first), tries.last.max(last));
         tries.flows.add(flow, &mut self.ends);

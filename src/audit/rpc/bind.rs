@@ -1,7 +1,7 @@
 //! Binds that a server refuses (C706 12.6.4).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const BIND_REFUSED: &Code = &Code {
 
 pub(in crate::audit) const BIND: Check = Check {
     codes: &[BIND_REFUSED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Clients ask for the 64-bit form of the same interface beside the plain one, and servers may have one of them only.

@@ -1,7 +1,7 @@
 //! Faults of RPC calls (C706 appendix E, MS-RPCE 3.3).
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const RPC_FAULT: &Code = &Code {
 
 pub(in crate::audit) const FAULT: Check = Check {
     codes: &[RPC_FAULT],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Faults that tell of the server's state more than of one call.

@@ -1,7 +1,7 @@
 //! An endpoint mapper that has no tower for what is asked.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 use crate::evidence::{Offered, Value};
@@ -15,7 +15,7 @@ const NOT_REGISTERED: &Code = &Code {
 
 pub(in crate::audit) const MAPPER: Check = Check {
     codes: &[NOT_REGISTERED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

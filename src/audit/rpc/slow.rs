@@ -1,7 +1,7 @@
 //! Calls that take long, where the round trip does not.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const SLOW_CALLS: &Code = &Code {
 
 pub(in crate::audit) const SLOW: Check = Check {
     codes: &[SLOW_CALLS],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Steps of the scale from which a person waits, in microseconds.

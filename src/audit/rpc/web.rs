@@ -1,7 +1,7 @@
 //! Web services that answer with errors of the server.
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -14,7 +14,7 @@ const SERVER_ERROR: &Code = &Code {
 
 pub(in crate::audit) const WEB: Check = Check {
     codes: &[SERVER_ERROR],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -2,7 +2,7 @@
 
 use crate::attribution::Party;
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host, is_server};
 use crate::evidence::Offered;
@@ -33,7 +33,7 @@ const AT_CALL_ROUTER: &Code = &Code {
 
 pub(in crate::audit) const PLACE: Check = Check {
     codes: &[ODD_PORT, OUT_OF_RANGE, AT_CALL_ROUTER],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::attribution::Party;
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host, listener};
 use crate::evidence::{Jitter, RtpStream};
@@ -30,7 +30,7 @@ const SHUFFLED: &Code = &Code {
 
 pub(in crate::audit) const QUALITY: Check = Check {
     codes: &[LOSSY, UNSTEADY, SHUFFLED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Packets before a share or a mean means something: two seconds of audio.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject, host, listener};
 use crate::evidence::Offered;
@@ -17,7 +17,7 @@ const REFUSED: &Code = &Code {
 
 pub(in crate::audit) const RELAY: Check = Check {
     codes: &[REFUSED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// The request that asks for an address.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::Severity;
-use crate::audit::check::{Check, Code, Each};
+use crate::audit::check::{Check, Code, Told};
 use crate::audit::gather::{Cause, Draft, Findings};
 use crate::audit::scene::{Scene, Subject};
 
@@ -22,7 +22,7 @@ const UNANSWERED: &Code = &Code {
 
 pub(in crate::audit) const SIGNALLING: Check = Check {
     codes: &[REFUSED, UNANSWERED],
-    start: || Box::new(Each(check)),
+    start: || Box::new(Told(check)),
 };
 
 /// Answers that are part of a healthy call: challenges, cancelled and unanswered calls, busy and declining persons.

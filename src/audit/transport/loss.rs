@@ -53,13 +53,14 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
             subject.server()
         }
     };
-    let what = subject.what(scene.signatures);
+    let what = || subject.what(scene.signatures);
     for side in Side::BOTH {
         let again = tcp.misorder[side].retransmissions;
         let packets = flow.tracker.packets[side];
         if again >= MIN_RETRANSMISSIONS && u64::from(again).saturating_mul(ONE_IN) >= packets {
             let message = format!(
-                "{what} {}: {} sends {again} of {packets} packets again, which the path loses, or their acknowledgments",
+                "{} {}: {} sends {again} of {packets} packets again, which the path loses, or their acknowledgments",
+                what(),
                 subject.path(),
                 host(party(side))
             );
@@ -73,7 +74,8 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         // A capture that is itself out of order proves nothing of the path.
         if overtaken >= MIN_OVERTAKEN && is_shuffled && flow.tracker.out_of_time == 0 {
             let message = format!(
-                "{what} {}: segments of {} overtake each other",
+                "{} {}: segments of {} overtake each other",
+                what(),
                 subject.path(),
                 host(party(side))
             );
@@ -88,7 +90,8 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         let full = tcp.zero_windows[side];
         if full >= MIN_ZERO_WINDOWS {
             let message = format!(
-                "{what} {}: {} does not read what it is sent",
+                "{} {}: {} does not read what it is sent",
+                what(),
                 subject.path(),
                 host(party(side))
             );

@@ -38,7 +38,7 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     if subject.attribution.rows.is_empty() {
         return;
     }
-    let what = subject.what(scene.signatures);
+    let what = || subject.what(scene.signatures);
     let millis = |nanos: i64| nanos / 1_000_000;
     let trip = tcp.handshake().map(|handshake| {
         let near = handshake.client_ns.unwrap_or(0);
@@ -47,7 +47,8 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
     let cause = || Cause::at(subject.server()).of_client(flow.client().address);
     if let Some(trip) = trip.filter(|&trip| trip >= SLOW_HANDSHAKE_NS) {
         let message = format!(
-            "{what} {}: a round trip takes {} ms",
+            "{} {}: a round trip takes {} ms",
+            what(),
             subject.path(),
             millis(trip)
         );
@@ -71,7 +72,8 @@ fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
         return;
     }
     let message = format!(
-        "{what} {}: the first answer takes {} ms",
+        "{} {}: the first answer takes {} ms",
+        what(),
         subject.path(),
         millis(answer.server_ns)
     );

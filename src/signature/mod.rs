@@ -4,6 +4,7 @@
 //! file and line. Compiled in, replaceable and extendable at run time. Nothing here looks at a packet or a flow.
 
 mod catalog;
+mod entry;
 mod error;
 mod load;
 mod overrides;
@@ -106,28 +107,19 @@ pub struct Vocabulary<'a> {
 impl Vocabulary<'_> {
     fn check(&self, service: &Service) -> Result<(), String> {
         let names = || self.protocols.iter().map(|(name, _)| *name);
-        let hint = |near: Option<&str>| {
-            near.map(|word| format!(", the nearest known one is `{word}`"))
-                .unwrap_or_default()
-        };
         let conditions = service.proof.iter().chain(&service.indicates);
         for condition in conditions.flat_map(Condition::all) {
             let wanted: &str = &condition.protocol;
             let Some((_, attributes)) = self.protocols.iter().find(|(name, _)| *name == wanted)
             else {
-                return Err(format!(
-                    "unknown protocol `{wanted}`{}",
-                    hint(vocabulary::nearest(wanted, names()))
-                ));
+                return Err(UnknownWord::new("protocol", wanted, names()).to_string());
             };
             if let Some(attribute) = condition.attribute.as_deref()
                 && !attributes.contains(&attribute)
             {
-                let near = vocabulary::nearest(attribute, attributes.iter().copied());
-                return Err(format!(
-                    "unknown attribute `{attribute}` of protocol `{wanted}`{}",
-                    hint(near)
-                ));
+                let known = attributes.iter().copied();
+                let unknown = UnknownWord::new("attribute", attribute, known);
+                return Err(format!("protocol `{wanted}`: {unknown}"));
             }
         }
         Ok(())

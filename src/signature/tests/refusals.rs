@@ -102,7 +102,7 @@ fn unknown_words_name_the_nearest_known_one() {
 }
 
 #[test]
-fn unknown_references_name_the_nearest_known_one() {
+fn unknown_references_name_the_nearest_known_one_or_the_few_there_are() {
     refused(
         "services = [\"smtp\"]",
         "services = [\"smpt\"]",
@@ -113,7 +113,7 @@ fn unknown_references_name_the_nearest_known_one() {
         "services = [\"smtp\"]",
         "services = [\"web\"]",
         ONE,
-        "unknown service `web`",
+        "unknown service `web`, expected one of smtp",
     );
     refused(
         "service = \"smtp\"",
@@ -137,7 +137,7 @@ fn unknown_references_name_the_nearest_known_one() {
         "attribute = \"banner\"",
         "attribute = \"baner\"",
         "smtp",
-        "unknown attribute `baner` of protocol `smtp`, the nearest known one is `banner`",
+        "protocol `smtp`: unknown attribute `baner`, the nearest known one is `banner`",
     );
 }
 

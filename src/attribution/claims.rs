@@ -11,8 +11,9 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::flow::Flow;
+use super::judge::Outcome;
 use super::rows::RowFit;
-use super::{Encrypted, Encryption, Ends, Evidence, Judge, Outcome, Party};
+use super::{Encrypted, Encryption, Ends, Evidence, Judge, Party};
 use crate::net::Transport;
 use crate::signature::{Product, Role, ServiceId};
 

@@ -90,7 +90,10 @@ impl<'a> Judged<'a> {
             let attribution = judge.attribute(&flow);
             Some((flow, attribution))
         };
-        (first..).zip(chunk.iter()).filter_map(flow).collect()
+        let records = chunk.iter();
+        let mut flows = Vec::with_capacity(records.size_hint().0);
+        flows.extend((first..).zip(records).filter_map(flow));
+        flows
     }
 
     /// The flow that a record begins.

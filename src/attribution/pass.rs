@@ -90,8 +90,9 @@ impl<'a> Judged<'a> {
             let attribution = judge.attribute(&flow);
             Some((flow, attribution))
         };
-        let mut flows = Vec::with_capacity(usize::try_from(chunk.len()).unwrap_or_default());
-        flows.extend((first..).zip(chunk.iter()).filter_map(flow));
+        let records = chunk.iter();
+        let mut flows = Vec::with_capacity(records.size_hint().0);
+        flows.extend((first..).zip(records).filter_map(flow));
         flows
     }
 

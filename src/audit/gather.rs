@@ -1,8 +1,9 @@
 //! Findings by cause: what checks say of single flows, gathered, and folded where one cause shows in many places.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map, hash_map};
 use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
 
 use super::check::Code;
 use super::few::Room;
@@ -94,7 +95,7 @@ impl Draft {
 }
 
 /// Where something is the matter, from the finest: what, whose, at which port, at which host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Cause {
     pub(super) address: Option<IpAddr>,
     pub(super) port: Option<u16>,
@@ -150,7 +151,7 @@ impl Cause {
 const LEVELS: usize = 5;
 
 /// What makes two drafts one finding.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
     /// 0 while drafts are gathered: there one cause takes the worst severity.
     severity: Option<Severity>,
@@ -249,7 +250,7 @@ pub(super) struct Findings<'a> {
     topology: &'a Topology,
     /// The end of the capture: what waivers are measured by.
     now: Timestamp,
-    by_code: BTreeMap<&'static str, BTreeMap<Key, Gathered>>,
+    by_code: BTreeMap<&'static str, HashMap<Key, Gathered, RandomState>>,
     /// Causes in `by_code`.
     causes: usize,
     /// For the ends of all flows.
@@ -374,7 +375,7 @@ impl<'a> Findings<'a> {
             };
         }
         match causes.entry(key) {
-            Entry::Vacant(free) => {
+            hash_map::Entry::Vacant(free) => {
                 self.causes = self.causes.saturating_add(1);
                 say(&mut draft);
                 debug_assert!(!draft.message.is_empty(), "the first of a cause is told");
@@ -384,7 +385,7 @@ impl<'a> Findings<'a> {
                     service: whose.service.cloned(),
                 })
             }
-            Entry::Occupied(taken) => {
+            hash_map::Entry::Occupied(taken) => {
                 let gathered = taken.into_mut();
                 if gathered.quotes_more() {
                     say(&mut draft);
@@ -435,7 +436,8 @@ impl<'a> Findings<'a> {
         let mut by_code: Vec<(usize, BTreeMap<Key, Gathered>)> = self
             .by_code
             .into_values()
-            .map(|mut causes| {
+            .map(|causes| {
+                let mut causes: BTreeMap<Key, Gathered> = causes.into_iter().collect();
                 let mut level = 0;
                 while causes.len() > MAX_OF_CODE && level < LEVELS {
                     level += 1;
@@ -486,10 +488,10 @@ fn fold(causes: BTreeMap<Key, Gathered>, level: usize) -> BTreeMap<Key, Gathered
             waiver: key.waiver,
         };
         match folded.entry(key) {
-            Entry::Vacant(free) => {
+            btree_map::Entry::Vacant(free) => {
                 free.insert((gathered, Vec::new()));
             }
-            Entry::Occupied(mut taken) => taken.get_mut().1.push(gathered),
+            btree_map::Entry::Occupied(mut taken) => taken.get_mut().1.push(gathered),
         }
     }
     let join = |(key, (first, others)): (Key, (Gathered, _))| (key, first.joined(others));

@@ -31,9 +31,11 @@ def run(s, lab):
         lab["client1"].run(submit("hub1.example.com:587", "-tls"))
         lab.deferred("hub1")
         s.cause("the certificate of Edge has expired: Hub does not deliver to it", "EXW504", [mail])
-    with s.step("EdgeSync requires it as well, and breaks the handshake off"):
+    with s.step("EdgeSync requires it as well, and leaves after the handshake"):
         sync = s.flow("hub1", "edge1", 50636, service="edgesync", protocols=["tls"], encryption="tls", verdict="unproven")
         trust = f"LDAPTLS_REQCERT=demand LDAPTLS_CACERT={lab.authority.path}"
         done = lab["hub1"].run(directory.update("ldaps://edge1.example.com:50636", "dave", trust), check=False)
         assert done.returncode != 0, "the expired certificate was accepted"
-        s.cause("the certificate of Edge has expired: EdgeSync is refused by a TLS alert", None, [sync])
+        # No alert is sent: the client's only sealed record is its Finished, then it closes. Who probes the port leaves like that,
+        # and TLS 1.3 seals the certificate: nothing on the wire proves the cause.
+        s.cause("the certificate of Edge has expired: EdgeSync leaves after the handshake, and asks nothing", None, [sync])

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::names::Names;
 use crate::evidence::{
     Attribute, Episode, Fact, IcmpError, Layer, Ledger, Offer, Peek, Reports, RtpStream, Seen,
@@ -441,6 +443,21 @@ impl Flow {
             && self.streams.is_empty()
             && self.reports.is_empty()
             && self.payload.is_empty()
+    }
+
+    /// Protocols that are proven, or of which a fact is known, each once.
+    pub fn sayers(&self) -> SmallVec<[&'static str; 8]> {
+        let mut sayers: SmallVec<[&'static str; 8]> = self.protocols.keys().copied().collect();
+        // Facts are in the order of their protocols.
+        let mut latest = "";
+        for fact in self.facts.keys() {
+            let protocol = fact.attribute.protocol;
+            if protocol != latest && !sayers.contains(&protocol) {
+                sayers.push(protocol);
+            }
+            latest = protocol;
+        }
+        sayers
     }
 
     /// Whether either side sent payload.

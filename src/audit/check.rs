@@ -41,17 +41,42 @@ impl Watch for Each {
     }
 }
 
-/// A check that looks at what the payload of each flow says: of a flow that says nothing it knows nothing.
-pub(super) struct Told(pub(super) fn(&Scene<'_>, Subject<'_>, &mut Findings<'_>));
+/// A check that looks at what the payload of each flow says: of a flow in which none of its protocols says anything it knows
+/// nothing, and is not asked.
+pub(super) struct Told {
+    /// Protocols that it listens to; none for whatever is said.
+    by: &'static [&'static str],
+    check: fn(&Scene<'_>, Subject<'_>, &mut Findings<'_>),
+}
+
+impl Told {
+    /// A check of what these protocols say.
+    pub(super) const fn by(
+        by: &'static [&'static str],
+        check: fn(&Scene<'_>, Subject<'_>, &mut Findings<'_>),
+    ) -> Self {
+        Self { by, check }
+    }
+
+    /// A check of whatever is said.
+    pub(super) const fn by_any(check: fn(&Scene<'_>, Subject<'_>, &mut Findings<'_>)) -> Self {
+        Self::by(&[], check)
+    }
+
+    fn is_asked(&self, subject: Subject<'_>) -> bool {
+        let is_heard = |name: &&'static str| subject.sayers.contains(name);
+        !subject.is_mute && (self.by.is_empty() || self.by.iter().any(is_heard))
+    }
+}
 
 impl Watch for Told {
     fn observe(&mut self, scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {
-        if !subject.is_mute {
-            (self.0)(scene, subject, findings);
+        if self.is_asked(subject) {
+            (self.check)(scene, subject, findings);
         } else if cfg!(debug_assertions) {
             let mut none = Findings::new(scene.topology, None);
-            (self.0)(scene, subject, &mut none);
-            debug_assert!(none.is_empty(), "found in a flow that says nothing");
+            (self.check)(scene, subject, &mut none);
+            debug_assert!(none.is_empty(), "found in a flow of which it was not asked");
         }
     }
 }

@@ -145,7 +145,8 @@ impl<'a> Auditor<'a> {
 
     /// Takes in a flow. Flows come in the order of their numbers.
     pub fn observe(&mut self, flow: &Flow, attribution: &Attribution) {
-        let subject = Subject::of(flow, attribution);
+        let sayers = flow.sayers();
+        let subject = Subject::of(flow, attribution, &sayers);
         for watch in &mut self.watches {
             watch.observe(&self.scene, subject, &mut self.findings);
         }

@@ -50,14 +50,22 @@ pub(super) struct Subject<'a> {
     pub(super) attribution: &'a Attribution,
     /// [`Flow::is_mute`], asked once for all checks.
     pub(super) is_mute: bool,
+    /// [`Flow::sayers`], of which the same holds.
+    pub(super) sayers: &'a [&'static str],
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn of(flow: &'a Flow, attribution: &'a Attribution) -> Self {
+    /// `sayers` are [`Flow::sayers`].
+    pub(super) fn of(
+        flow: &'a Flow,
+        attribution: &'a Attribution,
+        sayers: &'a [&'static str],
+    ) -> Self {
         Self {
             flow,
             attribution,
             is_mute: flow.is_mute(),
+            sayers,
         }
     }
 }

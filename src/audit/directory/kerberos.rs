@@ -20,7 +20,7 @@ const SKEW: &Code = &Code {
 
 pub(in crate::audit) const KERBEROS: Check = Check {
     codes: &[REFUSED, SKEW],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["kerberos"], check)),
 };
 
 /// Ordinary steps of a healthy exchange: credentials are asked for, a longer answer goes over TCP, another realm is named.

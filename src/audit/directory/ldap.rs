@@ -20,7 +20,7 @@ const OPERATION_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LDAP: Check = Check {
     codes: &[BIND_FAILED, OPERATION_FAILED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["ldap"], check)),
 };
 
 /// Data codes in the diagnostic message of a failed bind.

@@ -14,7 +14,7 @@ const LOGON_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LOGON: Check = Check {
     codes: &[LOGON_FAILED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smb"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -26,7 +26,7 @@ const HANDSHAKE_FAILED: &Code = &Code {
 
 pub(in crate::audit) const ALERT: Check = Check {
     codes: &[NO_AGREEMENT, CERTIFICATE_REFUSED, HANDSHAKE_FAILED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["tls", "dtls"], check)),
 };
 
 /// Descriptions of alerts (RFC 5246 7.2, RFC 8446 6), their finding, and what they usually mean.

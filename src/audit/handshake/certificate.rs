@@ -33,7 +33,7 @@ const SELF_SIGNED: &Code = &Code {
 
 pub(in crate::audit) const CERTIFICATE: Check = Check {
     codes: &[EXPIRED, NOT_YET_VALID, OTHER_NAME, SELF_SIGNED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["tls", "dtls"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -23,7 +23,7 @@ const BROKEN_OFF: &Code = &Code {
 
 pub(in crate::audit) const SILENT: Check = Check {
     codes: &[NO_HELLO, BROKEN_OFF],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["tls"], check)),
 };
 
 /// A handshake takes a second at most; nobody waits longer for the answer than this, in nanoseconds.

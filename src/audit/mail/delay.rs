@@ -20,7 +20,7 @@ const TARPIT: &Code = &Code {
 
 pub(in crate::audit) const DELAY: Check = Check {
     codes: &[LATE_GREETING, TARPIT],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smtp", "pop3", "imap"], check)),
 };
 
 /// Where senders become impatient, in nanoseconds; RFC 5321 4.5.3.2 lets them wait five minutes.

@@ -14,7 +14,7 @@ const LOGIN_FAILED: &Code = &Code {
 
 pub(in crate::audit) const LOGIN: Check = Check {
     codes: &[LOGIN_FAILED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smtp", "pop3", "imap"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

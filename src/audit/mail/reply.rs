@@ -20,7 +20,7 @@ const DEFERRED: &Code = &Code {
 
 pub(in crate::audit) const REPLY: Check = Check {
     codes: &[REJECTED, DEFERRED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smtp"], check)),
 };
 
 /// Beginnings of replies, what they mean, and whether the service as a whole is affected.

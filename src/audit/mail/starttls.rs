@@ -27,7 +27,7 @@ const REFUSED: &Code = &Code {
 
 pub(in crate::audit) const STARTTLS: Check = Check {
     codes: &[MASKED, NOT_OFFERED, REFUSED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smtp"], check)),
 };
 
 /// X's in a row that no keyword has.

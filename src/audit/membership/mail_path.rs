@@ -15,7 +15,7 @@ const AROUND_EDGE: &Code = &Code {
 
 pub(in crate::audit) const MAIL_PATH: Check = Check {
     codes: &[AROUND_EDGE],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["smtp"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

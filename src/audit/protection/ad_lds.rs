@@ -18,7 +18,7 @@ const AD_LDS_CLEAR: &Code = &Code {
 
 pub(in crate::audit) const AD_LDS: Check = Check {
     codes: &[AD_LDS_CLEAR],
-    start: || Box::new(Told(ad_lds)),
+    start: || Box::new(Told::by_any(ad_lds)),
 };
 
 /// Whether AD LDS is read in clear across the network.

@@ -19,7 +19,7 @@ const AUTHENTICATION_MISMATCH: &Code = &Code {
 
 pub(in crate::audit) const AUTHENTICATION: Check = Check {
     codes: &[AUTHENTICATION_MISMATCH],
-    start: || Box::new(Told(authentication)),
+    start: || Box::new(Told::by_any(authentication)),
 };
 
 /// A mechanism that no row that fits lists; only between known roles, and only where all rows name mechanisms.

@@ -30,7 +30,7 @@ const RPC_NOT_ENCRYPTED: &Code = &Code {
 
 pub(in crate::audit) const CLEAR_TEXT: Check = Check {
     codes: &[READ_IN_CLEAR, CLEAR_CREDENTIALS, RPC_NOT_ENCRYPTED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by_any(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -14,7 +14,7 @@ const DEPRECATED_TLS: &Code = &Code {
 
 pub(in crate::audit) const DEPRECATED: Check = Check {
     codes: &[DEPRECATED_TLS],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["tls"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

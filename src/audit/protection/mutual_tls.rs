@@ -15,7 +15,7 @@ const MUTUAL_TLS_MISSING: &Code = &Code {
 
 pub(in crate::audit) const MUTUAL_TLS: Check = Check {
     codes: &[MUTUAL_TLS_MISSING],
-    start: || Box::new(Told(mutual_tls)),
+    start: || Box::new(Told::by_any(mutual_tls)),
 };
 
 /// A whole handshake without a client certificate where the row knows nothing but mutual TLS.

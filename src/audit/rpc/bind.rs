@@ -14,7 +14,7 @@ const BIND_REFUSED: &Code = &Code {
 
 pub(in crate::audit) const BIND: Check = Check {
     codes: &[BIND_REFUSED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["dcerpc"], check)),
 };
 
 /// Clients ask for the 64-bit form of the same interface beside the plain one, and servers may have one of them only.

@@ -14,7 +14,7 @@ const RPC_FAULT: &Code = &Code {
 
 pub(in crate::audit) const FAULT: Check = Check {
     codes: &[RPC_FAULT],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["dcerpc"], check)),
 };
 
 /// Faults that tell of the server's state more than of one call.

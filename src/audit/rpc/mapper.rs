@@ -15,7 +15,7 @@ const NOT_REGISTERED: &Code = &Code {
 
 pub(in crate::audit) const MAPPER: Check = Check {
     codes: &[NOT_REGISTERED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["dcerpc"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

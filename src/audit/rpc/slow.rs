@@ -14,7 +14,7 @@ const SLOW_CALLS: &Code = &Code {
 
 pub(in crate::audit) const SLOW: Check = Check {
     codes: &[SLOW_CALLS],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["dcerpc"], check)),
 };
 
 /// Steps of the scale from which a person waits, in microseconds.

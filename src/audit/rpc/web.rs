@@ -14,7 +14,7 @@ const SERVER_ERROR: &Code = &Code {
 
 pub(in crate::audit) const WEB: Check = Check {
     codes: &[SERVER_ERROR],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["http"], check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -33,7 +33,7 @@ const AT_CALL_ROUTER: &Code = &Code {
 
 pub(in crate::audit) const PLACE: Check = Check {
     codes: &[ODD_PORT, OUT_OF_RANGE, AT_CALL_ROUTER],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by_any(check)),
 };
 
 fn check(scene: &Scene<'_>, subject: Subject<'_>, findings: &mut Findings<'_>) {

@@ -30,7 +30,7 @@ const SHUFFLED: &Code = &Code {
 
 pub(in crate::audit) const QUALITY: Check = Check {
     codes: &[LOSSY, UNSTEADY, SHUFFLED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by_any(check)),
 };
 
 /// Packets before a share or a mean means something: two seconds of audio.

@@ -17,7 +17,7 @@ const REFUSED: &Code = &Code {
 
 pub(in crate::audit) const RELAY: Check = Check {
     codes: &[REFUSED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["stun"], check)),
 };
 
 /// The request that asks for an address.

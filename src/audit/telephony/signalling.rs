@@ -22,7 +22,7 @@ const UNANSWERED: &Code = &Code {
 
 pub(in crate::audit) const SIGNALLING: Check = Check {
     codes: &[REFUSED, UNANSWERED],
-    start: || Box::new(Told(check)),
+    start: || Box::new(Told::by(&["sip"], check)),
 };
 
 /// Answers that are part of a healthy call: challenges, cancelled and unanswered calls, busy and declining persons.

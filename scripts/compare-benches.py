@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the benches of two revisions: builds both, runs them in turn, and says what is slower now.
 
-    scripts/compare-benches.py BEFORE [AFTER] [--rounds N] [--filter NAME] [--bench NAME]...
+    scripts/compare-benches.py BEFORE [AFTER] [--rounds N] [--seconds S] [--filter NAME] [--bench NAME]...
 
 AFTER is the working tree where it is not given. Each round runs the benches of both revisions, so that the load of the machine
 falls on both alike; of each bench the best median counts. Exit status 1 where one is more than five per cent slower, 2 for trouble.
@@ -37,7 +37,9 @@ def build(path, benches):
     """Executables by the names of the benches."""
     wanted = [part for bench in benches for part in ("--bench", bench)] or ["--benches"]
     command = ["cargo", "bench", "--locked", "--no-run", *wanted]
-    said = subprocess.run(command, cwd=path, text=True, stderr=subprocess.PIPE, check=False)
+    # In one folder the second build would take the place of the first, and be compared with itself.
+    environment = {**os.environ, "CARGO_TARGET_DIR": os.path.join(path, "target")}
+    said = subprocess.run(command, cwd=path, env=environment, text=True, stderr=subprocess.PIPE, check=False)
     if said.returncode != 0:
         sys.stderr.write(said.stderr)
         sys.exit(2)
@@ -45,9 +47,10 @@ def build(path, benches):
     return {name: os.path.join(path, executable) for name, executable in found}
 
 
-def medians(bench, executable, path, pattern):
+def medians(bench, executable, path, seconds, pattern):
     """Nanoseconds by the full name of the bench, out of divan's table."""
-    said = output(executable, "--bench", *pattern, cwd=path, stderr=subprocess.DEVNULL)
+    command = (executable, "--bench", "--max-time", str(seconds), *pattern)
+    said = output(*command, cwd=path, stderr=subprocess.DEVNULL)
     times, parents = {}, []
     for line in said.splitlines():
         found = re.match(r"([│ ]*)[├╰]─ (.*)", line)
@@ -70,6 +73,7 @@ def main():
     parser.add_argument("before")
     parser.add_argument("after", nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5, help="for one bench in one round")
     parser.add_argument("--filter", action="append", default=[], help="only benches whose name holds this")
     parser.add_argument("--bench", action="append", default=[], help="only this file of benches/")
     options = parser.parse_args()
@@ -80,7 +84,7 @@ def main():
     for _ in range(options.rounds):
         for side, (path, executables) in enumerate(zip(trees, built)):
             for bench, executable in executables.items():
-                for name, nanos in medians(bench, executable, path, options.filter).items():
+                for name, nanos in medians(bench, executable, path, options.seconds, options.filter).items():
                     best[side][name] = min(nanos, best[side].get(name, nanos))
     before, after = best
     slower = 0
